@@ -129,7 +129,7 @@ def plan_of(item: Gathered, result: Assessed, signal: Signal) -> dict[str, Any]:
     gain = gain_of(signal, result)
     hold = sale.proceeds - (gain or 0)
     prices = exit_plan.least_prices(sale, fees, hold=hold, gain=gain, floor=result.floor)
-    return exit_plan.plan(sale, fees, item.case.books, open_states(item.case), prices)
+    return exit_plan.plan(sale, fees, item.case.books, open_states(item.case), prices, item.case.now.untradable)
 
 
 def _refreshed(

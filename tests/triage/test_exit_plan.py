@@ -21,7 +21,7 @@ from triage.assessment.exit_plan import buy_missing, buy_opposite, least_prices,
 from triage.assessment.leg_record import held_by_default, of_leg, of_side
 from triage.assessment.price_signals import gain_signal
 from triage.assessment.signals import EntryFacts, MarketFacts, Severity
-from triage.assessment.valuation import HeldLeg, sell
+from triage.assessment.valuation import HeldLeg, sell, still_possible
 from triage.evidence.orphans import Orphan, kinds, orphans
 from triage.models import Recommendation
 
@@ -84,6 +84,28 @@ def test_the_missing_legs_even_out_unequal_counts() -> None:
     found = buy_missing((YES_A, HeldLeg("B", Side.YES, Count(400))), BOOKS, CERTAIN, FEES)
     assert found is not None
     assert [(leg.ticker, leg.count) for leg in found.legs] == [("B", 600), ("C", 1000)]
+
+
+def test_what_has_lost_is_not_bought_and_what_was_held_of_it_asks_for_nothing() -> None:
+    """C has lost: its book is gone, and A alone is missing B. Of a loser held any number is no reason to buy more of the others."""
+    left = still_possible(settlement_states(["A", "B", "C"], certified=True), {"C": "no"})
+    books = {"A": BOOKS["A"], "B": BOOKS["B"]}
+    lost = HeldLeg("C", Side.YES, Count(5000))
+    for legs in ((YES_A,), (YES_A, lost)):
+        found = buy_missing(legs, books, left, FEES)
+        assert found is not None
+        assert [(leg.ticker, leg.count) for leg in found.legs] == [("B", 1000)]
+        assert found.nets == 10_000_000 - found.cost - found.fees
+    assert buy_missing((lost,), books, left, FEES) is None
+    assert buy_missing((YES_A, YES_B), books, left, FEES) is None, "whole already"
+
+
+def test_nothing_is_bought_in_a_market_that_does_not_trade() -> None:
+    sale = sell((YES_A, YES_B), BOOKS, FEES)
+    assert plan(sale, FEES, BOOKS, CERTAIN, {}, frozenset({"C"}))["missing"] is None
+    made = plan(sale, FEES, BOOKS, CERTAIN, {}, frozenset({"A"}))
+    assert [leg["opposite"] is None for leg in made["legs"]] == [True, False]
+    assert made["missing"] is not None
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ Prices 1/10,000 dollar, counts 1/100 contract, money micro-dollars.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kalbot.common.units import DOLLAR_PRICE, Count, Money
+from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule, OrderFees
 from markets.terms.states import StateList
@@ -54,9 +54,16 @@ def least_prices(sale: Sale, fees: FeeSchedule, *, hold: int, gain: int | None, 
 
 
 def plan(
-    sale: Sale, fees: FeeSchedule, books: Mapping[str, Depth], states: StateList, prices: LeastPrices
+    sale: Sale,
+    fees: FeeSchedule,
+    books: Mapping[str, Depth],
+    states: StateList,
+    prices: LeastPrices,
+    untradable: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The plan of an exit as an advice keeps it: ``legs`` with their least prices, and ``missing`` where completing is possible."""
+    """The plan of an exit as an advice keeps it: ``legs`` with their least prices, and ``missing`` where completing is possible. Nothing
+    is bought of the markets in ``untradable``, whatever their books say; ``states``: those that are still possible."""
+    books = {ticker: depth for ticker, depth in books.items() if ticker not in untradable}
     missing = buy_missing(tuple(s.leg for s in sale.legs), books, states, fees)
     return {
         "legs": list(_legs(sale, fees, books, prices)),
@@ -96,13 +103,14 @@ def buy_opposite(leg: HeldLeg, depth: Depth | None, fees: FeeSchedule) -> Purcha
 def buy_missing(
     legs: tuple[HeldLeg, ...], books: Mapping[str, Depth], states: StateList, fees: FeeSchedule
 ) -> Purchase | None:
-    """Buy YES of every outcome that is not held, as many as of the most held; None unless all that is held is YES, every missing
-    outcome is offered in full, and the whole then pays something in every state."""
-    if not legs or any(leg.side is not Side.YES for leg in legs):
+    """Buy YES of every outcome that may still pay and is not held, as many as of the most held of those; None unless all that is held is
+    YES, every missing outcome is offered in full, and the whole then pays something in every state."""
+    if any(leg.side is not Side.YES for leg in legs):
         return None
-    count = max(int(leg.count) for leg in legs)
     held = {leg.ticker: int(leg.count) for leg in legs}
-    wanted = {ticker: count - held.get(ticker, 0) for ticker in states.outcomes if held.get(ticker, 0) < count}
+    may_pay = [ticker for ticker in states.outcomes if _may_pay(ticker, states)]
+    count = max((held.get(ticker, 0) for ticker in may_pay), default=0)
+    wanted = {ticker: count - held.get(ticker, 0) for ticker in may_pay if held.get(ticker, 0) < count}
     cost = paid = 0
     for ticker, number in wanted.items():
         bought = _buy(books.get(ticker), Side.YES, number, fees)
@@ -112,6 +120,11 @@ def buy_missing(
     added = tuple(HeldLeg(ticker, Side.YES, Count(number)) for ticker, number in wanted.items())
     floor = floor_of(pays([*legs, *added], states))
     return Purchase(added, Money(cost), Money(paid), Money(floor - cost - paid)) if added and floor > 0 else None
+
+
+def _may_pay(ticker: str, states: StateList) -> bool:
+    """Whether YES of an outcome pays in any state that is left."""
+    return any(money > 0 for _, money in pays([HeldLeg(ticker, Side.YES, CONTRACT)], states))
 
 
 def _buy(depth: Depth | None, side: Side, count: int, fees: FeeSchedule) -> tuple[Money, Money] | None:
