@@ -227,7 +227,7 @@ def test_what_people_do_to_an_account_or_a_profile_changes_its_own_rows_alone(st
         lambda: halt.tighten(state="halted", actor="ann", reason="r", profile=profile),
         lambda: discrepancies.close(row, actor="ann", resolution="known"),
         lambda: pool.sweep(profile),
-        lambda: states.schedule(position, clock.now(), attempts=3),
+        lambda: states.schedule(Position.objects.get(pk=position.pk), clock.now(), attempts=3),
         lambda: states.note(position, "noted"),
     ]
     for number, act in enumerate(acts):
