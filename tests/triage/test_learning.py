@@ -238,6 +238,16 @@ def test_a_value_that_the_exchange_corrects_is_learned_from_as_corrected(world: 
     assert [row.value for row in learn.settled_points()] == [83.0]
 
 
+def test_what_waits_for_a_value_stands_in_no_other_s_way(world: World) -> None:
+    for n, value in enumerate(("", "84.00", "")):
+        world.name = f"KXTEST-26NOV{n + 1:02d}"
+        world.list_event()
+        points.store(said(world.name, NOW), clock.now_ms())
+        settle(world, value)
+    assert [row.event_id for row in points.waiting()] == [f"KXTEST-26NOV0{n}" for n in (2, 1, 3)]
+    assert points.settle(points.waiting(limit=1)) == 1
+
+
 def test_a_number_without_chances_is_judged_by_the_normal_distribution_that_was_applied(world: World) -> None:
     world.list_event()
     point = Point("index/BTC", "fahrenheit", 80.0, NOW, 0.5, 2.0, 2.0, 2.0, 1)

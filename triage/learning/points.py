@@ -80,11 +80,13 @@ def _row(source: str, event: str, point: Point, now_ms: int) -> PointForecast:
 
 
 def waiting(limit: int = 500) -> list[PointForecast]:
-    """Forecasts that have not been settled although every market of their event has a result, oldest first."""
+    """Forecasts that have not been settled although every market of their event has a result: those whose event has a value before
+    those that may wait a week for one, each oldest first."""
     undecided = Market.objects.filter(event_id=OuterRef("event_id"), result="")
     listed = Market.objects.filter(event_id=OuterRef("event_id"))
     rows = PointForecast.objects.filter(~Exists(undecided), Exists(listed), settled_at=None)
-    return list(rows.order_by("pk")[:limit])
+    valued = Exists(Market.objects.filter(event_id=OuterRef("event_id")).exclude(expiration_value=""))
+    return list(rows.alias(valued=valued).order_by("-valued", "pk")[:limit])
 
 
 def settle(rows: Iterable[PointForecast]) -> int:
