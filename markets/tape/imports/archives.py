@@ -90,7 +90,7 @@ def instant(value: Any) -> int:
 def table(paths: Sequence[Path], needed: Sequence[str], aside: Aside) -> Iterator[Row]:
     """The rows of all files. Raises Refused where one has not the columns that are needed."""
     for path in paths:
-        yield from _parquet(path, needed, aside) if path.suffix == ".parquet" else rows(path, needed, aside)
+        yield from _parquet(path, needed, aside) if path.suffix.lower() == ".parquet" else rows(path, needed, aside)
 
 
 def _parquet(path: Path, needed: Sequence[str], aside: Aside) -> Iterator[Row]:

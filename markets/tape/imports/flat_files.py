@@ -27,9 +27,9 @@ _ONE: Final = Decimal(1)
 def kalshi_eye(root: Path) -> Iterator[Part]:
     """``book_l2`` and ``trades`` of a hive layout (``DATASET/date=.../series=.../*.parquet``): one part a folder."""
     number = 0
-    for dataset, read in (("book_l2", book_l2), ("trades", trades)):
+    for dataset, read in zip(DATASETS, (book_l2, trades), strict=True):
         covered = Covered()
-        for name, paths in together(root, (root / dataset).rglob("*.parquet")):
+        for name, paths in together(root, (path for path in root.rglob("*") if _dataset(path, root) == dataset)):
             yield _part("kalshi-eye", dataset, name, paths, number, read, covered)
             number += 1
 
@@ -41,8 +41,16 @@ def predictiondata(root: Path) -> Iterator[Part]:
         yield _part("predictiondata", "complete", name, paths, number, complete, covered)
 
 
+def _dataset(path: Path, root: Path) -> str:
+    """The dataset whose folder a Parquet file is in, however deep, ``root`` itself included; empty for other files."""
+    if not path.name.lower().endswith(".parquet"):
+        return ""
+    folders = (root.resolve().name, *path.relative_to(root).parts[:-1])
+    return next((name for name in folders if name in DATASETS), "")
+
+
 def _is_complete(path: Path) -> bool:
-    return unpacked_name(path.name).endswith((".csv", ".parquet"))
+    return unpacked_name(path.name.lower()).endswith((".csv", ".parquet"))
 
 
 def left_out(kind: str, root: Path) -> Iterator[tuple[str, str]]:
@@ -53,8 +61,8 @@ def left_out(kind: str, root: Path) -> Iterator[tuple[str, str]]:
         name = path.relative_to(root).as_posix()
         if kind == "predictiondata" and not _is_complete(path):
             yield name, "neither CSV nor Parquet"
-        elif kind == "kalshi-eye" and (path.suffix != ".parquet" or name.split("/")[0] not in ("book_l2", "trades")):
-            yield name, "neither book_l2 nor trades"
+        elif kind == "kalshi-eye" and not _dataset(path, root):
+            yield name, "no Parquet file below a folder book_l2 or trades"
 
 
 _Read = Callable[[Iterable[Row], int, Aside], Iterator[Record]]
@@ -93,6 +101,8 @@ def _spanned(found: Iterable[Row], column: str, spans: dict[str, tuple[int, int]
         spans[ticker] = (min(first, at), max(last, at))
 
 
+DATASETS: Final = ("book_l2", "trades")
+"""What of Kalshi Eye's flat files is read."""
 TIMES: Final = {"book_l2": "ts_recv", "trades": "ts_recv", "complete": "local_timestamp"}
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "book_l2": ("ticker", "ts_recv", "side", "price", "size", "is_snapshot"),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,7 +61,7 @@ class Aside:
         try:
             yield
         except UNREADABLE as error:
-            self.add(f"{type(error).__name__}: {error}")
+            self.add("not a number" if isinstance(error, InvalidOperation) else f"{type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True, slots=True)

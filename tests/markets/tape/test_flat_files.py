@@ -247,3 +247,30 @@ def test_files_that_an_archive_holds_besides_are_named(tmp_path: Path) -> None:
     assert [name for name, _ in registry.left_out("predictiondata", tmp_path)] == []
     (tmp_path / "day.csv.bz2").write_bytes(b"")
     assert [name for name, _ in registry.left_out("predictiondata", tmp_path)] == ["day.csv.bz2"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("book_l2/date=2026-10-13/series=KXHIGHNY", "part-0.parquet"),
+        ("sample day/kalshi/book_l2/2026", "día 1 (copy).PARQUET"),
+        ("book_l2", "all.Parquet"),
+    ],
+)
+def test_a_file_of_book_l2_is_read_wherever_its_folder_lies_and_however_it_is_called(
+    tmp_path: Path, folder: str, name: str
+) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([*SNAPSHOT, CHANGE]), tmp_path / folder / name)
+    for root in (tmp_path, tmp_path / folder):
+        if root == tmp_path or root.name == "book_l2":
+            (part,) = registry.parts("kalshi-eye", root)
+            assert _books(part.read(Aside())) == BOOK
+            assert not list(flat_files.left_out("kalshi-eye", root))
+
+
+def test_a_number_that_is_none_is_called_so() -> None:
+    aside = Aside()
+    list(flat_files.book_l2([*SNAPSHOT, CHANGE | {"price": float("nan")}], 1, aside))
+    assert aside.count == 1
+    assert aside.named[0].endswith("not a number")
