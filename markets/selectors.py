@@ -55,6 +55,11 @@ def books_of(event: Event) -> tuple[str, ...]:
     return tuple(FamilyMember.objects.filter(family=event).order_by("event_id").values_list("event_id", flat=True))
 
 
+def markets_of(event: Event) -> QuerySet[Market]:
+    """The markets of an event, of a family those of all its members."""
+    return Market.objects.filter(event__in=books_of(event)) if event.is_family else event.markets.all()
+
+
 def with_families(events: Sequence[str]) -> list[str]:
     """These events and the open families that they are members of: what moves one moves the other."""
     rows = FamilyMember.objects.filter(event__in=events, family__is_open=True).values_list("family_id", flat=True)

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from kalbot.console.admin.decisions import names_of
 from kalbot.console.ui import value_plot
-from markets.models import Event
+from markets.models import Event, Market
 from markets.terms.atoms import Atoms
 from markets.terms.reading.strikes import less
-from strategies.models import Verdict
+from strategies.models import Decision, Verdict
 from strategies.screening import screening
 from tests.console import sample_rows
 from tests.markets.terms.test_families import thresholds
@@ -63,6 +64,13 @@ def test_prices_that_do_not_agree_show_their_basket_as_a_plot(viewer: Client) ->
     assert "A basket at the best prices" in shown
     assert "<polyline" in shown
     assert thresholds().markets[1].yes_sub_title in shown
+
+
+def test_a_decision_names_the_markets_of_all_members(viewer: Client) -> None:
+    decision = Decision(event=sample_rows.family())
+    names = dict(Market.objects.values_list("pk", "yes_sub_title"))
+    assert names_of(decision) == names
+    assert len(names) == 7
 
 
 def test_an_event_that_is_no_family_has_no_such_page(viewer: Client) -> None:

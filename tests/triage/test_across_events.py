@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from markets.models import Event, Market
 from tests.trading import families, world
@@ -11,6 +13,7 @@ from trading.execution import executor
 from trading.models import Position
 from triage import agent
 from triage.models import Assessment, Recommendation
+from triage.scoring import advice_scores
 
 Pair = tuple[Twin, Twin]
 BOUGHT = 100 * world.DOLLAR // 10
@@ -81,3 +84,18 @@ def test_what_a_person_should_check_is_said(held: tuple[Position, Pair], change:
     assert row.advice == "watch"
     said = {signal["code"] for signal in row.signals}
     assert {"rules": "rules_changed", "paused": "leg_paused", "silent": "feed_silent"}[change] in said
+
+
+def test_advice_that_waits_for_the_settlement_of_its_legs_stands_in_nobodys_way(held: tuple[Position, Pair]) -> None:
+    """A family has no markets of its own: its legs say what is undecided."""
+    position, (ranges, thresholds) = held
+    legs = [[leg.market_id, leg.side, leg.bought_count] for leg in position.legs.all()]
+    for reason in ("one", "other"):
+        Recommendation.objects.create(
+            position=position, reason=reason, advice="watch", status="lapsed", detail="", opening={"legs": legs}
+        )
+    with CaptureQueriesContext(connection) as queries:
+        assert advice_scores.score_settled(limit=1) == 0
+    assert len(queries) < 3, "nothing waits, so no value is looked up"
+    Market.objects.filter(event__in=[ranges.row, thresholds.row]).update(result="no")
+    assert advice_scores.score_settled(limit=1) == 1

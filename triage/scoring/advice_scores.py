@@ -21,7 +21,7 @@ Values = Mapping[str, int]
 def score_settled(limit: int = 500) -> int:
     """Score closed recommendations whose events are decided, and again those whose result was corrected; returns how many. Those that
     wait for a far settlement are left out by the query, so that however many there are they stand in nobody's way."""
-    undecided = Market.objects.filter(event_id=OuterRef("position__event_id"), result="")
+    undecided = Leg.objects.filter(position_id=OuterRef("position_id"), market__result="")
     closed = Recommendation.objects.filter(~Q(status=Recommendation.Status.OPEN), ~Exists(undecided), scored_at=None)
     waiting = [*closed.order_by("pk")[:limit], *_touched()]
     tickers = {ticker for row in waiting for ticker, _, _ in row.opening.get("legs", ())}

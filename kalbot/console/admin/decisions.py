@@ -19,6 +19,7 @@ from kalbot.console.ui import formats
 from kalbot.console.ui.display import display
 from kalbot.console.ui.links import page_url
 from kalbot.console.ui.markup import signed
+from markets.selectors import markets_of
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
 from strategies.models import Decision
@@ -203,4 +204,4 @@ class DecisionAdmin(ExportedAdmin):
 
 def names_of(decision: Decision) -> dict[str, str]:
     """The names of the outcomes of the decision's event, by ticker."""
-    return dict(decision.event.markets.exclude(yes_sub_title="").values_list("ticker", "yes_sub_title"))
+    return dict(markets_of(decision.event).exclude(yes_sub_title="").values_list("ticker", "yes_sub_title"))

@@ -20,6 +20,7 @@ from kalbot.console.pages import event_story
 from kalbot.console.ui.display import display
 from kalbot.console.ui.links import list_url
 from markets.models import Certificate, Event, FeeChange, Market, ReviewedSeries, Series
+from markets.selectors import markets_of
 from markets.terms import certificates
 
 QUOTE_UNITS = {
@@ -155,7 +156,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     @display(description="Rules of the first outcome")
     def rules(self, event: Event) -> str:
-        market = event.markets.order_by("ticker").first()
+        market = markets_of(event).order_by("ticker").first()
         return format_html("<p>{}</p><p>{}</p>", market.rules_primary, market.rules_secondary) if market else "–"
 
 

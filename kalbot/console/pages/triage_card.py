@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from kalbot.common import clock
 from kalbot.common.units import PPM
 from kalbot.console.pages import triage_plots
+from markets.selectors import markets_of
 from markets.terms.settled_value import Unit
 from strategies.models import Profile
 from trading.models import ACTIVE, Position
@@ -30,7 +31,7 @@ def context(position: Position) -> dict[str, Any]:
     card = selectors.card(position.pk)
     assessment = card.latest
     legs = list(position.legs.select_related("market"))
-    names = {market.ticker: market.yes_sub_title or market.ticker for market in position.event.markets.all()}
+    names = {market.ticker: market.yes_sub_title or market.ticker for market in markets_of(position.event)}
     held = {leg.market_id for leg in legs if leg.side == "yes" and leg.bought_count}
     sources = [_source(one, position.profile) for one in (assessment.sources if assessment else [])]
     return {
