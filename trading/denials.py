@@ -175,7 +175,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.ORDER_REFUSED: "The exchange refused the order.",
     DenialCode.QUOTE_ENDED: "The time for quoting this event is over.",
     DenialCode.QUOTE_LOSES: "Fills of the series' quotes have lost more than complete baskets would earn.",
-    DenialCode.QUOTE_WITHDRAWN: "A person withdrew its quotes or requested its exit.",
+    DenialCode.QUOTE_WITHDRAWN: "Its quotes were withdrawn: by a person, for an exit, or for a quote that returns more.",
     DenialCode.NOT_QUOTED: "Nothing of this position rests as a quote.",
     DenialCode.NO_ORDER_GROUP: "The exchange gave the quotes no order group, which bounds what may fill before the other legs are taken.",
     DenialCode.ORPHANS_HELD: "Contracts filled without the rest of their basket and are held until they settle, inside the orphan budget.",

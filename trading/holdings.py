@@ -11,6 +11,7 @@ from strategies.models import Decision, Profile
 from trading.execution.sizing import planner
 from trading.execution.sizing.planner import WriteBudget
 from trading.models import TERMINAL, WORKING, ProfileBalance
+from trading.quoted import idle
 from trading.venues import account_limits
 
 
@@ -43,3 +44,9 @@ class PositionHoldings:
         )
         made = ProfileBalance.objects.filter(profile=profile).values_list("realised", flat=True).first() or 0
         return Committed(totals["count"], totals["waiting"] + totals["committed"], totals["quotes"], -made)
+
+    def idle_quotes(self, profile: Profile, since: datetime) -> set[str]:
+        """Events of quotes that were begun before ``since`` and have bought nothing; none while one is being withdrawn already."""
+        if idle.is_being_withdrawn(profile):
+            return set()
+        return set(idle.quotes(profile).filter(created_at__lt=since).values_list("event_id", flat=True))

@@ -15,7 +15,7 @@ from trading.accounting import pool
 from trading.closing import settlement
 from trading.execution import executor
 from trading.models import Position, PositionStatus
-from trading.quoted import records
+from trading.quoted import idle, records
 from trading.reconciliation import inbox, reconcile
 from trading.safety import protections
 from trading.venues import connection
@@ -39,6 +39,12 @@ def reprice(event_ticker: str) -> int:
     """Step what is quoted in an event whose prices moved. Returns how many positions."""
     quoting = Position.objects.filter(event_id=event_ticker, status=PositionStatus.QUOTING)
     return len([executor.step(pk) for pk in quoting.values_list("pk", flat=True)])
+
+
+@shared_task(name=messages.REPLACE_QUOTE)
+def replace_quote(profile_id: int, event_ticker: str, why: str) -> int:
+    """Withdraw a quote that has bought nothing for one that is expected to return more. Returns how many."""
+    return idle.replace(profile_id, event_ticker, why)
 
 
 @shared_task(name=messages.COUNT_QUOTES)

@@ -23,6 +23,7 @@ LEARN_SETTLING: Final = "strategies.tasks.learn_settling"
 EXECUTE_DECISION: Final = "trading.tasks.execute_decision"
 EXIT_POSITION: Final = "trading.tasks.exit_position"
 REPRICE: Final = "trading.tasks.reprice"
+REPLACE_QUOTE: Final = "trading.tasks.replace_quote"
 COUNT_QUOTES: Final = "trading.tasks.count_quotes"
 APPLY_MESSAGES: Final = "trading.tasks.apply_messages"
 SWEEP: Final = "trading.tasks.sweep"
@@ -46,6 +47,7 @@ ROUTES: Final = {
     EXECUTE_DECISION: {"queue": "execution"},
     EXIT_POSITION: {"queue": "execution"},
     REPRICE: {"queue": "execution"},
+    REPLACE_QUOTE: {"queue": "execution"},
     APPLY_MESSAGES: {"queue": "execution"},
     SWEEP: {"queue": "execution"},
     "markets.tasks.*": {"queue": "scan"},

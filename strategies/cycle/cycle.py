@@ -30,6 +30,7 @@ from strategies.cycle import (
     event_cache,
     near_misses,
     plausibility,
+    quote_places,
     quotes,
 )
 from strategies.cycle.candidates import Candidate, Exposure, Listed
@@ -153,8 +154,10 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     allocated = allocation.allocate(profile, taken, own, exposure)
     for event, miss in allocated.passed_over.items():
         own[event] = passed_over(own[event], miss)
-    quoting, free = _quoting(profile, paying, own, exposure.quotes)
-    for turn in [*allocated.turns, *quoting[:free]]:
+    places = quote_places.of(profile, paying, own, exposure.quotes)
+    if places.waiting is not None and running.row.trigger == BEAT:
+        _replace(running, profile, *places.waiting)
+    for turn in [*allocated.turns, *places.turns]:
         allowed = capital_left if turn.capital is None else min(capital_left, turn.capital)
         verdict, spent = _decide(running, profile, listed, turn.candidate, allowed, open_count)
         own[turn.candidate.event] = verdict
@@ -185,23 +188,17 @@ def _count(running: _Run, own: Mapping[str, Verdict], shared: Shared) -> None:
     running.refused.subtract(v.constraint.value for v in replaced if v.constraint is not None)
 
 
-def _quoting(
-    profile: Profile, paying: Sequence[Candidate], verdicts: dict[str, Verdict], open_quotes: int
-) -> tuple[list[allocation.Turn], int]:
-    """The candidates that may be quoted, those first that are expected to return most on what they lock, and how many of them; the
-    others' verdicts say why not."""
-    ranked = sorted((c for c in paying if verdicts[c.event].quote), key=lambda c: -_return(verdicts[c.event]))
-    free = max(0, profile.max_quotes - open_quotes)
-    for candidate in ranked[free:]:
-        miss = Miss(Reason.QUOTES, f"{open_quotes} quoted", f"at most {profile.max_quotes} at once")
-        verdicts[candidate.event] = passed_over(verdicts[candidate.event], miss)
-    return [allocation.Turn(candidate) for candidate in ranked], free
+def _replace(running: _Run, profile: Profile, waiting: str, best: Verdict) -> None:
+    """Have an idle quote withdrawn for the best of those that wait, where that is expected to return much more."""
 
+    def judged(event: str) -> Verdict | None:
+        view, price = running.views.get(event), running.prices.get(event)
+        if view is None or price is None:
+            return None
+        books = candidate_evaluation.depths_of(price)
+        return _quoted(profile, view, books, evaluated(profile, view, books, profile.working), profile.working)
 
-def _return(verdict: Verdict) -> float:
-    """Expected profit on the capital that a quote locks."""
-    locked = 0 if verdict.basket is None else verdict.basket.cost_at_limits
-    return verdict.quote.get("expected", 0) / locked if locked else 0.0
+    quote_places.replace(profile, waiting, best, judged)
 
 
 def _own_verdicts(

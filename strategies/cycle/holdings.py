@@ -38,6 +38,10 @@ class Holdings(Protocol):
     def committed(self, profile: Profile) -> Committed:
         """Number and cost of the open decisions: what is reserved and spent, or what was decided and not yet reserved."""
 
+    def idle_quotes(self, profile: Profile, since: datetime) -> set[str]:
+        """Events whose basket is being quoted, was begun before ``since`` and has bought nothing; none while a quote of the profile is
+        being withdrawn."""
+
 
 class NoHoldings(RuntimeError):
     """Nothing answers for positions, so no decision is safe."""

@@ -58,13 +58,28 @@ QUOTED_INSTEAD: Final = frozenset(
     }
 )
 """Refusals of a taken basket that are about its price or depth: a basket that rests may do better. Any other holds for both."""
+OF_BETS: Final = frozenset(
+    {
+        Reason.COVERAGE,
+        Reason.EXPECTED_MARGIN,
+        Reason.MIN_EXPECTED_MARGIN,
+        Reason.MIN_ANNUALISED,
+        Reason.MAX_LEGS,
+        Reason.MAX_COST,
+        Reason.MAX_COST_PER_LEG,
+        Reason.MAX_COUNT,
+        Reason.SETTLEMENT_STATE,
+        Reason.VOID,
+    }
+)
+"""Refusals of a bet on several outcomes that say nothing about baskets of every outcome."""
 
 
 def instead(
     profile: Profile, event: EventView, books: Mapping[str, Depth], taken: Verdict, capital_left: int
 ) -> Verdict:
     """``taken``, or what the profile may rest in its place: a candidate with a ``quote``, or the reason why nothing may rest."""
-    if profile.quoting == Profile.Quoting.NONE or taken.constraint not in QUOTED_INSTEAD or event.members:
+    if profile.quoting == Profile.Quoting.NONE or event.members or not _may_rest_instead(taken):
         return taken  # across events nothing rests: what a quote relies on is one event's exclusivity
     until = None if event.ends_ms is None else event.ends_ms - profile.quote_stop_seconds * 1000
     if until is None or clock.now_ms() >= until:
@@ -78,6 +93,11 @@ def instead(
         if best is None or _nearer(found, best):
             best = found
     return best or taken
+
+
+def _may_rest_instead(taken: Verdict) -> bool:
+    is_of_a_bet = taken.kind == Kind.COVERAGE.value and taken.constraint in OF_BETS
+    return taken.constraint in QUOTED_INSTEAD or is_of_a_bet
 
 
 def explain(quote: Mapping[str, Any]) -> list[str]:

@@ -69,6 +69,13 @@ def test_one_leg_rests_where_the_profile_wants_that() -> None:
     assert decision.quote["leg"] in {leg["ticker"] for leg in decision.legs}
 
 
+@pytest.mark.parametrize("threshold", [500_000, 900_000, 999_999])
+def test_a_profile_that_also_bets_quotes_where_its_bets_are_refused(threshold: int) -> None:
+    _candidate(_quoting(kinds=["all_yes", "all_no", "coverage"], coverage_threshold_ppm=threshold))
+    assert cycle.run().decisions == 1, _why()
+    assert Decision.objects.get().kind == "all_no"
+
+
 def test_quoting_is_off_unless_a_profile_wants_it() -> None:
     _candidate(add_profile())
     assert cycle.run().decisions == 0
