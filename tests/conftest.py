@@ -9,6 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# how long an example takes, or its making, says only what else the machine has to do
+hypothesis_settings.register_profile("kalbot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("kalbot")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("KALBOT_SHARED", ROOT.parent / "shared")) / "kalshi"

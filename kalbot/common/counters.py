@@ -23,6 +23,7 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 """Upper bounds in seconds of every histogram."""
 
 _lock = threading.Lock()
+_flushing = threading.Lock()
 _waiting: Counter[str] = Counter()
 _owner = 0
 
@@ -45,7 +46,13 @@ def observe(name: str, seconds: float, labels: Mapping[str, str]) -> None:
 
 
 def flush() -> None:
-    """Add what was counted in this process to Redis; kept for the next time when Redis is away."""
+    """Add what was counted in this process to Redis; kept for the next time when Redis is away. One at a time: when it returns, all that
+    was counted before is in Redis or kept, also what the thread was sending just then."""
+    with _flushing:
+        _flush()
+
+
+def _flush() -> None:
     with _lock:
         batch = dict(_waiting)
         _waiting.clear()
@@ -82,6 +89,16 @@ def _ensure_thread() -> None:
         _owner = os.getpid()
     threading.Thread(target=_run, name="counters", daemon=True).start()
     atexit.register(flush)
+
+
+def _begin_in_fork() -> None:
+    """A forked child counts from nothing: what its parent has not sent is the parent's, and a thread that held a lock is not there."""
+    global _lock, _flushing
+    _lock, _flushing = threading.Lock(), threading.Lock()
+    _waiting.clear()
+
+
+os.register_at_fork(after_in_child=_begin_in_fork)
 
 
 def _run() -> None:

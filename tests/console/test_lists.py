@@ -51,6 +51,14 @@ def test_no_list_asks_a_query_a_row(sample: dict[str, Any], login: Any) -> None:
     assert {name: number for name, number in seen.items() if number > BOUND} == {}
 
 
+def test_every_list_has_an_order_also_where_only_its_names_are_searched(rf: Any) -> None:
+    request = rf.get("/")
+    unordered = [
+        model._meta.label for model, listed in admin.site._registry.items() if not listed.get_queryset(request).ordered
+    ]
+    assert unordered == []
+
+
 def test_near_misses_stand_nearest_first_and_ended_ones_are_a_filter_away(sample: dict[str, Any], login: Any) -> None:
     client, address = login("viewer"), reverse("admin:strategies_nearmiss_changelist")
     NearMiss.objects.filter(profile=sample["live"]).update(ended_at=clock.now())

@@ -12,6 +12,7 @@ from typing import Any
 
 import apprise
 import pytest
+from django.db.models import F
 from django.urls import reverse
 from peers import Receiver, http_receiver, smtp_receiver
 
@@ -259,6 +260,33 @@ def test_a_position_that_opens_and_one_that_settles_are_reported(collecting: dic
     assert position.event.title in Notification.objects.first().title  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("course", "said"),
+    [
+        ("unwinding completing unwinding quoting completing unwinding", ["unwinding"]),
+        ("unwinding completing open", ["unwinding", "opened"]),
+        ("open exiting open exiting open", ["opened"]),
+        ("unwinding open unwinding completing open unwinding", ["unwinding", "opened"]),
+        ("unwinding completing +20 unwinding +20 completing unwinding", ["unwinding"]),
+        ("unwinding open +20 unwinding completing unwinding", ["unwinding", "opened", "unwinding"]),
+        ("unwinding aborted +20 unwinding aborted", ["unwinding", "aborted", "unwinding", "aborted"]),
+    ],
+)
+def test_a_basket_that_goes_back_and_forth_is_one_incident_and_one_alert(
+    course: str, said: list[str], collecting: dict[str, Any]
+) -> None:
+    before = "executing"
+    for word in course.split():
+        if word.startswith("+"):
+            earlier = PositionEvent.objects.filter(position=collecting["held"])
+            earlier.update(at=F("at") - timedelta(minutes=int(word)))
+            continue
+        PositionEvent.objects.create(position=collecting["held"], from_status=before, to_status=word, reason=word)
+        before = word
+        collect.collect()
+    assert kinds() == said
+
+
 def test_a_real_change_of_state_is_reported(collecting: dict[str, Any]) -> None:
     position = collecting["held"]
     with states.lease(position.pk) as lease:
@@ -340,7 +368,7 @@ def test_a_row_that_was_committed_late_is_not_missed(collecting: dict[str, Any])
     first = Cursor.objects.get(name="position events")
     Cursor.objects.filter(pk=first.pk).update(state={"begun": (clock.now() - timedelta(hours=1)).isoformat()})
     collect.collect()
-    assert Notification.objects.filter(key=f"position event:{late.pk}").exists()
+    assert Notification.objects.filter(key=f"opened:{late.position_id}").exists()
 
 
 def test_a_part_is_reported_after_half_a_minute_and_when_it_is_back(
@@ -429,11 +457,11 @@ def test_more_rows_than_are_read_at_once_are_all_reported(
 ) -> None:
     monkeypatch.setattr(collect, "MOST", 3)
     held = collecting["held"]
-    made = [PositionEvent(position=held, from_status="x", to_status="open", reason=str(n)) for n in range(20)]
+    made = [PositionEvent(position=held, from_status="x", to_status="aborted", reason=str(n)) for n in range(20)]
     PositionEvent.objects.bulk_create(made)
     PositionEvent.objects.filter(reason__in=map(str, range(20))).update(at=clock.now())
     collect.collect()
-    assert kinds() == ["opened"] * 20
+    assert kinds() == ["aborted"] * 20
 
 
 def test_long_keys_that_begin_alike_are_two_things(db: None) -> None:

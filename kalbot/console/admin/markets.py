@@ -43,6 +43,7 @@ class SeriesAdmin(ReadOnlyAdmin):
     list_display = ["ticker", "title", "category", "frequency", "fee_type", "fee_multiplier_e6", "open_events"]
     list_filter = [Category, seen_values("fee_type"), seen_values("frequency")]
     search_fields = ["ticker", "title"]
+    ordering = ["ticker"]
     units = {"fee_multiplier_e6": "ratio"}
 
     @display(description="Events")
@@ -231,6 +232,7 @@ class ReviewedSeriesAdmin(ReadOnlyAdmin):
         "reason",
     ]
     search_fields = ["series__ticker", "series__title"]
+    ordering = ["series"]
     autocomplete_fields = ["series"]
     exclude = ["reviewed_by"]
     form = ReviewForm

@@ -70,6 +70,7 @@ class PeriodicTaskAdmin(ModelAdmin):
     list_select_related = ["interval"]
     list_fullwidth = True
     search_fields = ["name", "task"]
+    ordering = ["name"]
     fields = [
         "name",
         "task",

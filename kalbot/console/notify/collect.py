@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from kalbot.common import clock
-from kalbot.console.notify import summaries, terms
+from kalbot.console.notify import incidents, summaries, terms
 from kalbot.console.notify.drafts import Draft, store
 from kalbot.console.notify.models import Cursor, EventKind, Notification, Severity
 from kalbot.console.notify.parts import parts
@@ -87,16 +87,14 @@ def _since(rows: QuerySet[Any], field: str, since: datetime) -> Iterable[Any]:
 
 
 def position_events(since: datetime) -> Iterator[tuple[datetime, Draft]]:
-    """Positions that opened, ended, or have to be sold."""
+    """Positions that opened, ended, or have to be sold: one notification an incident, however often it goes back and forth."""
     rows = PositionEvent.objects.filter(to_status__in=list(STATUS_KINDS)).exclude(from_status=F("to_status"))
     for row in _since(rows.select_related("position__profile", "position__event"), "at", since):
         position = row.position
         kind = STATUS_KINDS[row.to_status]
         lines = [row.reason, *_money(position, row.to_status)]
-        yield (
-            row.at,
-            _of_position(kind, f"position event:{row.pk}", position, _title(kind, position, row.to_status), lines),
-        )
+        title = _title(kind, position, row.to_status)
+        yield row.at, _of_position(kind, incidents.key_of(row), position, title, lines)
 
 
 def residuals(since: datetime) -> Iterator[tuple[datetime, Draft]]:
