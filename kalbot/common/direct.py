@@ -6,21 +6,24 @@ values go through the fields' own conversion, so rows are the same. No signals a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from django.db import connection, models, transaction
 
 from kalbot.common.bulk import key_column
+from kalbot.common.pipeline import Statement
 
 MOST_PARAMETERS: Final = 900
 """Of one statement; every SQLite takes so many."""
 Columns = Mapping[str, Any]
 """Attribute names (of a foreign key: ``..._id``) -> values."""
+Keys = Mapping[type[models.Model], Sequence[int]]
+"""New primary keys that no row has yet, by their model."""
 
 
 class _Column(NamedTuple):
@@ -53,37 +56,49 @@ _message: ContextVar[_Message | None] = ContextVar("message", default=None)
 
 
 @contextmanager
-def together(keys: Mapping[type[models.Model], int]) -> Iterator[None]:
+def together(keys: Keys, *, commits: bool = False) -> Iterator[None]:
     """Send what is inserted until the block ends in one message, where the database takes several statements in one (Postgres).
-    Inside a transaction; nothing is sent if the block raises. ``keys``: how many rows of which models are given their keys at
-    once; others have none afterwards. IntegrityError at the end of the block.
+    Inside a transaction; nothing is sent if the block raises. ``keys``: those of ``drawn``, for rows of these models; others have
+    none afterwards. ``commits``: nothing follows in the transaction, so COMMIT leaves with them. IntegrityError at the end of the block.
     """
     if connection.vendor != "postgresql":
         yield
         return
-    message = _Message(_drawn(keys))
+    message = _Message({model: list(drawn) for model, drawn in keys.items()})
     before = _message.set(message)
     try:
         yield
     finally:
         _message.reset(before)
+    if commits and len(connection.atomic_blocks) == 1 and not connection.needs_rollback:
+        message.statements.append("COMMIT")  # the connection notices that its transaction has ended
     if message.statements:
         with connection.cursor() as cursor:
             cursor.execute("; ".join(message.statements), message.values)
 
 
-def _drawn(keys: Mapping[type[models.Model], int]) -> dict[type[models.Model], list[int]]:
-    """So many new primary keys of each model, ascending."""
-    if not keys:
-        return {}
-    models_of, one = list(keys), "SELECT %s, nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
-    values = [(n, m._meta.db_table, key_column(m), keys[m]) for n, m in enumerate(models_of)]
+def drawing(keys: Mapping[type[models.Model], int]) -> list[Statement]:
+    """The statement that draws so many new primary keys of each model; ``drawn`` takes its rows. None where the database gives a row its
+    key only when it is inserted (SQLite)."""
+    if connection.vendor != "postgresql" or not keys:
+        return []
+    return [_drawing(tuple((model._meta.db_table, key_column(model), count) for model, count in keys.items()))]
+
+
+@lru_cache(maxsize=64)
+def _drawing(keys: tuple[tuple[str, str, int], ...]) -> Statement:
+    one = "SELECT %s, nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
+    values = [value for number, key in enumerate(keys) for value in (number, *key)]
+    return Statement(" UNION ALL ".join([one] * len(keys)), values)
+
+
+def drawn(keys: Mapping[type[models.Model], int], rows: Iterable[Sequence[int]]) -> Keys:
+    """The keys by their model, ascending, from the rows of ``drawing``; none where there was no such statement."""
+    models_of = list(keys)
     found: dict[type[models.Model], list[int]] = {model: [] for model in models_of}
-    with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join([one] * len(values)), [value for each in values for value in each])
-        for number, key in cursor.fetchall():
-            found[models_of[number]].append(key)
-    return {model: sorted(drawn) for model, drawn in found.items()}
+    for number, key in rows:
+        found[models_of[number]].append(key)
+    return {model: sorted(of_model) for model, of_model in found.items()}
 
 
 def insert(rows: Sequence[models.Model]) -> None:

@@ -6,7 +6,7 @@ for a value in the query; ``Prepared`` compiles the query at its first use and f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +15,9 @@ from django.db.models import BigIntegerField, Expression, Field, Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 from django.db.models.query import get_related_populators
+
+from kalbot.common import pipeline
+from kalbot.common.pipeline import Statement
 
 Row = TypeVar("Row", bound=Model)
 
@@ -60,14 +63,25 @@ class Prepared(Generic[Row]):
 
     def rows(self, **values: Any) -> list[Row]:
         """All rows with these values, with related rows and annotations as the query has them."""
-        query = self._compiled.get(connection.vendor) or self._compile()
-        filled = [param.value(values) if isinstance(param, Param) else param for param in query.params]
-        with connection.cursor() as cursor:
-            cursor.execute(query.sql, filled)
-            rows = cursor.fetchall()
+        (rows,) = pipeline.rows_of(self.statement(**values))
+        return self.made(rows)
+
+    def statement(self, **values: Any) -> Statement:
+        """The query with these values, to be run with others; ``made`` takes its rows."""
+        query = self._query()
+        return Statement(
+            query.sql, [param.value(values) if isinstance(param, Param) else param for param in query.params]
+        )
+
+    def made(self, rows: Iterable[Any]) -> list[Row]:
+        """What ``rows`` returns, of the rows of ``statement``."""
+        query = self._query()
         if query.converters:
             rows = query.compiler.apply_converters(rows, query.converters)
         return [_made(query, row) for row in rows]
+
+    def _query(self) -> _Compiled:
+        return self._compiled.get(connection.vendor) or self._compile()
 
     def _compile(self) -> _Compiled:
         compiler = self._build().query.get_compiler(using=connection.alias)

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from kalbot.common import clock, direct
+from kalbot.common import clock, direct, pipeline
 from markets.models import Event, Series, Watch
 from strategies.models import Decision, Profile
 from tests.strategies.world import add_event, add_profile
@@ -127,6 +127,11 @@ def test_an_expression_is_refused_instead_of_being_stored() -> None:
         direct.update(Event, {"no_column": 1}, ticker="E1")
 
 
+def _keys(wanted: dict[type[models.Model], int]) -> direct.Keys:
+    found = pipeline.rows_of(*direct.drawing(wanted))
+    return direct.drawn(wanted, found[0] if found else ())
+
+
 def test_what_is_inserted_together_is_there_with_its_keys_and_in_one_message_where_the_database_takes_it() -> None:
     event = add_event("E1", PRICES)
     profile = add_profile()
@@ -134,7 +139,7 @@ def test_what_is_inserted_together_is_there_with_its_keys_and_in_one_message_whe
     about = {"profile": profile, "mode": "sim", "event": event, "decision": decision, "kind": "all_yes"}
     is_message = connection.vendor == "postgresql"
     with transaction.atomic(), CaptureQueriesContext(connection) as statements:
-        with direct.together({Position: 1, Leg: 2}):
+        with direct.together(_keys({Position: 1, Leg: 2})):
             direct.insert([decision])
             position = Position(target_count=7, **about)
             direct.insert([position])

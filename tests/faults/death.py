@@ -72,6 +72,8 @@ class Mortal:
         alone = not connection.in_atomic_block and not sql.lstrip().upper().startswith("SELECT")
         if alone:
             self.boundary(f"before {sql[:50]}")
+        elif sql.endswith("; COMMIT"):
+            self.boundary("before commit")
         result = execute(sql, params, many, context)
         if alone:
             self.boundary(f"after {sql[:50]}")

@@ -338,8 +338,8 @@ def test_the_leg_risk_is_checked_again_before_the_batch_leaves(
     real = risk.limits
     seen: list[Any] = []
 
-    def crash_after_admission(intent: Intent) -> Facts:
-        found = real(intent)
+    def crash_after_admission(intent: Intent, read: Facts | None = None) -> Facts:
+        found = real(intent, read)
         if found.unbooked:  # the first capital is booked, and admission begins again
             return found
         seen.append(intent)

@@ -8,6 +8,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kalbot.common import pipeline
 from tests.trading import world
 from trading.accounting import audit, booking, ledger
 from trading.accounting.booking import BookingError, FillReport
@@ -54,7 +55,7 @@ def test_ledger_balances_after_any_fills_and_sales(
 ) -> None:
     position, leg = _held()
     with transaction.atomic():
-        assert ledger.hold(position.profile, 3_000_000)
+        assert pipeline.rows_of(ledger.holding(position.profile, 3_000_000)) != [[]]
         ledger.book_reserve(position, 3_000_000)
         Position.objects.filter(pk=position.pk).update(reserved=3_000_000)
     spent = got = held = 0
@@ -111,7 +112,7 @@ def test_fills_booked_together_say_the_same_as_one_by_one(
     for together in (False, True):
         position, leg = _held()
         with transaction.atomic():
-            assert ledger.hold(position.profile, 3_000_000)
+            assert pipeline.rows_of(ledger.holding(position.profile, 3_000_000)) != [[]]
             ledger.book_reserve(position, 3_000_000)
             Position.objects.filter(pk=position.pk).update(reserved=3_000_000)
         purchase = _order(position, leg, "buy", sum(count for _, count, _ in bought))

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalbot.common import clock
+from kalbot.common import clock, pipeline
 from kalbot.common.units import DOLLAR
 from strategies.cycle import candidates, cycle
 from strategies.models import Decision, Hurdle, Mode, Profile, Verdict
@@ -297,7 +297,7 @@ def _ties_but_for(spent: Profile) -> None:
 
 
 def _spend(profile: Profile, amount: int) -> None:
-    ledger.hold(profile, amount)
+    pipeline.rows_of(ledger.holding(profile, amount))
 
 
 def _earn(profile: Profile, amount: int) -> None:

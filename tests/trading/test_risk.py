@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from kalbot.common import cache, clock
+from kalbot.common import cache, clock, pipeline
 from markets.models import Certificate, Event, Market
 from markets.terms.grades import Grade
 from strategies.models import Decision, Profile
@@ -245,6 +245,11 @@ def test_cooldown_after_an_end() -> None:
     assert again.denial.code == "cooldown"
 
 
+def _facts(decision: Decision) -> facts.Facts:
+    (rows,) = pipeline.rows_of(facts.reading(decision, clock.now(), None))
+    return facts.of_rows(decision, rows)
+
+
 def test_cash_on_another_shard_does_not_pay(settings: Any) -> None:
     settings.KALBOT_LIVE = True
     world.exchange_open()
@@ -329,9 +334,9 @@ def test_live_profiles_of_several_subaccounts_share_an_events_limit() -> None:
         target_count=1_000,
         cost=9 * world.DOLLAR,
     )
-    assert facts.read(world.decide(ours, event, LIMITS), 0, clock.now(), None).at_risk == 9 * world.DOLLAR
+    assert _facts(world.decide(ours, event, LIMITS)).at_risk == 9 * world.DOLLAR
     paper = world.add_profile("paper")
-    assert facts.read(world.decide(paper, event, LIMITS), 0, clock.now(), None).at_risk == 0
+    assert _facts(world.decide(paper, event, LIMITS)).at_risk == 0
 
 
 def _keys(position: Position) -> list[tuple[str, str]]:

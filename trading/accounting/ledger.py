@@ -20,19 +20,25 @@ A transaction has a key and is booked once however often it is tried. All money 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Greatest
 
 from kalbot.common import direct
+from kalbot.common.pipeline import Statement
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading.accounting import shard_cash
 from trading.accounting.posting import Entry, Posting
 from trading.denials import DenialCode, Denied
 from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
+
+_HOLDING: Final = (
+    f"UPDATE {ProfileBalance._meta.db_table} SET cash = cash - %s, reserved = reserved + %s"
+    " WHERE profile_id = %s AND cash >= %s RETURNING id"
+)
 
 
 class Overtaken(Exception):
@@ -172,14 +178,13 @@ def _book(change: CapitalChange) -> None:
     )
 
 
-def hold(profile: Profile, amount: int) -> bool:
-    """Move ``amount`` of the running totals from cash to reserved if there is as much, and keep the row locked until the surrounding
-    transaction ends: whoever does admits alone for the profile. ``book_reserve`` must follow in it, or a rollback.
+def holding(profile: Profile, amount: int) -> Statement:
+    """Moves ``amount`` of the running totals from cash to reserved, and returns a row, if there is as much; the row stays locked until the
+    surrounding transaction ends: whoever holds it admits alone for the profile. ``book_reserve`` must follow, or a rollback.
 
     One conditional UPDATE decides, so that no number of workers can reserve more than there is.
     """
-    rows = ProfileBalance.objects.filter(profile=profile, cash__gte=amount)
-    return bool(rows.update(cash=F("cash") - amount, reserved=F("reserved") + amount))
+    return Statement(_HOLDING, (amount, amount, profile.pk, amount))
 
 
 def book_reserve(position: Position, amount: int) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Final
 from django.db.models import BigIntegerField, F, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import Combinable
 
+from kalbot.common import pipeline
+from kalbot.common.pipeline import Statement
 from kalbot.common.prepared import Param, Prepared, total
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
@@ -23,6 +25,7 @@ READ_LAG: Final = timedelta(seconds=10)
 """How far the exchange's reads of own data may lie behind its writes."""
 SUBACCOUNT: Final = Param("subaccount", BigIntegerField())
 SHARD: Final = Param("shard", BigIntegerField())
+_LOCK: Final = Prepared(lambda: ShardCash.objects.select_for_update().filter(subaccount=SUBACCOUNT, shard=SHARD))
 
 
 def lock(subaccount: int, shard: int) -> None:
@@ -30,10 +33,15 @@ def lock(subaccount: int, shard: int) -> None:
 
     Locks are taken in this order everywhere: position, balance of the profile, cash of the shard.
     """
-    rows = ShardCash.objects.select_for_update().filter(subaccount=subaccount, shard=shard)
+    (rows,) = pipeline.rows_of(locking(subaccount, shard))
     if not rows:
         ShardCash.objects.get_or_create(subaccount=subaccount, shard=shard)
-        rows.get()
+        pipeline.rows_of(locking(subaccount, shard))
+
+
+def locking(subaccount: int, shard: int) -> Statement:
+    """The statement of ``lock``; it returns no row where there is none to lock yet."""
+    return _LOCK.statement(subaccount=subaccount, shard=shard)
 
 
 def free(subaccount: int, shard: int) -> int | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import Model, Q
 
-from kalbot.common import clock, direct, events
+from kalbot.common import clock, direct, events, pipeline
 from kalbot.common.units import dollars
 from markets import exchange_hours
 from strategies.models import Decision, Mode, Profile
@@ -24,7 +25,8 @@ from trading.execution import handed
 from trading.execution.phases import buy
 from trading.execution.sizing import fitting, quotes, recheck, walk
 from trading.execution.sizing.planner import Plan
-from trading.limits import risk
+from trading.limits import facts, risk
+from trading.limits.facts import Facts
 from trading.limits.intent import Intent
 from trading.models import (
     WORKING,
@@ -164,23 +166,21 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
     try:
         with transaction.atomic():
             # What is held is locked: nobody else admits for the profile while the limits are counted.
-            held = ledger.hold(profile, funds)
-            if profile.mode == Mode.LIVE:
-                # Profiles of one subaccount share its cash.
-                shard_cash.lock(profile.subaccount or 0, decision.event.exchange_index)
-            found = risk.limits(intent)
+            locked = _lock(intent, {Position: 1, Leg: len(plan.legs), LedgerTransaction: 1})
+            found = risk.limits(intent, locked.facts)
             handed.remember(found.profile)
             _same_account(profile, found.profile)
             if found.unbooked or not _is_same(found.decision, decision):
                 raise _Changed(found.decision)
-            if not held:
+            if not locked.held:
                 # Another worker may have booked the profile's first capital since: then there is enough by now.
                 if ProfileBalance.objects.filter(profile=profile, cash__gte=funds).exists():
                     raise _Changed(found.decision)
                 raise Denied(DenialCode.CAPITAL, f"{dollars(funds)} are not free")
             at_once = sends and clock.monotonic() - began < recheck.CLEARED_FOR.total_seconds()
             at_once = at_once and not decision.quote
-            return _store(decision, plan, intent, at_once, reading, risk.orphans_left(found))
+            with direct.together(locked.keys, commits=True):
+                return _stored(decision, plan, intent, at_once, reading, risk.orphans_left(found))
     except IntegrityError as error:
         log.debug("denied: %s", error)  # the database's own words name the constraint
         raise Denied(DenialCode.EVENT_TAKEN, decision.event_id) from None
@@ -209,19 +209,37 @@ def _is_same(now: Decision, then: Decision) -> bool:
     )
 
 
-def _store(
-    decision: Decision, plan: Plan, basket: Intent, at_once: bool, reading: collateral.Reading | None, orphans: int
-) -> Admitted:
-    """Position, legs, claim, reservation and events; ``at_once``: with a lease and the first orders, as about to be sent.
-    ``orphans``: what a quote may leave beyond whole baskets, micro-dollars."""
-    keys = {Position: 1, Leg: len(plan.legs), LedgerTransaction: 1}
-    with direct.together(keys):
-        return _stored(decision, plan, basket, at_once, reading, orphans)
+class _Locked(NamedTuple):
+    """``held``: whether there was as much capital; ``keys``: those of the rows that will be stored, where they are drawn before."""
+
+    held: bool
+    facts: Facts
+    keys: direct.Keys
+
+
+def _lock(intent: Intent, keys: Mapping[type[Model], int]) -> _Locked:
+    """Set the capital aside, and read what the limits depend on behind the locks, all in one message."""
+    decision, profile = intent.decision, intent.profile
+    drawing = direct.drawing(keys)
+    shard = (profile.subaccount or 0, decision.event.exchange_index)
+    # Profiles of one subaccount share its cash.
+    locks = [shard_cash.locking(*shard)] if profile.mode == Mode.LIVE else []
+    wanted = [ledger.holding(profile, intent.funds), *locks, risk.reading(intent)]
+    answers = iter(pipeline.rows_of(*wanted, *drawing))
+    held = bool(next(answers))
+    is_locked = not locks or bool(next(answers))
+    read = next(answers)
+    if not is_locked:
+        shard_cash.lock(*shard)
+        (read,) = pipeline.rows_of(risk.reading(intent))
+    return _Locked(held, facts.of_rows(decision, read), direct.drawn(keys, next(answers, ())))
 
 
 def _stored(
     decision: Decision, plan: Plan, basket: Intent, at_once: bool, reading: collateral.Reading | None, orphans: int
 ) -> Admitted:
+    """Position, legs, claim, reservation and events; ``at_once``: with a lease and the first orders, as about to be sent.
+    ``orphans``: what a quote may leave beyond whole baskets, micro-dollars."""
     profile, now = decision.profile, clock.now()
     until = now + timedelta(seconds=states.LEASE_SECONDS)
     token = states.new_token() if at_once else ""

@@ -6,6 +6,7 @@ in the same statement, so that no old limit is ever used.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -29,6 +30,7 @@ from django.db.models import (
 )
 
 from kalbot.common import clock
+from kalbot.common.pipeline import Statement
 from kalbot.common.prepared import Param, Prepared, total
 from markets.models import FamilyMember, Market
 from strategies.models import Decision, Mode, Profile
@@ -104,23 +106,28 @@ class Facts:
         return self.decision.profile
 
 
-def read(decision: Decision, shard: int, midnight: datetime, position: int | None) -> Facts:
-    """The facts of now. ``position``: the one that does not count against itself. ``midnight``: since when losses of the day count.
-    Decision.DoesNotExist if it is gone."""
+def reading(decision: Decision, midnight: datetime, position: int | None) -> Statement:
+    """The statement that reads the facts of now; ``of_rows`` takes its rows. ``position``: the one that does not count against itself.
+    ``midnight``: since when losses of the day count."""
     now, profile = clock.now(), decision.profile
-    live = decision.mode == Mode.LIVE
-    row: Any = _query(live, bool(profile.subaccount)).first(
+    return _query_of(decision).statement(
         decision=decision.pk,
         event=decision.event_id,
         position=position or NOBODY,
         subaccount=profile.subaccount or 0,
-        shard=shard,
+        shard=decision.event.exchange_index,
         now=now,
         minute_ago=now - MINUTE,
         left_behind=now - LEFT_BEHIND,
         midnight=midnight,
         **values_of_every_purchase(profile),
     )
+
+
+def of_rows(decision: Decision, rows: Sequence[Any]) -> Facts:
+    """The facts by the rows of ``reading``. Decision.DoesNotExist if the decision is gone."""
+    live = decision.mode == Mode.LIVE
+    row: Any = next(iter(_query_of(decision).made(rows)), None)
     if row is None:
         raise Decision.DoesNotExist(decision.pk)
     booked = row.booked_capital or 0
@@ -141,7 +148,9 @@ def read(decision: Decision, shard: int, midnight: datetime, position: int | Non
         quotes=row.quotes or 0,
         orphans_today=row.orphans_today or 0,
         is_beside_foreign=live and bool(row.foreign_orders or row.foreign),
-        free_on_shard=shard_cash.left(row, row.shards, row.cash, shard) if live and row.cash is not None else None,
+        free_on_shard=shard_cash.left(row, row.shards, row.cash, decision.event.exchange_index)
+        if live and row.cash is not None
+        else None,
     )
 
 
@@ -172,6 +181,10 @@ def values_of_every_purchase(profile: Profile) -> dict[str, Any]:
 def results(since: datetime | Expression) -> QuerySet[LedgerEntry]:
     """The entries of what profiles made or lost since a moment; a loss is positive."""
     return LedgerEntry.objects.filter(transaction__at__gte=since, account=Account.REALISED)
+
+
+def _query_of(decision: Decision) -> Prepared[Decision]:
+    return _query(decision.mode == Mode.LIVE, bool(decision.profile.subaccount))
 
 
 @cache

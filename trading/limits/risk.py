@@ -12,7 +12,8 @@ from typing import Final
 
 from django.conf import settings
 
-from kalbot.common import clock
+from kalbot.common import clock, pipeline
+from kalbot.common.pipeline import Statement
 from kalbot.common.units import dollars
 from markets import exchange_hours, selectors
 from markets.models import Event
@@ -46,9 +47,12 @@ def allows(state: halt.State, profile: Profile, *, reduces: bool) -> None:
         raise Denied(DenialCode.LIVE_OFF, "KALBOT_LIVE is not set in this environment")
 
 
-def limits(intent: Intent) -> Facts:
-    """Limits that the database knows, checked on what it says at this moment: that is returned. Raises Denied."""
-    found = intent.facts if intent.completes else _read(intent)
+def limits(intent: Intent, read: Facts | None = None) -> Facts:
+    """Limits that the database knows, checked on what it says at this moment: that is returned. ``read``: what the caller has read
+    just now. Raises Denied."""
+    found = (
+        intent.facts if intent.completes else read or facts.of_rows(intent.decision, *pipeline.rows_of(reading(intent)))
+    )
     allows(found.state, found.profile, reduces=intent.completes)
     for refusal in refusals(intent, found):
         raise Denied(refusal.code, refusal.detail)
@@ -61,9 +65,10 @@ def refusals(intent: Intent, found: Facts) -> Iterator[Refusal]:
         yield from check(intent, found)
 
 
-def _read(intent: Intent) -> Facts:
+def reading(intent: Intent) -> Statement:
+    """The statement that reads what ``limits`` are checked on; ``facts.of_rows`` takes its rows."""
     decision, itself = intent.decision, None if intent.position is None else intent.position.pk
-    return facts.read(decision, decision.event.exchange_index, day.midnight(intent.profile), itself)
+    return facts.reading(decision, day.midnight(intent.profile), itself)
 
 
 def market(intent: Intent, live: LiveBooks) -> None:

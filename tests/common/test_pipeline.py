@@ -1,0 +1,153 @@
+"""Statements that leave in one message do what they do one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from kalbot.common import direct, pipeline
+from kalbot.common.pipeline import Statement
+from markets.models import Event, Watch
+from tests.strategies.world import add_event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+RAISED = Statement("UPDATE markets_watch SET priority = priority + %s WHERE source = %s RETURNING priority", (1, "a"))
+READ = Statement("SELECT source, priority FROM markets_watch ORDER BY source", ())
+TWICE = Statement("UPDATE markets_watch SET source = %s RETURNING id", ("a",))
+
+
+def _event() -> Event:
+    event = add_event("E1", [(4_000, 4_100), (5_000, 5_100)])
+    direct.insert([Watch(event=event, source="a", priority=1), Watch(event=event, source="b;%s'", priority=7)])
+    return event
+
+
+def test_each_sees_what_the_one_before_has_changed() -> None:
+    _event()
+    with transaction.atomic():
+        found = pipeline.rows_of(READ, RAISED, READ, RAISED)
+    before, raised, after, again = [list(map(tuple, rows)) for rows in found]
+    assert before == [("a", 1), ("b;%s'", 7)]
+    assert raised == [(2,)]
+    assert after == [("a", 2), ("b;%s'", 7)]
+    assert again == [(3,)]
+    assert dict(Watch.objects.values_list("source", "priority")) == {"a": 3, "b;%s'": 7}
+
+
+def test_outside_a_transaction_they_are_one() -> None:
+    _event()
+    with pytest.raises(IntegrityError):
+        pipeline.rows_of(RAISED, TWICE)
+    assert Watch.objects.get(source="a").priority == 1
+    assert pipeline.rows_of(RAISED, RAISED) == [[(2,)], [(3,)]]
+    assert not connection.in_atomic_block
+    assert pipeline.rows_of() == []
+
+
+def test_a_transaction_that_begins_with_them_can_be_rolled_back() -> None:
+    event = _event()
+    with transaction.atomic():
+        pipeline.rows_of(RAISED)
+        transaction.set_rollback(True)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Watch.objects.create(event=event, source=f"c{pipeline.rows_of(RAISED)}", priority=None)
+    assert dict(Watch.objects.values_list("source", "priority")) == {"a": 1, "b;%s'": 7}
+    with transaction.atomic():
+        Watch.objects.filter(source="a").update(priority=5)  # the connection begins its own again
+        transaction.set_rollback(True)
+    assert Watch.objects.get(source="a").priority == 1
+
+
+def test_they_leave_in_one_message_where_the_database_takes_it() -> None:
+    _event()
+    with transaction.atomic(), CaptureQueriesContext(connection) as seen:
+        pipeline.rows_of(RAISED, READ, RAISED)
+    assert len(seen) == (1 if connection.vendor == "postgresql" else 3)
+
+
+def test_one_that_fails_takes_all_of_the_transaction_with_it() -> None:
+    _event()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        pipeline.rows_of(RAISED, TWICE, RAISED)
+    assert Watch.objects.get(source="a").priority == 1
+    with transaction.atomic():  # the connection goes on
+        assert pipeline.rows_of(RAISED, READ)[0] == [(2,)]
+    assert pipeline.rows_of() == []
+
+
+def test_they_take_part_in_a_transaction_that_has_begun_and_in_a_savepoint() -> None:
+    event = _event()
+    with transaction.atomic():
+        Watch.objects.create(event=event, source="c", priority=3)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            pipeline.rows_of(RAISED, TWICE)
+        assert pipeline.rows_of(RAISED, READ)[1][-1][0] == "c"
+    assert dict(Watch.objects.values_list("source", "priority")) == {"a": 2, "b;%s'": 7, "c": 3}
+
+
+def _inserted(event: Event, *sources: str, then: Any = None, outer: bool = False) -> list[str]:
+    """What happens when the rows are inserted with COMMIT behind them, in this order."""
+    seen: list[str] = []
+    commit = connection.commit
+
+    def committed() -> None:
+        seen.append("commit")
+        commit()
+
+    connection.commit = committed  # type: ignore[method-assign]
+    try:
+        with transaction.atomic():
+            transaction.on_commit(lambda: seen.append("hook"))
+            with transaction.atomic() if outer else direct.together({}, commits=True):
+                if outer:
+                    with direct.together({}, commits=True):
+                        direct.insert([Watch(event=event, source=source, priority=1) for source in sources])
+                else:
+                    for source in sources:
+                        direct.insert([Watch(event=event, source=source, priority=1)])
+            if then is not None:
+                raise then
+    finally:
+        del connection.commit
+    return seen
+
+
+def test_a_commit_that_leaves_with_the_rows_is_one_and_what_waits_for_it_happens_after_it() -> None:
+    event = _event()
+    assert _inserted(event, "x", "y") == ["commit", "hook"]
+    assert not connection.in_atomic_block
+    assert Watch.objects.filter(source__in="xy").count() == 2
+    with transaction.atomic():  # the next transaction is a new one
+        Watch.objects.all().delete()
+        transaction.set_rollback(True)
+    assert Watch.objects.count() == 4
+
+
+def _of_no_series(event: Event) -> None:
+    """A row that only COMMIT notices."""
+    alone = Event(ticker="E2", series_id="NONE", title="alone")
+    with transaction.atomic(), direct.together({}, commits=True):
+        direct.insert([Watch(event=event, source="y", priority=1)])
+        direct.insert([alone])
+
+
+def test_rows_that_may_not_be_there_are_not_committed() -> None:
+    event = _event()
+    with pytest.raises(IntegrityError):
+        _inserted(event, "x", "x")
+    with pytest.raises(IntegrityError):
+        _of_no_series(event)
+    assert Watch.objects.count() == 2
+    with transaction.atomic():
+        pipeline.rows_of(RAISED)
+    assert Watch.objects.get(source="a").priority == 2
+
+
+def test_inside_another_block_nothing_is_committed_early() -> None:
+    event = _event()
+    with pytest.raises(OperationalError):
+        _inserted(event, "x", then=OperationalError("lost"), outer=True)
+    assert not Watch.objects.filter(source="x").exists()
