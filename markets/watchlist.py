@@ -14,7 +14,7 @@ import redis
 from django.db import transaction
 from django.db.models import Max
 
-from kalbot.common import cache
+from kalbot.common import cache, direct
 from kalbot.common.batches import batched
 from markets.kalshi.vocabulary import OPEN_STATUSES
 from markets.models import Event, FamilyMember, Market, Watch
@@ -52,9 +52,9 @@ def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
 def keep(source: str, event_ticker: str, priority: int, *, is_new: bool = False) -> None:
     """Make sure that ``source`` has an entry for the event. ``is_new``: it has none, as far as is known."""
     if is_new or not Watch.objects.filter(source=source, event__in=_books_of([event_ticker])).exists():
-        Watch.objects.bulk_create(
+        direct.insert(
             [Watch(event_id=ticker, source=source, priority=priority) for ticker in _books_of([event_ticker])],
-            ignore_conflicts=True,
+            if_new=True,
         )
         transaction.on_commit(notify)
 

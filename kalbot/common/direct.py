@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection, models, transaction
 
+from kalbot.common import pipeline
 from kalbot.common.bulk import key_column
 from kalbot.common.pipeline import Statement
 
@@ -101,10 +102,11 @@ def drawn(keys: Mapping[type[models.Model], int], rows: Iterable[Sequence[int]])
     return {model: sorted(of_model) for model, of_model in found.items()}
 
 
-def insert(rows: Sequence[models.Model]) -> None:
+def insert(rows: Sequence[models.Model], *, if_new: bool = False) -> None:
     """Insert new instances of one model, and give them the primary keys that the database gives. Related rows must be stored already.
 
-    IntegrityError if one may not be there: then none is.
+    IntegrityError if one may not be there: then none is. ``if_new``: what breaks a unique constraint is left out instead, and none is
+    given a key.
     """
     if not rows:
         return
@@ -119,11 +121,11 @@ def insert(rows: Sequence[models.Model]) -> None:
         columns.remove(table.key)
     size = max(1, MOST_PARAMETERS // len(columns))
     if len(rows) <= size:
-        _insert(table, columns, rows, gives_key)
+        _insert(table, columns, rows, gives_key, if_new)
     else:
         with transaction.atomic(savepoint=False):
             for start in range(0, len(rows), size):
-                _insert(table, columns, rows[start : start + size], gives_key)
+                _insert(table, columns, rows[start : start + size], gives_key, if_new)
     for row in rows:
         row._state.adding = False
         row._state.db = connection.alias
@@ -131,6 +133,12 @@ def insert(rows: Sequence[models.Model]) -> None:
 
 def update(model: type[models.Model], columns: Columns, **where: Any) -> int:
     """Set ``columns`` of the rows in which each column of ``where`` has the value, or one of a tuple of them. How many rows."""
+    (rows,) = pipeline.rows_of(updating(model, columns, **where))
+    return len(rows)
+
+
+def updating(model: type[models.Model], columns: Columns, **where: Any) -> Statement:
+    """The statement of ``update``; it returns the key of each row that it changes."""
     table = _table(model)
     values = [_value(table.columns[name], value) for name, value in columns.items()]
     conditions = []
@@ -140,15 +148,19 @@ def update(model: type[models.Model], columns: Columns, **where: Any) -> int:
         conditions.append(f"{column.name} IN ({', '.join(['%s'] * len(among))})")
         values += [_value(column, value) for value in among]
     assigned = ", ".join(f"{table.columns[name].name} = %s" for name in columns)
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {table.table} SET {assigned} WHERE {' AND '.join(conditions)}", values)
-        return int(cursor.rowcount)
+    return Statement(
+        f"UPDATE {table.table} SET {assigned} WHERE {' AND '.join(conditions)} RETURNING {table.key.name}", values
+    )
 
 
-def _insert(table: _Table, columns: Sequence[_Column], rows: Sequence[models.Model], gives_key: bool) -> None:
+def _insert(
+    table: _Table, columns: Sequence[_Column], rows: Sequence[models.Model], gives_key: bool, if_new: bool
+) -> None:
     one = f"({', '.join(['%s'] * len(columns))})"
     names = ", ".join(column.name for column in columns)
     statement = f"INSERT INTO {table.table} ({names}) VALUES {', '.join([one] * len(rows))}"
+    if if_new:
+        statement += " ON CONFLICT DO NOTHING"
     values = [
         _value(column, column.field.pre_save(row, True) if column.is_made else getattr(row, column.attname))
         for row in rows
@@ -160,7 +172,7 @@ def _insert(table: _Table, columns: Sequence[_Column], rows: Sequence[models.Mod
         message.values += values
         return
     with connection.cursor() as cursor:
-        if not gives_key:
+        if not gives_key or if_new:
             cursor.execute(statement, values)
             return
         cursor.execute(f"{statement} RETURNING {table.key.name}", values)

@@ -127,6 +127,15 @@ def test_an_expression_is_refused_instead_of_being_stored() -> None:
         direct.update(Event, {"no_column": 1}, ticker="E1")
 
 
+def test_what_is_there_already_is_left_out_where_that_is_wanted() -> None:
+    event = add_event("E1", PRICES)
+    direct.insert([Watch(event=event, source="a", priority=1)])
+    new = [Watch(event=event, source=source, priority=2) for source in "ab"]
+    direct.insert(new, if_new=True)
+    assert dict(Watch.objects.values_list("source", "priority")) == {"a": 1, "b": 2}
+    assert [one.pk for one in new] == [None, None]
+
+
 def _keys(wanted: dict[type[models.Model], int]) -> direct.Keys:
     found = pipeline.rows_of(*direct.drawing(wanted))
     return direct.drawn(wanted, found[0] if found else ())

@@ -53,7 +53,7 @@ def test_a_transaction_that_begins_with_them_can_be_rolled_back() -> None:
         pipeline.rows_of(RAISED)
         transaction.set_rollback(True)
     with pytest.raises(IntegrityError), transaction.atomic():
-        Watch.objects.create(event=event, source=f"c{pipeline.rows_of(RAISED)}", priority=None)
+        Watch.objects.create(event=event, source="a", priority=pipeline.rows_of(RAISED)[0][0][0])
     assert dict(Watch.objects.values_list("source", "priority")) == {"a": 1, "b;%s'": 7}
     with transaction.atomic():
         Watch.objects.filter(source="a").update(priority=5)  # the connection begins its own again

@@ -19,6 +19,7 @@ from strategies.models import Kind, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading.accounting import ledger
+from trading.accounting.position_booking import PositionBooking
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.orders import client_ids
@@ -30,7 +31,8 @@ from trading.venues import connection as venue_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ORDER: Final = tuple(model._meta.db_table for model in (ExchangeAccount, Position, ProfileBalance, ShardCash))
-UPDATED: Final = re.compile(r'UPDATE "(\w+)"')
+LOCKED: Final = re.compile(r'UPDATE "(\w+)"|SELECT "(trading_shardcash)"')
+"""A row of a shard's cash is read for nothing else."""
 LIMITS: Final = (3_000, 3_200, 3_100)
 
 
@@ -55,10 +57,16 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[object, list[s
         return locked(rows, *args, **kwargs)
 
     def executed(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if found := UPDATED.match(sql):
-            note(found[1])
+        for found in LOCKED.finditer(sql):
+            note(found[1] or found[2])
         return execute(sql, params, many, context)
 
+    def of_orders(order_ids: Any) -> PositionBooking:
+        note(Position._meta.db_table)
+        return made(order_ids)
+
+    made = PositionBooking.of_orders
+    monkeypatch.setattr(PositionBooking, "of_orders", of_orders)
     monkeypatch.setattr(QuerySet, "select_for_update", select_for_update)
     with connection.execute_wrapper(executed):
         yield seen

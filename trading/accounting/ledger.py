@@ -20,7 +20,7 @@ A transaction has a key and is booked once however often it is tried. All money 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
@@ -34,11 +34,6 @@ from trading.accounting import shard_cash
 from trading.accounting.posting import Entry, Posting
 from trading.denials import DenialCode, Denied
 from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
-
-_HOLDING: Final = (
-    f"UPDATE {ProfileBalance._meta.db_table} SET cash = cash - %s, reserved = reserved + %s"
-    " WHERE profile_id = %s AND cash >= %s RETURNING id"
-)
 
 
 class Overtaken(Exception):
@@ -184,7 +179,9 @@ def holding(profile: Profile, amount: int) -> Statement:
 
     One conditional UPDATE decides, so that no number of workers can reserve more than there is.
     """
-    return Statement(_HOLDING, (amount, amount, profile.pk, amount))
+    changes = f'UPDATE "{ProfileBalance._meta.db_table}" SET cash = cash - %s, reserved = reserved + %s'
+    where = "WHERE profile_id = %s AND cash >= %s RETURNING id"
+    return Statement(f"{changes} {where}", (amount, amount, profile.pk, amount))
 
 
 def book_reserve(position: Position, amount: int) -> None:

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import BigIntegerField, Count, OuterRef, QuerySet, Subquery, UUIDField
-
 from kalbot.common import bulk, clock, direct, events
-from kalbot.common.prepared import Param, Prepared
 from markets.terms.grades import Grade
 from trading import selectors
-from trading.accounting import collateral, ledger, residuals
+from trading.accounting import collateral, ledger, locked_orders, residuals
 from trading.accounting.posting import Posting
 from trading.models import Account, Correction, Fill, Leg, Order, Position
 
@@ -74,13 +70,12 @@ class PositionBooking:
     @classmethod
     def of_orders(cls, order_ids: Collection[UUID]) -> PositionBooking:
         """Of orders of one position. Position.DoesNotExist where there is no such order."""
-        position = Position.objects.select_for_update(of=("self",)).get(orders=next(iter(order_ids)))
+        position, rows = locked_orders.read(order_ids)
         found = cls(position)
-        rows = _orders(len(order_ids)).rows(**{f"order{number}": pk for number, pk in enumerate(order_ids)})
         for order in rows:
             found.orders[order.pk] = order
             order.leg = found.legs.setdefault(order.leg_id, order.leg)
-        if any(getattr(order, "of_legs", None) != len(found.legs) for order in rows):
+        if any(order.of_legs != len(found.legs) for order in rows):
             for leg in Leg.objects.filter(position=position).select_related("market"):
                 found.legs.setdefault(leg.pk, leg)
         return found
@@ -277,17 +272,3 @@ def cost_share(leg: Leg, count: int) -> tuple[int, int]:
 
 def _key(fill: Fill) -> str:
     return f"fill:{fill.mode}:{fill.order_id}:{fill.trade_id}"
-
-
-@lru_cache(maxsize=32)
-def _orders(count: int) -> Prepared[Order]:
-    """Orders with their legs; ``of_legs``: how many legs the position has."""
-
-    def build() -> QuerySet[Order]:
-        wanted: list[Any] = [Param(f"order{number}", UUIDField()) for number in range(count)]
-        legs = Leg.objects.filter(position=OuterRef("position")).order_by().values("position")
-        of_legs = Subquery(legs.annotate(n=Count("pk")).values("n"), output_field=BigIntegerField())
-        rows = Order.objects.filter(pk__in=wanted).select_related("leg", "leg__market")
-        return rows.annotate(of_legs=of_legs)
-
-    return Prepared(build)

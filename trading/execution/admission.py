@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from django.db import IntegrityError, transaction
 from django.db.models import Model, Q
 
-from kalbot.common import clock, direct, events, pipeline
+from kalbot.common import clock, direct, events
 from kalbot.common.units import dollars
 from markets import exchange_hours
 from strategies.models import Decision, Mode, Profile
 from strategies.quoting.offer import Way
 from trading import premises, states
-from trading.accounting import collateral, ledger, shard_cash
+from trading.accounting import collateral, ledger
 from trading.accounting.accounts import of_subaccount
 from trading.books import live_books
 from trading.denials import DenialCode, Denied
@@ -25,8 +24,7 @@ from trading.execution import handed
 from trading.execution.phases import buy
 from trading.execution.sizing import fitting, quotes, recheck, walk
 from trading.execution.sizing.planner import Plan
-from trading.limits import facts, risk
-from trading.limits.facts import Facts
+from trading.limits import behind_locks, risk
 from trading.limits.intent import Intent
 from trading.models import (
     WORKING,
@@ -166,7 +164,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
     try:
         with transaction.atomic():
             # What is held is locked: nobody else admits for the profile while the limits are counted.
-            locked = _lock(intent, {Position: 1, Leg: len(plan.legs), LedgerTransaction: 1})
+            locked = behind_locks.lock(intent, {Position: 1, Leg: len(plan.legs), LedgerTransaction: 1})
             found = risk.limits(intent, locked.facts)
             handed.remember(found.profile)
             _same_account(profile, found.profile)
@@ -207,32 +205,6 @@ def _is_same(now: Decision, then: Decision) -> bool:
         for one, other in pairs
         for column in one._meta.concrete_fields
     )
-
-
-class _Locked(NamedTuple):
-    """``held``: whether there was as much capital; ``keys``: those of the rows that will be stored, where they are drawn before."""
-
-    held: bool
-    facts: Facts
-    keys: direct.Keys
-
-
-def _lock(intent: Intent, keys: Mapping[type[Model], int]) -> _Locked:
-    """Set the capital aside, and read what the limits depend on behind the locks, all in one message."""
-    decision, profile = intent.decision, intent.profile
-    drawing = direct.drawing(keys)
-    shard = (profile.subaccount or 0, decision.event.exchange_index)
-    # Profiles of one subaccount share its cash.
-    locks = [shard_cash.locking(*shard)] if profile.mode == Mode.LIVE else []
-    wanted = [ledger.holding(profile, intent.funds), *locks, risk.reading(intent)]
-    answers = iter(pipeline.rows_of(*wanted, *drawing))
-    held = bool(next(answers))
-    is_locked = not locks or bool(next(answers))
-    read = next(answers)
-    if not is_locked:
-        shard_cash.lock(*shard)
-        (read,) = pipeline.rows_of(risk.reading(intent))
-    return _Locked(held, facts.of_rows(decision, read), direct.drawn(keys, next(answers, ())))
 
 
 def _stored(

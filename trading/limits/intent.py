@@ -10,12 +10,13 @@ from typing import Any, Final
 from django.db.models import BigIntegerField, CharField, DateTimeField, Exists, OuterRef, QuerySet, Subquery
 
 from kalbot.common import clock
+from kalbot.common.pipeline import Statement
 from kalbot.common.prepared import Param, Prepared
 from markets import selectors
 from markets.models import Certificate, Market
 from strategies.models import Decision, Mode, Profile
 from trading.denials import DenialCode, Denied
-from trading.limits import facts
+from trading.limits import day, facts
 from trading.limits.facts import Facts
 from trading.models import ExchangeAccount, Position
 
@@ -77,6 +78,12 @@ class Intent:
         found = replace(self, locks=locks)
         found.__dict__["markets"] = self.markets
         return found
+
+    @property
+    def reading(self) -> Statement:
+        """Reads what the limits depend on; ``facts.of_rows`` takes its rows."""
+        itself = None if self.position is None else self.position.pk
+        return facts.reading(self.decision, day.midnight(self.profile), itself)
 
     @property
     def facts(self) -> Facts:

@@ -13,7 +13,6 @@ from typing import Final
 from django.conf import settings
 
 from kalbot.common import clock, pipeline
-from kalbot.common.pipeline import Statement
 from kalbot.common.units import dollars
 from markets import exchange_hours, selectors
 from markets.models import Event
@@ -23,7 +22,7 @@ from strategies.profiles.blackout import in_blackout
 from trading.accounting import collateral, shard_cash
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
-from trading.limits import day, facts
+from trading.limits import facts
 from trading.limits.facts import Facts
 from trading.limits.intent import Intent
 from trading.models import Discrepancy, Lock, Order, PositionStatus
@@ -51,7 +50,7 @@ def limits(intent: Intent, read: Facts | None = None) -> Facts:
     """Limits that the database knows, checked on what it says at this moment: that is returned. ``read``: what the caller has read
     just now. Raises Denied."""
     found = (
-        intent.facts if intent.completes else read or facts.of_rows(intent.decision, *pipeline.rows_of(reading(intent)))
+        intent.facts if intent.completes else read or facts.of_rows(intent.decision, *pipeline.rows_of(intent.reading))
     )
     allows(found.state, found.profile, reduces=intent.completes)
     for refusal in refusals(intent, found):
@@ -63,12 +62,6 @@ def refusals(intent: Intent, found: Facts) -> Iterator[Refusal]:
     """Everything that refuses ``intent`` under these facts, in the order in which it binds; beside what ``allows`` says."""
     for check in _COMPLETING if intent.completes else _LIMITS:
         yield from check(intent, found)
-
-
-def reading(intent: Intent) -> Statement:
-    """The statement that reads what ``limits`` are checked on; ``facts.of_rows`` takes its rows."""
-    decision, itself = intent.decision, None if intent.position is None else intent.position.pk
-    return facts.reading(decision, day.midnight(intent.profile), itself)
 
 
 def market(intent: Intent, live: LiveBooks) -> None:

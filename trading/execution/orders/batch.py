@@ -52,10 +52,12 @@ def send_all(orders: Sequence[Order], keep_back: int = 0) -> None:
     for pause in (*submit.SEND_WAITS, None):
         record.no_transaction()
         again = []
-        for order, answer in zip(todo, venue.create_many(todo, keep_back, gate.of_all(todo)), strict=True):
+        answers = list(zip(todo, venue.create_many(todo, keep_back, gate.of_all(todo)), strict=True))
+        record.acknowledge_all([(order, answer) for order, answer in answers if isinstance(answer, Ack)])
+        for order, answer in answers:
             if isinstance(answer, Ack):
-                record.acknowledge(order, answer)
-            elif isinstance(answer, Refused) and answer.retry and pause is not None:
+                continue
+            if isinstance(answer, Refused) and answer.retry and pause is not None:
                 again.append(order)
             elif isinstance(answer, Refused):
                 record.reject(order, answer)

@@ -22,7 +22,8 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import F, Q
 
-from kalbot.common import clock, direct, events, trace
+from kalbot.common import clock, direct, events, pipeline, trace
+from kalbot.common.pipeline import Statement
 from kalbot.common.trace import Stage
 from markets import exchange_hours
 from strategies.models import Mode
@@ -46,8 +47,24 @@ CHANGEABLE: Final = (
 log = logging.getLogger(__name__)
 
 
+ANSWERABLE: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING)
+
+
 def acknowledge(order: Order, answer: Ack) -> None:
     """Store what the venue answered; why it was unclear before is in the log. ``fills.collect`` books the fills when there is time."""
+    acknowledge_all([(order, answer)])
+
+
+def acknowledge_all(answers: Sequence[tuple[Order, Ack]]) -> None:
+    """The same of several orders, in one transaction."""
+    changes = [(order, _answered(order, answer)) for order, answer in answers]
+    moving = [_moving(order, ANSWERABLE, columns) for order, columns in changes]
+    for (order, columns), won in zip(changes, pipeline.rows_of(*moving), strict=True):
+        _moved(order, columns, bool(won))
+
+
+def _answered(order: Order, answer: Ack) -> dict[str, Any]:
+    """The columns that the answer changes."""
     columns: dict[str, Any] = {
         "exchange_order_id": answer.exchange_order_id,
         "reported_fill_count": max(answer.fill_count, order.filled_count),
@@ -66,7 +83,7 @@ def acknowledge(order: Order, answer: Ack) -> None:
     to = OrderStatus.RESTING if answer.remaining_count else OrderStatus.BOOKING
     if to == OrderStatus.RESTING and order.rested_at is None:
         columns["rested_at"] = clock.now()
-    move(order, (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING), to, **columns)
+    return {"status": to, **columns, "moved_at": clock.now()}
 
 
 def is_resized(order: Order, answer: Ack) -> bool:
@@ -169,14 +186,24 @@ def show(order: Order, columns: Mapping[str, Any]) -> None:
 
 def move(order: Order, expected: tuple[str, ...], to: str, **columns: Any) -> bool:
     """Change the row if its status is one of ``expected``; the object then shows the row as it is. Whether it was changed."""
-    columns["moved_at"] = clock.now()
-    won = direct.update(Order, {"status": to, **columns}, id=order.pk, status=expected)
+    columns = {"status": to, **columns, "moved_at": clock.now()}
+    (won,) = pipeline.rows_of(_moving(order, expected, columns))
+    _moved(order, columns, bool(won))
+    return bool(won)
+
+
+def _moving(order: Order, expected: tuple[str, ...], columns: Mapping[str, Any]) -> Statement:
+    """The statement of ``move``: it returns a row if it has changed it."""
+    return direct.updating(Order, columns, id=order.pk, status=expected)
+
+
+def _moved(order: Order, columns: Mapping[str, Any], won: bool) -> None:
+    """Let the object show the row as it is after ``_moving``."""
     if won:
-        show(order, {"status": to, **columns})
+        show(order, columns)
         say(order)
     else:
         order.refresh_from_db(fields=CHANGEABLE)
-    return bool(won)
 
 
 def say(order: Order) -> None:
