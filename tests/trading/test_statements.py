@@ -21,7 +21,7 @@ from trading.accounting import audit, ledger, shard_cash
 from trading.execution import executor, handed
 from trading.execution.orders import fills, gate
 from trading.execution.sizing import recheck
-from trading.models import Denial, Fill, Order, Position
+from trading.models import Denial, Fill, Order, Position, ProfileBalance
 from trading.reconciliation import reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -146,7 +146,7 @@ def test_capital_that_another_worker_books_meanwhile_is_no_lack_of_it(
     real, calls = pipeline.rows_of, []
 
     def booked_after(*statements: Statement) -> list[list[Any]]:
-        if len(statements) == 1:
+        if len(statements) == 1 or ProfileBalance._meta.db_table not in statements[0].sql:
             return real(*statements)
         held = real(statements[0])
         calls.append(held != [[]])
