@@ -35,13 +35,17 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequenc
             cursor.executemany(statement, values)
 
 
-def add_to_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[tuple[Any, Sequence[int]]]) -> None:
-    """Add to the integer ``columns`` (field names) of each (primary key, amounts), in one statement of the caller's transaction."""
+def add_to_rows(
+    model: type[models.Model], columns: Sequence[str], rows: Sequence[tuple[Any, Sequence[int]]], by: str = ""
+) -> int:
+    """Add to the integer ``columns`` (field names) of each (primary key, amounts), in one statement of the caller's transaction. ``by``: a
+    unique field instead of the primary key. How many rows."""
     if not rows:
-        return
+        return 0
     by_name = {field.name: field for field in model._meta.concrete_fields}
     quote = connection.ops.quote_name
-    table, key = quote(model._meta.db_table), quote(key_column(model))
+    keys = by_name[by] if by else model._meta.pk
+    table, key = quote(model._meta.db_table), quote(str(keys.column))
     # Both databases call the columns of VALUES column1, column2 and so on.
     added = ", ".join(
         f"{name} = {table}.{name} + added.column{number}"
@@ -52,9 +56,10 @@ def add_to_rows(model: type[models.Model], columns: Sequence[str], rows: Sequenc
         f"UPDATE {table} SET {added} FROM (VALUES {', '.join([one] * len(rows))}) AS added "
         f"WHERE {table}.{key} = added.column1"
     )
-    values = [(model._meta.pk.get_db_prep_save(pk, connection), *amounts) for pk, amounts in rows]
+    values = [(keys.get_db_prep_save(pk, connection), *amounts) for pk, amounts in rows]
     with connection.cursor() as cursor:
         cursor.execute(statement, [value for row in values for value in row])
+        return int(cursor.rowcount)
 
 
 def update_instances(rows: Sequence[models.Model], names: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
-from django.db import connection, models, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
 
 from kalbot.common import pipeline
 from kalbot.common.bulk import key_column
@@ -137,17 +137,20 @@ def update(model: type[models.Model], columns: Columns, **where: Any) -> int:
     return len(rows)
 
 
-def updating(model: type[models.Model], columns: Columns, **where: Any) -> Statement:
-    """The statement of ``update``; it returns the key of each row that it changes."""
+def updating(model: type[models.Model], columns: Columns, also: str = "", **where: Any) -> Statement:
+    """The statement of ``update``; it returns the key of each row that it changes. ``also``: a further condition in SQL."""
     table = _table(model)
-    values = [_value(table.columns[name], value) for name, value in columns.items()]
+    using = connections[DEFAULT_DB_ALIAS]
+    values = [_value(table.columns[name], value, using) for name, value in columns.items()]
     conditions = []
     for name, wanted in where.items():
         column = table.columns[name]
         among = wanted if isinstance(wanted, tuple) else (wanted,)
         conditions.append(f"{column.name} IN ({', '.join(['%s'] * len(among))})")
-        values += [_value(column, value) for value in among]
+        values += [_value(column, value, using) for value in among]
     assigned = ", ".join(f"{table.columns[name].name} = %s" for name in columns)
+    if also:
+        conditions.append(f"({also})")
     return Statement(
         f"UPDATE {table.table} SET {assigned} WHERE {' AND '.join(conditions)} RETURNING {table.key.name}", values
     )
@@ -161,8 +164,9 @@ def _insert(
     statement = f"INSERT INTO {table.table} ({names}) VALUES {', '.join([one] * len(rows))}"
     if if_new:
         statement += " ON CONFLICT DO NOTHING"
+    using = connections[DEFAULT_DB_ALIAS]
     values = [
-        _value(column, column.field.pre_save(row, True) if column.is_made else getattr(row, column.attname))
+        _value(column, column.field.pre_save(row, True) if column.is_made else getattr(row, column.attname), using)
         for row in rows
         for column in columns
     ]
@@ -180,12 +184,12 @@ def _insert(
             row.pk = key
 
 
-def _value(column: _Column, value: Any) -> Any:
+def _value(column: _Column, value: Any, using: Any) -> Any:
     if type(value) in column.plain:
         return value
     if hasattr(value, "as_sql"):
         raise TypeError(f"{column.attname}: an expression is no value")
-    return column.field.get_db_prep_save(value, connection)
+    return column.field.get_db_prep_save(value, using)
 
 
 @cache
@@ -201,6 +205,8 @@ def _table(model: type[models.Model]) -> _Table:
 
 def _plain(field: models.Field[Any, Any]) -> frozenset[type]:
     target = field.target_field if isinstance(field, models.ForeignKey) else field
+    if isinstance(target, models.DateTimeField | models.UUIDField):
+        return frozenset({type(None)})
     if isinstance(target, models.BooleanField):
         return frozenset({bool, type(None)})
     if isinstance(target, models.IntegerField):

@@ -24,13 +24,13 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models.functions import Coalesce
 
 from kalbot.common import direct
 from kalbot.common.pipeline import Statement
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
-from trading.accounting import shard_cash
+from trading.accounting import shard_cash, totals
 from trading.accounting.posting import Entry, Posting
 from trading.denials import DenialCode, Denied
 from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
@@ -95,13 +95,7 @@ def _book_lines(profile_id: int, mode: str, booked: Sequence[tuple[LedgerTransac
         for account, amount in posting.lines:
             change[account] = change.get(account, 0) + amount
         lowest = min(lowest, change.get(Account.REALISED, 0))
-    totals: dict[str, Any] = {account: F(account) + amount for account, amount in change.items()}
-    if lowest:
-        totals["best_equity"] = Greatest(F("best_equity"), -F("realised") - lowest)
-    rows = ProfileBalance.objects.filter(profile=profile_id)
-    if not rows.update(**totals):
-        ProfileBalance.objects.get_or_create(profile_id=profile_id, defaults={"mode": mode})
-        rows.update(**totals)
+    totals.add(profile_id, mode, change, lowest)
 
 
 def _inserted(booked: LedgerTransaction) -> bool:
@@ -174,14 +168,12 @@ def _book(change: CapitalChange) -> None:
 
 
 def holding(profile: Profile, amount: int) -> Statement:
-    """Moves ``amount`` of the running totals from cash to reserved, and returns a row, if there is as much; the row stays locked until the
-    surrounding transaction ends: whoever holds it admits alone for the profile. ``book_reserve`` must follow, or a rollback.
-
-    One conditional UPDATE decides, so that no number of workers can reserve more than there is.
-    """
+    """One conditional UPDATE that moves ``amount`` of the totals from cash to reserved, and returns a row, if there is as much. The row
+    stays locked until the transaction ends: whoever holds it admits alone for the profile. ``book_reserve`` must follow, or a rollback."""
     changes = f'UPDATE "{ProfileBalance._meta.db_table}" SET cash = cash - %s, reserved = reserved + %s'
-    where = "WHERE profile_id = %s AND cash >= %s RETURNING id"
-    return Statement(f"{changes} {where}", (amount, amount, profile.pk, amount))
+    return Statement(
+        f"{changes} WHERE profile_id = %s AND cash >= %s RETURNING id", (amount, amount, profile.pk, amount)
+    )
 
 
 def book_reserve(position: Position, amount: int) -> None:

@@ -224,7 +224,7 @@ class PositionBooking:
             columns = residuals.after(self.position, self.legs.values(), self._changed) | columns | self._recounted()
         mine = ("reserved", "fees", "proceeds", "realised")
         columns |= {name: getattr(self.position, name) for name in mine}
-        Position.objects.filter(pk=self.position.pk).update(**columns)
+        direct.update(Position, columns, id=self.position.pk)
         for name, value in columns.items():
             setattr(self.position, name, value)
         collateral.follow(self.position)

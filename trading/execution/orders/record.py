@@ -20,7 +20,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import F, Q
 
 from kalbot.common import clock, direct, events, pipeline, trace
 from kalbot.common.pipeline import Statement
@@ -47,6 +46,7 @@ CHANGEABLE: Final = (
 log = logging.getLogger(__name__)
 
 
+_COMPLETE: Final = "reported_fill_count IS NULL OR filled_count >= reported_fill_count"
 ANSWERABLE: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING)
 
 
@@ -158,9 +158,9 @@ def finish_all(orders: Sequence[Order]) -> None:
     if not booking:
         return
     changes: dict[str, Any] = dict.fromkeys(("ended_at", "moved_at"), clock.now()) | {"status": OrderStatus.DONE}
-    rows = Order.objects.filter(pk__in=[order.pk for order in booking], status=OrderStatus.BOOKING)
-    complete = rows.filter(Q(reported_fill_count=None) | Q(filled_count__gte=F("reported_fill_count")))
-    if complete.update(**changes) < len(booking):
+    pks = tuple(order.pk for order in booking)
+    (ended,) = pipeline.rows_of(direct.updating(Order, changes, _COMPLETE, id=pks, status=OrderStatus.BOOKING))
+    if len(ended) < len(booking):
         refresh(booking)
     else:
         for order in booking:

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
+from django.db.models import BigIntegerField
+
 from kalbot.common import clock
+from kalbot.common.prepared import Param, Prepared
 from markets import exchange_hours
 from strategies.models import Mode
 from trading import states
@@ -157,9 +160,16 @@ def refusal_of(order: Order) -> Refusal:
     return sell_ladder.refused_sales(order.error_code)
 
 
+_OPEN_REQUEST: Final = Prepared(
+    lambda: ExitRequest.objects.filter(
+        position=Param("position", BigIntegerField()), status=ExitRequest.Status.OPEN
+    ).order_by("pk")[:1]
+)
+
+
 def open_request(position: Position) -> ExitRequest | None:
     """The position's open exit request."""
-    return ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).first()
+    return _OPEN_REQUEST.first(position=position.pk)
 
 
 def all_ended(position: Position) -> bool:
