@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection as database
@@ -12,14 +14,16 @@ from django.db import transaction
 
 from kalbot.common import clock
 from strategies.models import Profile
-from tests.trading import world
+from tests.trading import quoted, world
 from tests.trading.test_reconcile import _buy, _codes
-from tests.trading.twin import Twin
+from tests.trading.twin import Twin, TwinSession
 from trading.accounting import ledger
 from trading.closing import settlement
-from trading.models import CapitalChange, Discrepancy, ProfileBalance, Reconciliation, TradingState
+from trading.execution.orders import inflight, quote
+from trading.models import CapitalChange, Discrepancy, Order, ProfileBalance, Reconciliation, TradingState
 from trading.reconciliation import own_books, reconcile
 from trading.safety import discrepancies, halt
+from trading.venues import connection
 
 
 def test_cash_of_a_settlement_that_is_not_booked_yet_is_no_difference(
@@ -38,6 +42,39 @@ def test_cash_of_a_settlement_that_is_not_booked_yet_is_no_difference(
             "more than the contracts pay is a difference all the same"
         )
         assert _codes() == {"cash"}
+
+
+class Lagging(TwinSession):
+    """Lists orders as they were before the cash was read: listings lag behind what orders do to the balance."""
+
+    has_read_cash = False
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        answer = super().send(request, **kwargs)
+        path = urlsplit(request.url).path
+        self.has_read_cash |= path.endswith("/portfolio/balance")
+        if path.endswith("/portfolio/orders") and not self.has_read_cash:
+            answer.raw = BytesIO(b'{"orders":[],"cursor":""}')
+        return answer
+
+
+@pytest.mark.parametrize("filled", [0, 300])
+def test_cash_of_an_order_that_is_listed_a_moment_later_is_no_difference(settings: Any, filled: int) -> None:
+    twin = quoted.begin(settings)
+    position = quoted.begun(twin, quoted.profile())
+    assert reconcile.run("live", "test").differences == 0
+    order, *others = inflight.orders_of(position)
+    assert quote.withdraw(others)
+    Order.objects.filter(pk=order.pk).update(status="done", reported_fill_count=0, ended_at=clock.now())
+    if filled:
+        quoted.sell_no(twin, twin.markets.index(order.leg.market_id), 5_500, quoted.DEPTH + filled)
+    twin.session = Lagging(twin.exchange)
+    connection.use(twin.client())
+    row = reconcile.run("live", "test")
+    assert (row.error, row.differences) == ("", 0)
+    assert not Discrepancy.objects.exists()
+    order.refresh_from_db()
+    assert (order.status, order.filled_count) == ("resting", filled)
 
 
 def _false_alarm(profile: Profile, code: str = "ledger", key: str = "live:cash") -> Discrepancy:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from kalbot.common import clock
 from markets import watchlist
@@ -19,7 +20,7 @@ from trading import sweeper, tasks
 from trading.closing import settlement
 from trading.execution import executor
 from trading.execution.sizing import quotes
-from trading.models import Denial, Order, Position
+from trading.models import Denial, Discrepancy, Order, Position
 from trading.reconciliation import reconcile
 from trading.safety import halt
 from trading.venues import connection
@@ -253,7 +254,7 @@ class Writes(LocalLimiter):
 def test_prolonging_leaves_the_tokens_of_the_hedge_and_the_unwind_alone(twin: Twin, way: str, spare: int) -> None:
     limiter = Writes(clock=lambda: 0.0, sleep=lambda seconds: None)
     connection.use(twin.client(limiter))
-    wide = {"quote_min_margin_ppm": 1_000, "orphan_budget": 50 * world.DOLLAR, "orphans": "sell"}
+    wide: dict[str, Any] = {"quote_min_margin_ppm": 1_000, "orphan_budget": 50 * world.DOLLAR, "orphans": "sell"}
     position = quoted.begun(twin, quoted.profile(quoting=way, **wide))
     kept = quotes.tokens_kept(position.profile, Way(way), 3)
     limiter.acquire("write", limiter.available("write", 0) - kept - spare, 0)
@@ -293,6 +294,29 @@ def test_an_order_answered_as_ended_that_rests_all_the_same_is_found_and_withdra
     position = executor.step(position.pk)
     assert position.status == "aborted"
     assert quoted.rests_at_the_exchange(twin) == 0
+
+
+@pytest.mark.parametrize("lag_ms", [0, 1_500])
+@pytest.mark.parametrize("filled", [0, 300])
+def test_a_quote_that_was_taken_and_answered_with_a_refusal_rests_once(twin: Twin, lag_ms: int, filled: int) -> None:
+    """An item of a batch has no status, so that a code of refusal proves nothing."""
+    fault = {"kind": "error", "when": "after", "status": 500, "code": "invalid_order"}
+    twin.exchange.faults.add(method="POST", path="/portfolio/events/orders/batched/item", skip=1, **fault)
+    twin.exchange.config.read_delay_ms = lag_ms
+    position = quoted.begun(twin, quoted.profile())
+    refused = position.orders.get(leg__market=twin.markets[1])
+    if filled:
+        quoted.sell_no(twin, 1, refused.price, quoted.DEPTH + filled)
+        twin.quote(twin.markets[1], "ask", 10_000 - refused.price, quoted.DEPTH)  # others bid for NO again
+    position = quoted.step(twin, position)
+    with time_machine.travel(clock.now() + timedelta(seconds=4)):
+        twin.exchange.config.read_delay_ms = 0
+        position = quoted.step(twin, position)
+        reconcile.run("live", "test")
+    assert (position.status, quoted.held(position)) == ("quoting", [0, filled, 0])
+    assert position.orders.count() == quoted.rests_at_the_exchange(twin) == 3
+    assert [count for _, count in quoted.resting(position).values()] == [1_000, 1_000 - filled, 1_000]
+    assert not Discrepancy.objects.exists()
 
 
 def test_what_rests_of_an_ended_position_is_cancelled_once_a_listing_shows_it(twin: Twin) -> None:

@@ -31,10 +31,12 @@ def compare(
     subaccount: int,
     profiles: list[Profile],
     first: Callable[[ExchangeAccount], None],
+    orders_again: Callable[[], object],
     undecided: Collection[str] = (),
 ) -> None:
     """Compare one subaccount's positions and cash with what its ``profiles`` hold; differences become discrepancies. ``first``: done in
-    the transaction that makes the account. ``undecided``: markets in which somebody else's trade waits until ours are known."""
+    the transaction that makes the account. ``orders_again``: reads orders and fills once more, whose listings may lag behind what they
+    did to the cash. ``undecided``: markets in which somebody else's trade waits until ours are known."""
     account: ExchangeAccount | None = None
     differing: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
@@ -43,6 +45,8 @@ def compare(
     unreadable: list[Rejection] = []
     for pause in PAUSES:
         clock.sleep(pause)
+        if differing or difference:
+            orders_again()
         unreadable.clear()
         mark, began = accounts.mark(profiles), clock.now()
         balance = connection.client().portfolio.balance(subaccount=subaccount or None)

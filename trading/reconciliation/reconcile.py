@@ -81,6 +81,10 @@ def _live(row: Reconciliation) -> None:
     trades, waiting = foreign.book_trades(fills)
     row.repaired += trades + others.close_pairs() + funding.book(moved)
 
+    def orders_again() -> None:
+        _orders(row, since)
+        _fills(row, since)
+
     def first(account: ExchangeAccount) -> None:
         foreign.remember_opening(account, fills)
         funding.remember_opening(account, moved)
@@ -93,7 +97,7 @@ def _live(row: Reconciliation) -> None:
     for subaccount in subaccounts:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
         undecided = {ticker for number, ticker in waiting if number == subaccount}
-        comparison.compare(row, subaccount, members, first, undecided)
+        comparison.compare(row, subaccount, members, first, orders_again, undecided)
         collateral_learning.conclude(row, subaccount)
 
 

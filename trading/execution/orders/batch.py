@@ -60,7 +60,7 @@ def send_all(orders: Sequence[Order], keep_back: int = 0) -> None:
             if isinstance(answer, Refused) and answer.retry and pause is not None:
                 again.append(order)
             elif isinstance(answer, Refused):
-                record.reject(order, answer)
+                record.reject(order, answer, is_final=False)
             else:
                 record.mark_unknown(order, answer)
                 unclear.append(order)

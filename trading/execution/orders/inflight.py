@@ -87,7 +87,7 @@ def collect_all(orders: list[Order], then: fills.Then | None = None) -> bool:
 
 def find_refused(orders: Iterable[Order]) -> bool:
     """Look up the purchases that were refused within a request of several orders: such a refusal has no status of its own, so its code
-    may stand for a failure after the order was taken. What exists is booked. True when it is known of each."""
+    may stand for a failure after the order was taken. What exists is booked, or rests. True when it is known of each."""
     known = True
     for order in orders:
         if not (is_refused_in_batch(order) and order.action == Order.Action.BUY):
@@ -99,16 +99,17 @@ def find_refused(orders: Iterable[Order]) -> bool:
             log.warning("order %s: whether its refusal holds is not known yet (%s)", order.pk, error)
             known = False
             continue
-        if answer is not None and record.revive(order):
+        if answer is None:
+            record.confirm(order)
+        elif record.revive(order):
             record.acknowledge(order, answer)
             fills.collect(order)
     return known
 
 
 def is_refused_in_batch(order: Order) -> bool:
-    """Whether the row's refusal is the exchange's own, of one order among several."""
-    is_refused = order.status == OrderStatus.REJECTED and order.error_code not in OURS
-    return is_refused and order.purpose == Order.Purpose.ENTRY and order.position.sends_together
+    """Whether the row's refusal is the exchange's own, of one order among several, and nobody has seen that the order does not exist."""
+    return order.status == OrderStatus.REJECTED and order.error_code not in OURS and not order.is_final
 
 
 def is_short(order: Order, action: str = Order.Action.BUY) -> bool:

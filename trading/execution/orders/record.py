@@ -104,8 +104,8 @@ def _is_traced(order: Order) -> bool:
     return order.purpose == Order.Purpose.ENTRY and Stage.STORED not in order.position.trace
 
 
-def reject(order: Order, refusal: Refused) -> None:
-    """The venue refused the order: nothing happened."""
+def reject(order: Order, refusal: Refused, *, is_final: bool) -> None:
+    """The venue refused the order. ``is_final``: the answer was its own, with a status, so nothing has happened for certain."""
     move(
         order,
         (OrderStatus.SENDING,),
@@ -113,6 +113,7 @@ def reject(order: Order, refusal: Refused) -> None:
         error_code=refusal.code[:80],
         error_detail=refusal.detail[:500],
         ended_at=clock.now(),
+        is_final=is_final,
     )
     if refusal.code == OrderError.PAUSED and order.mode == Mode.LIVE:
         exchange_hours.forget()
@@ -132,7 +133,7 @@ def mark_resent(order: Order) -> bool:
 
 def revive(order: Order) -> bool:
     """An order that we held for rejected exists after all: its fills are to be booked. False when it has moved on."""
-    return move(order, (OrderStatus.REJECTED,), OrderStatus.UNKNOWN, ended_at=None)
+    return move(order, (OrderStatus.REJECTED,), OrderStatus.UNKNOWN, ended_at=None, is_final=False)
 
 
 def rests_after_all(order: Order) -> bool:
@@ -141,8 +142,8 @@ def rests_after_all(order: Order) -> bool:
 
 
 def confirm(order: Order) -> None:
-    """What the order has not filled it never will; nothing happens where it has filled more meanwhile."""
-    same = Order.objects.filter(pk=order.pk, status=OrderStatus.DONE, filled_count=order.filled_count)
+    """What the order has not filled it never will; nothing happens where it has filled more, or moved on, meanwhile."""
+    same = Order.objects.filter(pk=order.pk, status=order.status, filled_count=order.filled_count)
     if same.update(is_final=True):
         order.is_final = True
 

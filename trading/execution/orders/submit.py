@@ -108,7 +108,7 @@ def _send(order: Order, keep_back: int) -> None:
                 if not record.mark_resent(order):
                     return
                 continue
-            record.reject(order, refusal)
+            record.reject(order, refusal, is_final=True)
             return
         except Unresolved as unclear:
             record.mark_unknown(order, unclear)

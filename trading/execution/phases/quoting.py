@@ -60,10 +60,11 @@ WAITED_OUT: Final = complete.PASSING | {
 def quoting(position: Position, lease: Lease) -> bool:
     """Hedge what filled, withdraw what may not rest, and rest what may."""
     every = inflight.orders_of(position)
+    is_known = inflight.find_refused(every)
     orders = [order for order in every if order.status in OPEN_ORDERS]
     if quote.read_ends(every):
         return True
-    is_clear = quote.refresh(orders)
+    is_clear = quote.refresh(orders) and is_known
     legs = list(position.legs.select_related("market"))
     if Way(position.quoting).takes and quotes.is_worth_a_hedge(position, legs):
         return _hedge(position, lease, legs, orders)
@@ -208,7 +209,10 @@ def _stop(position: Position, lease: Lease, orders: list[Order], refusal: Refusa
     holds, is_whole = any(leg.held for leg in legs), opening.is_balanced(position, legs)
     if holds and not is_whole and refusal.code in WAITED_OUT:
         return _wait_out(position, refusal)
-    read = inflight.reread(inflight.orders_of(position))
+    every = inflight.orders_of(position)
+    if not inflight.find_refused(every) or any(order.status in OPEN_ORDERS for order in every):
+        return inflight.wait(position)
+    read = inflight.reread(every)
     if read is not False:
         return read or inflight.wait(position)
     if not holds:
