@@ -14,6 +14,8 @@ from statistics import median, quantiles
 from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import Case, F, When
+from django.db.models.functions import Coalesce
 
 from backtest import session
 from backtest.engine import CYCLE_SECONDS
@@ -27,6 +29,7 @@ from trading.venues.replay import Latency
 
 WINDOW_MS: Final = 15_000
 """Decisions of one event further apart are two."""
+IMMEDIATE: Final = "immediate_or_cancel"
 SAME_US: Final = 5_000
 """From the beginning of a cycle to the row that says so."""
 SUMS: Final = ("decisions", "spent", "profit")
@@ -179,13 +182,14 @@ _NEVER: Final = Taken(0, "", "", (), 0, 0, 0)
 
 
 def measured_latency(profile: Profile) -> tuple[float, float, float]:
-    """Milliseconds from an order's sending to its end, p10, p50 and p90: a little more than it takes to reach the book. Paper orders take
-    what the settings say."""
+    """Milliseconds from an order's sending to the exchange's first word on it, p10, p50 and p90: the end of an immediate order, the
+    beginning of one that rests; a little more than it takes to reach the book. Paper orders take what the settings say."""
     if profile.mode == Mode.SIM:
         return (float(settings.PAPER_LATENCY_MS),) * 3
-    rows = Order.objects.filter(profile=profile, sent_at__isnull=False, ended_at__isnull=False)
-    moments = rows.values_list("sent_at", "ended_at")
-    took = [(end - sent).total_seconds() * 1000 for sent, end in moments if sent is not None and end is not None]
+    rows = Order.objects.filter(profile=profile, sent_at__isnull=False)
+    ended = Case(When(time_in_force=IMMEDIATE, then=F("ended_at")))
+    moments = rows.annotate(answered=Coalesce(F("rested_at"), ended)).values_list("sent_at", "answered")
+    took = [(at - sent).total_seconds() * 1000 for sent, at in moments if sent is not None and at is not None]
     if len(took) < 2:
         return (float(settings.PAPER_LATENCY_MS),) * 3
     tenths = quantiles(took, n=10)

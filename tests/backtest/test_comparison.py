@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from backtest.comparison import Compared, Pair, Taken, matched
+from backtest.comparison import Compared, Pair, Taken, matched, measured_latency
+from kalbot.common import clock
 from tests.conftest import ROOT
 from tests.local.test_demo import CLEAN
+from tests.trading.world import add_order, add_profile
 
 LEG = ("A", "yes", 100, 4_000)
 
@@ -47,6 +50,21 @@ def test_every_difference_has_its_name() -> None:
     assert found.counts == {"same": 1, "counts or prices": 2, "legs": 1, "only recorded": 1, "only replayed": 1}
     assert found.delays_ms == [2, 0, -4, 0]
     assert found.sums("recorded") == (5, 5, 0)
+
+
+def test_a_latency_is_measured_to_the_exchange_s_first_word_and_not_to_the_end_of_a_quote(db: None) -> None:
+    """Immediate orders of 80 to 89 ms; quotes that rested after 90 ms for half a minute; one of which no word came before its end."""
+    profile, sent = add_profile("live", mode="live"), clock.now()
+
+    def after(milliseconds: int) -> datetime:
+        return sent + timedelta(milliseconds=milliseconds)
+
+    for n in range(10):
+        add_order(n, profile, time_in_force="immediate_or_cancel", sent_at=sent, ended_at=after(80 + n))
+        add_order(10 + n, profile, sent_at=sent, rested_at=after(90), ended_at=after(30_000))
+    add_order(20, profile, sent_at=sent, ended_at=after(60_000))
+    low, middle, high = measured_latency(profile)
+    assert 80 <= low <= middle <= high <= 90
 
 
 @pytest.mark.slow
