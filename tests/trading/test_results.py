@@ -230,6 +230,7 @@ def _agrees_with_made(booked: Profile, whole: results.Result) -> None:
     )
     nothing = results.result(idle, None, now)
     assert (nothing.win_rate_ppm, nothing.on_capital_days_ppm, nothing.best, nothing.worst) == (None,) * 4
+    assert (nothing.realised, nothing.fees, nothing.ended, nothing.capital_days, nothing.drawdown) == (0,) * 5
     idle.capital = 0
     assert results.result(idle, None, now).on_capital_ppm is None
     with pytest.raises(ValueError, match="none of category"):
