@@ -143,7 +143,7 @@ def test_a_position_ends_when_nothing_is_held_and_no_order_is_open() -> None:
     assert settlement._without_contracts(None) == []
 
 
-def test_results_are_final_of_markets_that_are_finalized_with_a_value_and_others_are_asked_for_once_they_are_over() -> (
+def test_results_are_final_of_markets_that_are_finalized_with_a_value_and_others_are_fetched_once_they_are_over() -> (
     None
 ):
     event = world.add_event(outcomes=5)
@@ -158,21 +158,21 @@ def test_results_are_final_of_markets_that_are_finalized_with_a_value_and_others
     for row, columns in zip(rows, values, strict=True):
         Market.objects.filter(pk=row.pk).update(**columns)
     tickers = [row.pk for row in rows]
-    asked: list[str] = []
+    fetched: list[str] = []
     page = SimpleNamespace(markets=[])
 
     class Catalogue:
         def markets(self, tickers: list[str]) -> list[Any]:
-            asked.extend(tickers)
+            fetched.extend(tickers)
             return [page]
 
         historical_markets = markets
 
-    connection.use(SimpleNamespace(catalogue=Catalogue()))  # type: ignore[arg-type]  # what is asked for is all that matters
+    connection.use(SimpleNamespace(catalogue=Catalogue()))  # type: ignore[arg-type]  # what is fetched is all that matters
     wanted = {tickers[0]: FinalResult("yes", 1_000_000, NOW)}
     assert finals.known_finals(tickers) == wanted
-    assert sorted(set(asked)) == tickers[1:3]
-    asked.clear()
+    assert sorted(set(fetched)) == tickers[1:3]
+    fetched.clear()
     page.markets = [
         SimpleNamespace(
             ticker=tickers[3], status="finalized", result="no", settlement_value=3_000, settlement_time=NOW
@@ -184,7 +184,7 @@ def test_results_are_final_of_markets_that_are_finalized_with_a_value_and_others
     ]
     found = finals.known_finals(tickers, vanished=[tickers[3]])
     assert found == wanted | {tickers[3]: FinalResult("no", 300_000, NOW)}
-    assert sorted(asked) == tickers[1:4], "what is listed is not asked for in the history"
+    assert sorted(fetched) == tickers[1:4], "what is listed is not fetched from the history"
     connection.use(None)
     with connection.offline():
         assert finals.known_finals(tickers) == wanted
