@@ -60,7 +60,7 @@ def test_what_fills_is_returned_in_our_books_as_at_the_exchange_and_stays_set_as
 
 
 def test_a_hedged_quote_and_held_orphans_agree_too(twin: Twin) -> None:
-    wide = {"orphan_budget": 50 * world.DOLLAR, "quote_min_margin_ppm": 1_000, "count_step": 1}
+    wide: dict[str, Any] = {"orphan_budget": 50 * world.DOLLAR, "quote_min_margin_ppm": 1_000, "count_step": 1}
     position = quoted.begun(twin, quoted.profile(quoting="several", **wide))
     quoted.sell_no(twin, 1, 5_900, 400)
     position = quoted.step(twin, position)

@@ -29,7 +29,7 @@ def twin(settings: Any) -> Twin:
 
 
 def quoting(twin: Twin, way: str) -> Position:
-    wide = {"orphan_budget": 50 * world.DOLLAR, "quote_min_margin_ppm": 1_000, "count_step": 1}
+    wide: dict[str, Any] = {"orphan_budget": 50 * world.DOLLAR, "quote_min_margin_ppm": 1_000, "count_step": 1}
     return quoted.begun(twin, quoted.profile(quoting=way, **wide))
 
 
