@@ -19,7 +19,7 @@ from django.db.models import Q
 from kalbot.common import clock, counters, direct, events, trace
 from kalbot.common.trace import Stage
 from markets import selectors, watchlist
-from trading.accounting import collateral, ledger
+from trading.accounting import collateral, ledger, totals
 from trading.accounting.ledger import Overtaken as Overtaken
 from trading.accounting.position_booking import PositionBooking
 from trading.models import TERMINAL, ExitRequest, LiveEventClaim, Position, PositionEvent, PositionStatus
@@ -187,6 +187,7 @@ def transition(
             ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).update(
                 status=ExitRequest.Status.CANCELLED, result=f"the position is {to}"[:300], ended_at=now
             )
+            totals.raise_best(position.profile_id)
             LiveEventClaim.objects.filter(position=position).delete()
             watchlist.replace(f"position:{position.pk}", [], 0)
         _watch_quote(position, before, to)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.sessions.backends.cached_db import SessionStore
@@ -32,6 +33,24 @@ FAILED: Final = "failed"
 NOT_ALLOWED: Final = "method not allowed"
 ARGUMENT: Final = re.compile(r"\(\[\^/\]\+\)|<(?:\w+:)?(\w+)>")
 """An argument of an address: ``<converter:name>``, or the history's regular expression."""
+
+
+ROWS: Final[dict[str, str]] = {
+    **dict.fromkeys(("force_exit", "withdraw_exit", "triage_opt_out", "exit_several"), "trading.Position"),
+    **dict.fromkeys(("accept_advice", "dismiss_advice"), "triage.Recommendation"),
+    **dict.fromkeys(("approve_event", "grant_certificate", "revoke_certificate"), "markets.Event"),
+    **dict.fromkeys(("approve_terms", "withdraw_terms"), "markets.ContractTerms"),
+    **dict.fromkeys(("clone_profile", "go_live", "halt", "resume", "same_day", "what_if"), "strategies.Profile"),
+    **dict.fromkeys(("what_if_start", "evaluate"), "strategies.Profile"),
+    **dict.fromkeys(("backtest", "backtest_vary"), "backtest.BacktestRun"),
+    "withdraw_quote": "trading.Position",
+    "resolve_discrepancy": "trading.Discrepancy",
+    "remove_lock": "trading.Lock",
+    "choose_collateral": "trading.ExchangeAccount",
+    "remove_second_factor": "auth.User",
+    "test_channel": "console.Channel",
+}
+"""What the row of each dialog and page of our own is, by the name of its address."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +101,20 @@ def _placed(pattern: URLPattern, path: str) -> Address:
         "object_id": key,
         "id": key,
         "event": event.pk if event else "",
-        "pk": held.pk if held and "position" in path else 0,
+        "pk": held.pk if held and "position" in path else _row_of(pattern.name or ""),
     }
     keys = iter((key, version))
     filled = ARGUMENT.sub(lambda match: str(known[match[1]]) if match[1] else str(next(keys)), path)
     label = model._meta.label_lower if model is not None else ""
     filled = filled.replace("^", "").replace("$", "")
     return Address(pattern.name, path, filled, label, row is not None or model is None)
+
+
+def _row_of(name: str) -> Any:
+    """The key of a row for a dialog or a page of our own; 0 where the samples have none."""
+    label = ROWS.get(name.removeprefix("act_").removesuffix("_one"))
+    row = apps.get_model(label)._default_manager.order_by("pk").first() if label else None
+    return row.pk if row is not None else 0
 
 
 def _root(model: type[Any]) -> str:

@@ -162,8 +162,9 @@ def _check(booked: Profile, own: Reckoned, first: date | None, last: date | None
     assert abs(found.realised - sum((gain for _, gain in gains), Fraction(0))) <= rounding
     assert found.fees == sum(fee for at, fee in own.fees if inside(at))
     total = high = fall = Fraction(0)
-    for _, gain in gains:
-        total += gain
+    ends = {position: place for place, (position, _) in enumerate(gains)}
+    for position, place in sorted(ends.items(), key=lambda pair: pair[1]):  # a basket counts once, at its last booking
+        total += sum(gain for owner, gain in gains[: place + 1] if owner == position)
         high, fall = max(high, total), max(fall, high - total)
     assert abs(found.drawdown - fall) <= rounding
     rows = [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kalbot.common import clock
 from markets.models import Market
 from tests.trading import world
-from trading.accounting import audit, ledger
+from trading.accounting import audit, ledger, results
 from trading.closing import finals, settlement
 from trading.closing.finals import FinalResult
 from trading.execution import executor
@@ -62,6 +63,35 @@ def test_legs_settle_one_by_one_as_they_become_final() -> None:
     position.refresh_from_db()
     assert position.status == "settled"
     assert ledger.summary(position.profile)["difference"] == 0
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2]])
+def test_a_sure_basket_settled_leg_by_leg_is_no_drawdown(order: list[int]) -> None:
+    """The winner's leg may be booked first: what stands between two legs of one basket is no result to fall from."""
+    position = _open()
+    for number in order:
+        _final(f"KXT-1-{number}", *(("yes", 1_000_000) if number == order[0] else ("no", 0)))
+        assert settlement.run() == 1
+    position.refresh_from_db()
+    assert position.realised > 0
+    balance = ledger.balance_of(position.profile)
+    assert balance.best_equity == position.realised
+    assert results.result(position.profile, None, clock.now()).drawdown == 0
+
+
+def test_the_best_result_is_of_whole_baskets_and_falls_for_a_loss_alone() -> None:
+    first = _open()
+    for ticker, result in (("KXT-1-0", "yes"), ("KXT-1-1", "no"), ("KXT-1-2", "no")):
+        _final(ticker, result, 1_000_000 if result == "yes" else 0)
+    settlement.run()
+    first.refresh_from_db()
+    Market.objects.filter(ticker="KXT-1-0").update(result="no", settlement_value_e6=0)
+    settlement.run()
+    first.refresh_from_db()
+    balance = ledger.balance_of(first.profile)
+    assert first.realised < 0
+    assert balance.best_equity > 0, "it was that much before the amendment"
+    assert balance.best_equity + balance.realised == balance.best_equity - first.realised
 
 
 def test_void_pays_what_each_market_says_and_may_lose() -> None:

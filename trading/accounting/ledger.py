@@ -81,7 +81,8 @@ def post_new(profile_id: int, mode: str, postings: Sequence[Posting]) -> None:
 
 
 def _book_lines(profile_id: int, mode: str, booked: Sequence[tuple[LedgerTransaction, Posting]]) -> None:
-    """Write the entries, and bring the running totals up to them. The best result is that after each transaction."""
+    """Write the entries, and bring the running totals up to them. The best result is that after each transaction that belongs to no
+    basket; a basket counts when it has ended (``totals.raise_best``)."""
     direct.insert(
         [
             LedgerEntry(transaction=row, account=account, amount=amount)
@@ -94,7 +95,8 @@ def _book_lines(profile_id: int, mode: str, booked: Sequence[tuple[LedgerTransac
     for _, posting in booked:
         for account, amount in posting.lines:
             change[account] = change.get(account, 0) + amount
-        lowest = min(lowest, change.get(Account.REALISED, 0))
+        if posting.position is None:
+            lowest = min(lowest, change.get(Account.REALISED, 0))
     totals.add(profile_id, mode, change, lowest)
 
 

@@ -40,7 +40,7 @@ def begin(period: str, now: datetime, zone: ZoneInfo = DAY_ZONE) -> datetime | N
 @dataclass(frozen=True, slots=True)
 class Result:
     """One profile in one time. ``won``: ended baskets with a profit; ``capital_days``: micro-dollars held, times days;
-    ``drawdown``: the greatest fall of realised profit from its high within the time; ``best`` and ``worst``: (position, profit)."""
+``drawdown``: the greatest fall of realised profit from its high within the time, basket by basket; ``best`` and ``worst``: (position, profit)."""
 
     profile: Profile
     since: datetime | None
@@ -101,7 +101,7 @@ def ended_of(profiles: Collection[int], since: datetime | None, until: datetime)
 
 def result(profile: Profile, since: datetime | None, until: datetime) -> Result:
     """What ``profile`` made from ``since`` (None: from its beginning) to ``until``. A handful of queries."""
-    gains = realised_steps(profile, since, until)
+    gains = by_basket(profile, since, until)
     fills = Fill.objects.filter(order__profile=profile, created_at__lte=until)
     if since is not None:
         fills = fills.filter(created_at__gte=since)
@@ -152,13 +152,39 @@ def made(mode: str, since: datetime | None = None, until: datetime | None = None
 
 def realised_steps(profile: Profile, since: datetime | None = None, until: datetime | None = None) -> list[Step]:
     """Each change of realised profit in the ledger, in order; the ledger keeps profit as credit, here it is positive."""
+    return [(at, -amount) for at, amount, _ in _realised(profile, since, until)]
+
+
+def by_basket(profile: Profile, since: datetime | None = None, until: datetime | None = None) -> list[Step]:
+    """The same, each basket once (see ``whole_baskets``)."""
+    return whole_baskets(_realised(profile, since, until))
+
+
+def _realised(profile: Profile, since: datetime | None, until: datetime | None) -> Iterable[tuple[datetime, int, int | None]]:
+    """The entries of realised profit: (moment, amount as the ledger has it, position)."""
     entries = LedgerEntry.objects.filter(transaction__profile=profile, account=Account.REALISED)
     if since is not None:
         entries = entries.filter(transaction__at__gte=since)
     if until is not None:
         entries = entries.filter(transaction__at__lte=until)
-    rows = entries.order_by("transaction__at", "id").values_list("transaction__at", "amount")
-    return [(at, -amount) for at, amount in rows]
+    rows = entries.order_by("transaction__at", "id")
+    return rows.values_list("transaction__at", "amount", "transaction__position")
+
+
+def whole_baskets(entries: Iterable[tuple[datetime, int, int | None]]) -> list[Step]:
+    """Realised profit of ``entries`` in order, all of a basket at its last booking; what belongs to no basket stands alone.
+
+    Legs are booked one by one, and in a sure basket all but one of them lose: between two bookings of one basket the sum is nothing
+    that anybody ever had, and a drawdown measured there would be of no loss.
+    """
+    alone: list[Step] = []
+    whole: dict[int, Step] = {}
+    for at, amount, position in entries:
+        if position is None:
+            alone.append((at, -amount))
+        else:
+            whole[position] = (at, whole.get(position, (at, 0))[1] - amount)
+    return sorted([*alone, *whole.values()], key=lambda step: step[0])
 
 
 def held_steps(profile: Profile) -> list[Step]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import F
-from django.db.models.functions import Greatest
+from django.db.models import F, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce, Greatest
 
 from kalbot.common import bulk
-from trading.models import ProfileBalance
+from trading.models import ACTIVE, Position, ProfileBalance
 
 
 def add(profile_id: int, mode: str, change: Mapping[str, int], lowest: int) -> None:
@@ -18,6 +18,16 @@ def add(profile_id: int, mode: str, change: Mapping[str, int], lowest: int) -> N
     if change and not _added(profile_id, change, lowest):
         ProfileBalance.objects.get_or_create(profile_id=profile_id, defaults={"mode": mode})
         _added(profile_id, change, lowest)
+
+
+def raise_best(profile_id: int) -> None:
+    """Remember the profile's result if it is its best. To be called when a basket has ended: its legs are booked one by one, and what
+    stands between two of them is no result to fall from. What open baskets have gained so far does not count yet."""
+    gained = Position.objects.filter(profile=OuterRef("profile"), status__in=ACTIVE, realised__gt=0).order_by()
+    still_open = Subquery(gained.values("profile").annotate(sum=Sum("realised")).values("sum"))
+    ProfileBalance.objects.filter(profile=profile_id).update(
+        best_equity=Greatest(F("best_equity"), -F("realised") - Coalesce(still_open, 0))
+    )
 
 
 def _added(profile_id: int, change: Mapping[str, int], lowest: int) -> bool:

@@ -22,7 +22,7 @@ from kalbot.common.snapshot import snapshot
 from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
 from trading import states
-from trading.accounting import accounts, booking, collateral, ledger
+from trading.accounting import accounts, booking, collateral, ledger, totals
 from trading.closing import finals
 from trading.closing.finals import Credit, FinalResult
 from trading.models import (
@@ -271,4 +271,7 @@ def rebook(settlement_id: int, final: FinalResult) -> bool:
             open_cost=F("open_cost") + booked.cost, open_fees=F("open_fees") + booked.fees
         )
         states.note(position, f"{leg.market_id} was amended from {booked.value_e6} to {final.value_e6}")
-        return settle_leg(leg.pk, final, booked.count)
+        again = settle_leg(leg.pk, final, booked.count)
+        if position.status not in ACTIVE:
+            totals.raise_best(position.profile_id)
+        return again

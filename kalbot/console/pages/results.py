@@ -161,7 +161,7 @@ def curve(chosen: Sequence[Profile], since: datetime | None, until: datetime) ->
     """Realised profit of the chosen profiles over the time, a line each, from nothing at its beginning."""
     plot = Plot("dollars", legend=len(chosen) > 1)
     for profile in chosen:
-        steps = results.realised_steps(profile, since, until)
+        steps = results.by_basket(profile, since, until)
         if not steps:
             continue
         points = [(since or steps[0][0], 0.0)]

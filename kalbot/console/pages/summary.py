@@ -102,14 +102,17 @@ def bar(used: int, limit: int) -> dict[str, int]:
 
 
 def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[datetime, int]]:
-    """Cumulated realised profit of ``mode`` over time, as the ledger booked it: (moment, micro-dollars), at most ``points`` of them."""
+    """Cumulated realised profit of ``mode`` over time, basket by basket: (moment, micro-dollars), at most ``points`` of them."""
     booked = facts.results(clock.now() - timedelta(days=days)).filter(transaction__mode=mode)
     total = 0
     curve: list[tuple[datetime, int]] = []
-    for moment, lost in booked.order_by("transaction__at", "id").values_list("transaction__at", "amount"):
+    rows = booked.order_by("transaction__at", "id")
+    for moment, made in results.whole_baskets(
+        rows.values_list("transaction__at", "amount", "transaction__position")
+    ):
         if not curve:
             curve.append((moment, 0))
-        total -= lost
+        total += made
         curve.append((moment, total))
     step = max(1, len(curve) // points)
     return curve[::step] if not curve or curve[-1] in curve[::step] else [*curve[::step], curve[-1]]
