@@ -93,7 +93,7 @@ def _placed(pattern: URLPattern, path: str) -> Address:
     key = row.pk if row is not None else 0
     history: Any = Profile.history
     version = history.filter(id=key).values_list("history_id", flat=True).first() if model is Profile else 0
-    event, held = Event.objects.order_by("pk").first(), Position.objects.first()
+    event, held = Event.objects.order_by("pk").first(), Position.objects.filter(status="open").first()
     known: dict[str | None, Any] = {
         "part": "glance",
         "family": Event.objects.filter(is_family=True).values_list("pk", flat=True).first() or "none",
@@ -113,7 +113,10 @@ def _placed(pattern: URLPattern, path: str) -> Address:
 def _row_of(name: str) -> Any:
     """The key of a row for a dialog or a page of our own; 0 where the samples have none."""
     label = ROWS.get(name.removeprefix("act_").removesuffix("_one"))
-    row = apps.get_model(label)._default_manager.order_by("pk").first() if label else None
+    rows = apps.get_model(label)._default_manager.order_by("pk") if label else None
+    if label == "trading.Position" and rows is not None:
+        rows = rows.filter(status="open")  # what has ended is not exited
+    row = rows.first() if rows is not None else None
     return row.pk if row is not None else 0
 
 

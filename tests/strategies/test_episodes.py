@@ -9,11 +9,14 @@ import pytest
 
 from kalbot.common import clock
 from markets.models import Event, Market
+from strategies.cycle import candidate_evaluation, near_misses
+from strategies.cycle.candidates import Listed
+from strategies.cycle.shared import Shared
 from strategies.models import NearMiss
 from strategies.reasons import Reason
 from strategies.screening import counterfactual, episodes, screening
 from strategies.screening.filters import Miss
-from strategies.screening.verdict import Status, Verdict, missed
+from strategies.screening.verdict import Prices, Status, Verdict, missed
 from tests.strategies.world import add_event, add_profile, add_scan
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +51,26 @@ def test_an_episode_keeps_its_nearest_verdict_and_counts_the_others() -> None:
     episodes.follow(profile, {}, {"E1": "rejected: margin", "OTHER": "closed"}, start + timedelta(seconds=60))
     row.refresh_from_db()
     assert (row.ended_at, row.ended_as) == (start + timedelta(seconds=60), "rejected: margin")
+
+
+def test_cycles_in_two_threads_end_an_episode_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the one writes, the other has ended the episode, and taken the event from the list: neither is an error of the first."""
+    profile, at = add_profile(), clock.now()
+    add_event("E1", NEAR)
+    episodes.follow(profile, {"E1": _near(Reason.PRICE, 100)}, {}, at)
+    gone = {"E1": missed(Status.REJECTED, Miss(Reason.PRICE, "", ""), Prices.BOOKS)}
+    near_misses.forget()
+    write = episodes.follow
+
+    def another_was_first(*given: Any) -> int:
+        monkeypatch.setattr(episodes, "follow", write)
+        near_misses.follow(profile, gone, Shared(), at)
+        return write(*given)
+
+    monkeypatch.setattr(episodes, "follow", another_was_first)
+    near_misses.follow(profile, gone, Shared(), at)
+    assert NearMiss.objects.get().ended_as == "moved away"
+    assert candidate_evaluation.record(profile, Listed({}), gone.items(), at, 10) == 0
 
 
 def test_screening_opens_keeps_and_ends_episodes() -> None:

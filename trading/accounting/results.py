@@ -40,7 +40,7 @@ def begin(period: str, now: datetime, zone: ZoneInfo = DAY_ZONE) -> datetime | N
 @dataclass(frozen=True, slots=True)
 class Result:
     """One profile in one time. ``won``: ended baskets with a profit; ``capital_days``: micro-dollars held, times days;
-``drawdown``: the greatest fall of realised profit from its high within the time, basket by basket; ``best`` and ``worst``: (position, profit)."""
+    ``drawdown``: the greatest fall of realised profit from its high within the time, basket by basket; ``best`` and ``worst``: (position, profit)."""
 
     profile: Profile
     since: datetime | None
@@ -160,7 +160,9 @@ def by_basket(profile: Profile, since: datetime | None = None, until: datetime |
     return whole_baskets(_realised(profile, since, until))
 
 
-def _realised(profile: Profile, since: datetime | None, until: datetime | None) -> Iterable[tuple[datetime, int, int | None]]:
+def _realised(
+    profile: Profile, since: datetime | None, until: datetime | None
+) -> Iterable[tuple[datetime, int, int | None]]:
     """The entries of realised profit: (moment, amount as the ledger has it, position)."""
     entries = LedgerEntry.objects.filter(transaction__profile=profile, account=Account.REALISED)
     if since is not None:

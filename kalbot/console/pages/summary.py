@@ -107,9 +107,7 @@ def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[d
     total = 0
     curve: list[tuple[datetime, int]] = []
     rows = booked.order_by("transaction__at", "id")
-    for moment, made in results.whole_baskets(
-        rows.values_list("transaction__at", "amount", "transaction__position")
-    ):
+    for moment, made in results.whole_baskets(rows.values_list("transaction__at", "amount", "transaction__position")):
         if not curve:
             curve.append((moment, 0))
         total += made

@@ -33,6 +33,18 @@
     });
   });
 
+  // The libraries' own widgets (choices with a search, lists beside each other) have no name that a screen reader finds.
+  window.addEventListener("load", function () {
+    setTimeout(function () {
+      document.querySelectorAll(".select2-selection[role=combobox]").forEach(function (box) {
+        const select = box.closest(".select2").previousElementSibling;
+        const label = select && select.id ? document.querySelector('label[for="' + select.id + '"]') : null;
+        if (label) { box.removeAttribute("aria-labelledby"); box.setAttribute("aria-label", label.textContent.trim()); }
+      });
+      document.querySelectorAll("span.help-tooltip[aria-label]").forEach(function (hint) { hint.setAttribute("role", "img"); });
+    }, 250);
+  });
+
   // On a narrow screen wide tables are lists: each cell then shows the name of its column.
   function name(root) {
     root.querySelectorAll(".k-scroll > .k-table").forEach(function (table) {
