@@ -20,6 +20,7 @@ from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from kalbot.common import clock, messages
+from kalbot.console.admin.versions import SeenForm
 from kalbot.console.dialogs import DIALOGS
 from kalbot.console.models import Act, Channel, Rule
 from kalbot.console.notify import addresses
@@ -299,10 +300,12 @@ def test_every_field_that_people_change_is_compared_with_what_they_saw(sample: d
         if not shown.has_change_permission(request) or model in MADE_ONLY:
             continue
         row = model._default_manager.first()
+        assert row is not None
         form_class = shown.get_form(request, row, change=True)
         form = form_class(instance=row)
+        assert isinstance(form, SeenForm)
         for field in model._meta.concrete_fields:
-            if field.name in form_class.unseen or field.name not in form_class.base_fields or field.is_relation:
+            if field.name in form.unseen or field.name not in form.fields or field.is_relation:
                 continue
             changed = copy(row)
             setattr(changed, field.attname, another(field, getattr(row, field.attname)))
