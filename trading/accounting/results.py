@@ -40,7 +40,8 @@ def begin(period: str, now: datetime, zone: ZoneInfo = DAY_ZONE) -> datetime | N
 @dataclass(frozen=True, slots=True)
 class Result:
     """One profile in one time. ``won``: ended baskets with a profit; ``capital_days``: micro-dollars held, times days;
-    ``drawdown``: the greatest fall of realised profit from its high within the time, basket by basket; ``best`` and ``worst``: (position, profit)."""
+    ``drawdown``: the greatest fall of realised profit from its high within the time, basket by basket; ``best`` and ``worst``: (position,
+    profit)."""
 
     profile: Profile
     since: datetime | None
