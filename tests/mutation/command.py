@@ -1,4 +1,4 @@
-"""``bin/mutants [PATH ...] [--known] [--sample N] [--seed N] [--part K/N] [--seconds S] [--measure] [--tests PATH ...]``
+"""``bin/mutants [PATH ...] [--known] [--sample N] [--seed N] [--part K/N] [--again LOG] [--seconds S] [--measure] [--tests PATH ...]``
 
 PATH: modules or folders of ``trading`` (default: all of it). Prints each survivor as it is found and the score at the end. Exit
 code 1 when a known mutation survives, 2 for wrong arguments. By night: a whole run takes hours.
@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("paths", nargs="*", default=["trading"], help="modules or folders (default: trading)")
     parser.add_argument("--known", action="store_true", help="the known faults instead of every operator")
     parser.add_argument("--like", default="", metavar="TEXT", help="only those whose description contains it")
+    parser.add_argument("--again", metavar="LOG", help="only those that survived in the output of an earlier run")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only N of them, drawn by the seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -39,6 +40,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         found = of_known() if options.known else of_paths(options.paths)
+        if options.again:
+            found = survived(found, Path(options.again).read_text())
     except (OSError, ValueError, SyntaxError) as error:
         parser.error(str(error))
     found = [one for one in found if options.like in one.name]
@@ -70,6 +73,12 @@ def of_paths(paths: list[str]) -> list[mutants.Mutant]:
             if "/migrations/" not in name and "/models/" not in name and "/management/" not in name:
                 found += mutants.of_source(name, file.read_text())
     return found
+
+
+def survived(found: list[mutants.Mutant], printed: str) -> list[mutants.Mutant]:
+    """Those of ``found`` that an earlier run printed as survivors, wherever their lines are by now."""
+    lines = [line for line in printed.splitlines() if "SURVIVES" in line]
+    return [one for one in found if any(f"{one.module}:" in line and f" {one.what}" in line for line in lines)]
 
 
 def of_known() -> list[mutants.Mutant]:

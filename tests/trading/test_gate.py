@@ -8,6 +8,7 @@ import pytest
 
 from kalbot.common import clock
 from tests.trading import world
+from tests.trading.struck import Striking
 from tests.trading.twin import Twin
 from trading.books import live_books
 from trading.closing import exits
@@ -145,3 +146,15 @@ def test_a_sale_within_the_budget_cannot_lose_more_at_its_own_limit(position: Po
         return
     assert 0 < sale.count <= leg.held
     assert sell_ladder.loss_bound(leg, sale.count, sale.least, world.FEES) <= allowed
+
+
+def test_a_halt_between_two_sales_stops_the_second_and_the_first_counts_as_a_try(
+    twin: Twin, position: Position
+) -> None:
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="I need the cash")
+    twin.session = session = Striking(twin.exchange)
+    connection.use(twin.client())
+    session.before = {1: lambda: halt.set_state(state="halted", actor="ann", reason="stop")}
+    position = executor.step(position.pk)
+    assert (session.posts, position.orders.filter(action="sell").count()) == (1, 1)
+    assert (position.status, position.attempts, position.residual_code) == ("exiting", 1, "")

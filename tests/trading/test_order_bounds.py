@@ -171,6 +171,21 @@ def test_a_second_sale_is_smaller_by_what_the_first_may_still_sell() -> None:
     assert finality.most_to_sell(leg, 50, []) == 50
 
 
+def test_an_end_is_confirmed_only_while_the_row_says_what_was_read() -> None:
+    cases: tuple[tuple[dict[str, Any], bool], ...] = (
+        ({}, True),
+        ({"filled_count": 101}, False),
+        ({"status": "resting"}, False),
+        ({"status": "booking"}, False),
+    )
+    for number, (changes, final) in enumerate(cases):
+        order, beside = (world.add_order(2 * number + n, status="done", filled_count=100) for n in (0, 1))
+        Order.objects.filter(pk=order.pk).update(**changes)
+        record.confirm(order)
+        assert (order.is_final, Order.objects.get(pk=order.pk).is_final) == (final, final), changes
+        assert not Order.objects.get(pk=beside.pk).is_final
+
+
 def test_the_end_of_an_order_is_believed_after_its_seconds(settings: Any) -> None:
     settings.KALBOT_FINAL_AFTER_SECONDS = 6.0
     for ended, young in ((-5.999, True), (-6, False), (3, True)):

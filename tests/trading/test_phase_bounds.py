@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-import time_machine
 
-from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
 from trading import states
 from trading.denials import DenialCode, Refusal
-from trading.execution.orders import inflight, sell_ladder
-from trading.execution.phases import buy, complete, opening, selling, unwind
+from trading.execution import executor
+from trading.execution.phases import buy, complete, opening
 from trading.execution.sizing import recheck
-from trading.models import Leg, Lock, Order, Position, PositionEvent
+from trading.models import Leg, Order, Position, PositionEvent
+from trading.safety import halt
 from trading.states import Lease
 
 NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
@@ -29,50 +26,8 @@ def _at(seconds: float) -> datetime:
 
 
 @pytest.fixture
-def position() -> Iterator[Position]:
-    """Completing two legs of 1,000: one holds 600 at 0.40, the other 400 at 0.30; the clock stands."""
-    with time_machine.travel(NOW, tick=False):
-        event = world.add_event(outcomes=2)
-        profile = world.add_profile(complete_seconds=30, leg_risk_budget=2 * world.DOLLAR)
-        decision = world.decide(profile, event, {"KXT-1-0": 4_000, "KXT-1-1": 3_000})
-        found = Position.objects.create(
-            profile=profile,
-            mode="sim",
-            decision=decision,
-            event=event,
-            kind="all_yes",
-            status="completing",
-            target_count=1_000,
-        )
-        for number, (held, price) in enumerate(((600, 4_000), (400, 3_000))):
-            Leg.objects.create(
-                position=found,
-                market_id=f"KXT-1-{number}",
-                side="yes",
-                sequence=number,
-                target_count=1_000,
-                limit_price=price,
-                bought_count=held,
-                bought_cost=held * price,
-                open_cost=held * price,
-            )
-        world.publish(event.ticker, world.quoted(event, [(3_900, 4_000), (2_900, 3_000)]))
-        yield found
-
-
-def _order(position: Position, number: int = 0, **columns: Any) -> Order:
-    leg = position.legs.get(sequence=number)
-    defaults: dict[str, Any] = {
-        "action": "buy",
-        "purpose": "complete",
-        "side": "yes",
-        "price": leg.limit_price,
-        "count": 1_000,
-        "status": "done",
-    }
-    return Order.objects.create(
-        position=position, leg=leg, profile=position.profile, mode="sim", **(defaults | columns)
-    )
+def position(half_bought: Position) -> Position:
+    return half_bought
 
 
 # ---- completing
@@ -121,7 +76,11 @@ def test_a_try_is_followed_at_once_unless_every_order_was_refused_and_the_policy
         assert complete._after(position, sent, holds) is goes_on
         assert (position.next_step_at, position.attempts) == (_at(pause), attempts + 1)
         assert (position.waits, position.residual, position.residual_code) == (0, "", "")
-    assert complete._after(position, [Order(status="rejected", error_code="rate_limited")], True) is False
+    limited = Order(status="rejected", error_code="rate_limited")
+    assert complete._after(position, [done, limited], True) is True, "one of them met the book"
+    Position.objects.update(attempts=4)
+    position.refresh_from_db()
+    assert complete._after(position, [limited], True) is False
     assert (position.attempts, position.residual_code, position.waits) == (4, "rate_limit", 1), "no try"
 
 
@@ -138,7 +97,7 @@ def test_an_order_that_never_met_the_book_is_no_try(position: Position) -> None:
         "": None,
     }
     for code, passes in wanted.items():
-        found = complete._passing(_order(position, status="rejected", error_code=code))
+        found = complete._passing(world.add_order_of(position, status="rejected", error_code=code))
         assert (None if found is None else found.code) == passes, code
 
 
@@ -164,7 +123,9 @@ def test_an_unwind_goes_back_to_completing_ten_times_and_after_a_pause(position:
     assert not complete.can_resume(position, legs)
     PositionEvent.objects.filter(position=position).update(from_status="open")
     assert complete.can_resume(position, legs)
-    last = _order(position, 1, filled_count=0, is_final=True)
+    world.add_order_of(position, 0, action="sell", purpose="unwind", filled_count=0, is_final=True)
+    assert complete.can_resume(position, legs), "a sale that took nothing sold nothing"
+    last = world.add_order_of(position, 1, filled_count=0, is_final=True)
     for age, filled, resumes in ((2.0, 0, True), (1.999, 0, False), (0, 1_000, True), (0, 999, False)):
         Order.objects.filter(pk=last.pk).update(created_at=_at(-age), filled_count=filled)
         Leg.objects.filter(position=position, sequence=1).update(bought_count=400)
@@ -173,6 +134,13 @@ def test_an_unwind_goes_back_to_completing_ten_times_and_after_a_pause(position:
     assert not complete.can_resume(position, legs)
     Order.objects.filter(pk=last.pk).update(error_code="unreachable")
     assert complete.can_resume(position, legs)
+
+
+def test_a_halt_is_waited_out_even_where_time_and_tries_are_used_up(position: Position) -> None:
+    Position.objects.update(attempts=5, deadline_at=_at(-1), next_step_at=NOW)
+    halt.set_state(state="halted", actor="ann", reason="r")
+    found = executor.step(position.pk)
+    assert (found.status, found.residual_code, found.attempts) == ("completing", "halted", 5)
 
 
 # ---- opening
@@ -237,123 +205,3 @@ def test_clearance_of_admission_lasts_a_quarter_of_a_second_in_either_direction(
     for ms, cleared in ((0, True), (249, True), (250, False), (-249, True), (-250, False), (900, False)):
         position.created_at = _at(-ms / 1_000)
         assert recheck.is_cleared(position) is cleared, ms
-
-
-# ---- selling
-
-
-def test_a_book_that_takes_nothing_is_read_less_and_less_often_and_once_a_minute_at_least(position: Position) -> None:
-    refusal = Refusal(DenialCode.NO_BID, "nobody")
-    for wait in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60):
-        assert selling.stuck(position, refusal) is False
-        assert position.next_step_at == _at(wait)
-    assert (position.waits, position.residual, position.residual_code) == (12, str(refusal), "no_bid")
-    assert PositionEvent.objects.filter(position=position, reason__startswith="contracts are left").count() == 1
-    assert Lock.objects.count() == 1
-    Lock.objects.all().delete()
-    for passing in (DenialCode.PRICE_STALE, DenialCode.ORDER_UNSETTLED):
-        selling.stuck(position, Refusal(passing))
-        assert not Lock.objects.exists(), "the profile is not locked for what passes by itself"
-
-
-def test_the_next_rung_is_a_second_later_and_counts_a_try_unless_sales_take_nothing(position: Position) -> None:
-    Position.objects.update(waits=3, residual="text", residual_code="no_bid", deadline_at=_at(9), attempts=2)
-    position.refresh_from_db()
-    found = selling.next_rung(position)
-    assert isinstance(found, list)
-    assert [leg.sequence for leg in found] == [0, 1]
-    assert (position.next_step_at, position.attempts, position.waits) == (_at(1), 3, 0)
-    assert (position.residual, position.residual_code, position.deadline_at) == ("", "", None)
-    for number in range(8):
-        assert isinstance(selling.next_rung(position), list), number
-        _order(position, number % 2, action="sell", purpose="unwind")
-    refusal = selling.next_rung(position)
-    assert isinstance(refusal, Refusal)
-    assert (refusal.code, position.attempts) == ("no_bid", 12)
-    newest = position.orders.order_by("-created_at", "-id")[0]
-    for columns in ({"filled_count": 1}, {"status": "rejected"}):
-        kept = {name: getattr(newest, name) for name in columns}
-        Order.objects.filter(pk=newest.pk).update(**columns)
-        assert not selling._takes_nothing(position, 2), columns
-        Order.objects.filter(pk=newest.pk).update(**kept)
-    assert selling._takes_nothing(position, 2)
-    assert not selling._takes_nothing(position, 3)
-
-
-def test_between_two_tries_is_a_second_and_a_proof_that_the_books_are_newer(position: Position) -> None:
-    live = selling.books(position, [], None)
-    assert not selling.must_pause(position, live), "nothing was sold yet"
-    sale = _order(position, action="sell", purpose="unwind", sent_at=_at(-1))
-    for age, status, pauses in ((1, "done", False), (0.999, "done", True), (0.5, "rejected", False)):
-        Order.objects.filter(pk=sale.pk).update(sent_at=_at(-age), status=status)
-        assert selling.must_pause(position, live) is pauses, (age, status)
-    Order.objects.filter(pk=sale.pk).update(sent_at=_at(-2), status="done")
-    for old_ms, pauses in ((2_000, False), (2_001, True)):
-        world.publish("KXT-1", world.quoted(position.event, [(3_900, 4_000), (2_900, 3_000)]), age_ms=old_ms)
-        assert selling.must_pause(position, selling.books(position, [], None)) is pauses
-
-
-# ---- unwinding
-
-
-def test_the_budget_of_an_unwind_shrinks_by_what_was_lost_and_grows_by_no_gain() -> None:
-    position = Position(profile=Profile(leg_risk_budget=2_000))
-    for realised, left in ((0, 2_000), (-1, 1_999), (-3_000, -1_000), (500, 2_000)):
-        position.realised = realised
-        assert unwind.budget_left(position) == left
-
-
-def test_sales_share_one_budget_and_the_leg_that_loses_least_a_contract_goes_first(position: Position) -> None:
-    legs = list(position.legs.all())
-    world.publish("KXT-1", {"KXT-1-0": (((3_000, 9_000),), ()), "KXT-1-1": (((2_800, 9_000),), ())})
-    live = selling.books(position, legs, None)
-    wanted = [(legs[0], 600), (legs[1], 400)]
-    first, second = (
-        sell_ladder.loss_bound(leg, count, bid, world.FEES)
-        for (leg, count), bid in zip(wanted, (3_000, 2_800), strict=True)
-    )
-    assert 0 < second < first
-
-    def sold(allowed: int) -> list[tuple[int, int, int]]:
-        return [(sale.leg.sequence, sale.count, sale.least) for sale in unwind.within_budget(wanted, live, allowed)]
-
-    assert sold(first + second) == [(1, 400, 2_800), (0, 600, 3_000)]
-    part = sold(first + second - 1)
-    assert part[0] == (1, 400, 2_800)
-    assert part[1:] == [(0, 500, 3_000)], "whole contracts, and never more than is left"
-    assert sold(second) == [(1, 400, 2_800)]
-    assert sold(second - 1)[0][1] == 300
-    assert sold(-1) == []
-
-
-# ---- orders on their way
-
-
-def test_what_an_order_filled_is_what_is_booked_or_reported_whichever_is_more(position: Position) -> None:
-    leg, other = position.legs.all()
-    orders = [
-        Order(leg=leg, action="buy", filled_count=300, reported_fill_count=None),
-        Order(leg=leg, action="buy", filled_count=100, reported_fill_count=250),
-        Order(leg=leg, action="sell", filled_count=40, reported_fill_count=70),
-        Order(leg=other, action="buy", filled_count=900, reported_fill_count=900),
-        Order(leg=other, action="sell", filled_count=900, reported_fill_count=900),
-    ]
-    assert inflight.bought(leg, orders) == 550
-    for sold, kept in ((0, 480), (70, 480), (71, 479), (600, 0)):
-        leg.sold_count = sold
-        assert inflight.kept(leg, orders) == kept
-
-
-def test_an_order_is_short_that_ended_with_less_and_not_finally() -> None:
-    done: dict[str, Any] = {"action": "buy", "status": "done", "count": 100, "filled_count": 99, "is_final": False}
-    assert inflight.is_short(Order(**done))
-    for columns in ({"filled_count": 100}, {"is_final": True}, {"status": "booking"}, {"action": "sell"}):
-        assert not inflight.is_short(Order(**(done | columns))), columns
-    assert inflight.is_short(Order(**(done | {"action": "sell"})), "sell")
-
-
-def test_a_phase_that_waits_is_stepped_after_its_seconds(position: Position) -> None:
-    assert inflight.wait(position) is False
-    assert position.next_step_at == _at(1)
-    assert inflight.wait(position, 7.5) is False
-    assert position.next_step_at == clock.now() + timedelta(seconds=7.5)

@@ -193,3 +193,19 @@ def add_order(number: int, profile: Profile | None = None, **columns: Any) -> Or
         "status": OrderStatus.SENDING,
     }
     return Order.objects.create(position=position, leg=leg, **kept, **(defaults | columns))
+
+
+def add_order_of(position: Position, number: int = 0, **columns: Any) -> Order:
+    """An order of the position's leg ``number``: by default a purchase to complete it, ended without a fill."""
+    leg = position.legs.get(sequence=number)
+    defaults: dict[str, Any] = {
+        "action": "buy",
+        "purpose": "complete",
+        "side": "yes",
+        "price": leg.limit_price,
+        "count": 1_000,
+        "status": "done",
+    }
+    return Order.objects.create(
+        position=position, leg=leg, profile=position.profile, mode="sim", **(defaults | columns)
+    )
