@@ -11,8 +11,9 @@ from markets import traded
 from markets.book import Side
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
+from trading.closing import exits
 from trading.execution import executor
-from trading.models import PaperOrder, Position
+from trading.models import Order, PaperOrder, Position
 from trading.quoted import open_quotes
 from trading.venues import prints
 
@@ -26,7 +27,15 @@ def twin(settings: Any) -> Twin:
 
 
 def _due() -> None:
-    cache.prices().delete(cache.key("paper prints"))
+    for every in (prints.EVERY, prints.AT_CANCEL):
+        cache.prices().delete(cache.key(f"paper prints {every}"))
+
+
+def _later(twin: Twin) -> None:
+    """Both clocks have gone on by some milliseconds."""
+    since = twin.exchange.now()
+    while twin.exchange.now() < since + 5:
+        pass
 
 
 def _begun(twin: Twin, settings: Any, model: str) -> Position:
@@ -101,3 +110,35 @@ def test_trades_are_read_while_a_profile_quotes_and_counted_for_every_market(twi
     rates = traded.rates([hit])
     assert rates is not None
     assert 60 < rates[hit] <= 70
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_what_was_sold_to_a_quote_just_before_it_is_withdrawn_counts(
+    twin: Twin, settings: Any, silent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    position = _begun(twin, settings, "optimistic")
+    assert _step(twin, position) == 0
+    quoted.sell_no(twin, 0, 5_500, 300)
+    _due()
+    if silent:
+        twin.exchange.faults.add(kind="timeout", method="GET", path="/markets/trades", count=0)
+    exits.withdraw_quote(position.pk, actor="ann", reason="test")
+    twin.sync()
+    position = executor.step(position.pk)
+    assert quoted.held(position)[0] == (0 if silent else 300)
+    assert not PaperOrder.objects.filter(is_open=True).exists()
+
+
+@pytest.mark.parametrize("how", ["trades", "offers"])
+def test_nothing_fills_a_quote_that_expired_while_nobody_was_there(twin: Twin, settings: Any, how: str) -> None:
+    position = _begun(twin, settings, "optimistic")
+    quoted.sell_no(twin, 0, 5_500, 150)
+    _later(twin)
+    Order.objects.update(expires_at=clock.now())
+    _later(twin)
+    if how == "trades":
+        quoted.sell_no(twin, 0, 5_500, 300)
+    else:
+        twin.cancel_makers(twin.markets[0], "ask")
+        twin.quote(twin.markets[0], "bid", 4_600, 300)
+    assert _step(twin, position) == 150, "before it expired"

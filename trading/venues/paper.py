@@ -14,16 +14,19 @@ booking finds out exactly as it would from the real exchange.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import redis
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Sum
 
 from kalbot.common import clock
+from kalbot.common.errors import KalbotError
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Level, Side
 from markets.fees import OrderFees
@@ -38,6 +41,7 @@ from trading.venues.prints import Print
 from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
 from trading.venues.queues import Queue, QueueModel
 
+log = logging.getLogger(__name__)
 MEMORY_SECONDS: Final = 60
 """How long a level that we took from counts as taken. A real book refills or moves on within that time."""
 
@@ -118,7 +122,16 @@ class PaperVenue:
         if order.purpose != Order.Purpose.QUOTE or order.action != Order.Action.BUY:
             return []
         placed_ms = int(paper.at.timestamp() * 1000)
-        return [one for one in prints.since(order.leg.market_id, paper.prints_ms) if one.at_ms > placed_ms]
+        until_ms = clock.now_ms() if order.expires_at is None else int(order.expires_at.timestamp() * 1000)
+        found = prints.since(order.leg.market_id, paper.prints_ms)
+        return [one for one in found if placed_ms < one.at_ms <= until_ms]
+
+    def _ask_for_prints(self) -> None:
+        """Trades of the last moments are read now; where nobody answers the order goes without."""
+        try:
+            prints.fetch(every=prints.AT_CANCEL)
+        except (KalbotError, redis.RedisError) as error:
+            log.warning("trades up to a withdrawal are not known: %s", error)
 
     def _met(self, order: Order, price: int, count: int) -> None:
         """Called for each level that an order traded with; the levels' own price."""
@@ -142,7 +155,11 @@ class PaperVenue:
         return _ack(self._advance(order, paper) if paper.is_open else paper)
 
     def cancel(self, order: Order) -> Ack:
-        """Take a resting order out."""
+        """Take a resting order out, after what was traded until now has had its chance to fill it: whoever knew more sold to it before it
+        was gone."""
+        if order.purpose == Order.Purpose.QUOTE:
+            self._ask_for_prints()
+            self.fetch(order)
         PaperOrder.objects.filter(pk=order.pk, is_open=True).update(is_open=False, remaining_count=0)
         return _ack(PaperOrder.objects.get(pk=order.pk))
 
@@ -189,6 +206,8 @@ class PaperVenue:
             levels, fees, displayed = self._levels(order)
         except Refused:
             levels, fees, displayed = [], None, None
+        if expired:  # the books of now are later than it
+            levels = []
         with transaction.atomic():
             paper = PaperOrder.objects.select_for_update().get(pk=order.pk)
             if not paper.is_open:

@@ -26,6 +26,8 @@ from trading.venues import connection
 
 EVERY: Final = 3
 """Seconds between two requests."""
+AT_CANCEL: Final = 1
+"""The same where a quote on paper is about to be withdrawn: what was sold to it until then counts."""
 OVERLAP: Final = timedelta(seconds=20)
 """How far back each asks: a listing may be late."""
 KEPT_SECONDS: Final = 120
@@ -49,15 +51,15 @@ class Print:
         return self.price if side is self.side else None
 
 
-def fetch() -> int:
-    """Read the latest trades, if a profile quotes, or quotes rest on paper, and nobody has within ``EVERY`` seconds. Returns how many of
+def fetch(every: int = EVERY) -> int:
+    """Read the latest trades, if a profile quotes, or quotes rest on paper, and nobody has within ``every`` seconds. Returns how many of
     paper quotes' markets were new."""
     resting = PaperOrder.objects.filter(is_open=True, order__purpose=Order.Purpose.QUOTE)
     tickers = set(resting.values_list("market_id", flat=True))
     quotes = Profile.objects.filter(is_active=True).exclude(quoting=Profile.Quoting.NONE)
     if not tickers and not quotes.exists():
         return 0
-    if not cache.prices().set(cache.key("paper prints"), 1, nx=True, ex=EVERY):
+    if not cache.prices().set(cache.key(f"paper prints {every}"), 1, nx=True, ex=every):
         return 0
     since = int((clock.now() - OVERLAP).timestamp())
     found = 0

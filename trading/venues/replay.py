@@ -80,6 +80,9 @@ class ReplayVenue(PaperVenue):
     def _printed(self, order: Order, paper: PaperOrder) -> list[Print]:
         return []  # the replay reports prints itself
 
+    def _ask_for_prints(self) -> None:
+        """Nothing to ask: see ``_printed``."""
+
     def _met(self, order: Order, price: int, count: int) -> None:
         selling = order.action == Order.Action.SELL
         side = Side(order.side) if selling else Side(order.side).other
