@@ -41,13 +41,13 @@ def _flickering(folder: Path, seed: int) -> Options:
 
 
 def _deepened(tape: Recorder) -> None:
-    """A game whose prices pay from second 120 on, with nothing behind them until 130: only a cycle of beat sees the size come."""
-    tape.event(119, "GAME-DEEP", 3)
+    """A game whose prices pay from second 65 on, with nothing behind them until 75: only a cycle of beat sees the size come."""
+    tape.event(64, "GAME-DEEP", 3)
     for leg in range(3):
-        tape.book(120, f"GAME-DEEP-L{leg}", [("0.4000", "0.10")], [("0.5500", "50.00")])
+        tape.book(65, f"GAME-DEEP-L{leg}", [("0.4000", "0.10")], [("0.5500", "50.00")])
     for leg in range(3):
-        tape.delta(130, f"GAME-DEEP-L{leg}", "yes", "0.4000", "40.00")
-    for second in range(101, 140):
+        tape.delta(75, f"GAME-DEEP-L{leg}", "yes", "0.4000", "40.00")
+    for second in range(61, 85):
         tape.alive(second)
 
 
@@ -67,7 +67,7 @@ def test_cycles_over_what_could_pay_decide_as_full_ones_do(
 
 def test_a_replay_of_recorded_cycles_judges_at_their_moments_and_at_no_other(tmp_path: Path) -> None:
     wanted = _flickering(tmp_path, 1)
-    whole, one = START + 133 * SECOND, START + 136 * SECOND
+    whole, one = START + 78 * SECOND, START + 81 * SECOND
     with session.open_run(wanted, session.records_of(wanted), [(whole, ()), (one, ("GAME-DEEP",))]) as running:
         running.engine.run()
         ran = {name: running.engine.ran[name] for name in (messages.RUN_CYCLE, messages.EVALUATE_EVENT)}
