@@ -21,7 +21,6 @@ from markets.catalogue.writing import catalogue_transaction
 from markets.kalshi.errors import KalshiError, NotFound, Rejected, SchemaError
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Event as WireEvent
-from markets.kalshi.schemas.pages import parse_event
 from markets.kalshi.vocabulary import COMBO_PREFIX, OPEN_STATUSES, MarketStatus
 from markets.models import Event, Market, Scan
 from markets.tape.recorder import recorder
@@ -91,8 +90,7 @@ def fetch_events(client: KalshiClient, tickers: Iterable[str]) -> list[str]:
     tape = recorder("scan")
     for ticker in tickers:
         try:
-            answer = client.catalogue.event_answer(ticker)
-            event = parse_event(answer)
+            event, answer = client.catalogue.event_answer(ticker)
         except NotFound:
             Event.objects.filter(pk=ticker).update(is_open=False, content_hash="", updated_at=clock.now())
             continue

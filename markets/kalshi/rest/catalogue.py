@@ -15,6 +15,7 @@ from markets.kalshi.schemas.series import FeeChange, Series, SeriesPage
 from markets.kalshi.schemas.trades import Trade
 
 from ..schemas import pages as answers
+from .outcome import check_same
 from .pagination import MAX_PAGES, pages
 from .transport import Transport
 
@@ -59,12 +60,15 @@ class Catalogue:
 
     def event(self, ticker: str, with_nested_markets: bool = True) -> Event:
         """One event. Raises NotFound."""
-        return answers.parse_event(self.event_answer(ticker, with_nested_markets))
+        return self.event_answer(ticker, with_nested_markets)[0]
 
-    def event_answer(self, ticker: str, with_nested_markets: bool = True) -> bytes:
-        """The exchange's own answer about one event, not yet read. Raises NotFound."""
+    def event_answer(self, ticker: str, with_nested_markets: bool = True) -> tuple[Event, bytes]:
+        """One event, and the exchange's own answer about it. Raises NotFound."""
         params = {"with_nested_markets": with_nested_markets}
-        return self._transport.read("/events/{event_ticker}", path={"event_ticker": ticker}, params=params)
+        body = self._transport.read("/events/{event_ticker}", path={"event_ticker": ticker}, params=params)
+        found = answers.parse_event(body)
+        check_same("event", ticker, found.event_ticker)
+        return found, body
 
     def markets(
         self,
@@ -116,7 +120,9 @@ class Catalogue:
     def market(self, ticker: str) -> Market:
         """One market. Raises NotFound, also for a moment after its ``created`` message."""
         body = self._transport.read("/markets/{ticker}", path={"ticker": ticker})
-        return answers.parse_market(body)
+        found = answers.parse_market(body)
+        check_same("market", ticker, found.ticker)
+        return found
 
     def event_metadata(self, ticker: str) -> EventMetadata:
         """An event's own settlement sources and its competition. Raises NotFound."""
@@ -144,7 +150,9 @@ class Catalogue:
     def series(self, ticker: str) -> Series:
         """One series. Raises NotFound."""
         body = self._transport.read("/series/{series_ticker}", path={"series_ticker": ticker})
-        return answers.parse_series(body)
+        found = answers.parse_series(body)
+        check_same("series", ticker, found.ticker)
+        return found
 
     def orderbook(self, ticker: str, depth: int = 0) -> Book:
         """One book; ``depth`` 1 to 100 best levels a side, 0 for all. An unknown ticker gives an empty book."""

@@ -12,6 +12,7 @@ from markets.kalshi.schemas.market import Market
 from markets.kalshi.schemas.trades import Trade
 
 from ..schemas import pages as answers
+from .outcome import check_same
 from .pagination import pages
 from .transport import Transport
 
@@ -66,7 +67,9 @@ class History:
 
     def market(self, ticker: str) -> Market:
         """One market that has left the live listing. Raises NotFound for one that has not."""
-        return answers.parse_market(self._transport.read("/historical/markets/{ticker}", path={"ticker": ticker}))
+        found = answers.parse_market(self._transport.read("/historical/markets/{ticker}", path={"ticker": ticker}))
+        check_same("market", ticker, found.ticker)
+        return found
 
     def old_candlesticks(self, ticker: str, start_ts: int, end_ts: int, period: int) -> tuple[Candle, ...]:
         """Periods of a market that has left the live listing."""

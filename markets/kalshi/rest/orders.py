@@ -28,7 +28,7 @@ from ..order_entry import AmendOrder, CancelOrder, CreateOrder
 from ..schemas import answers
 from ..schemas.listing import Listing
 from .order_groups import OrderGroups
-from .outcome import after_write, check_echo
+from .outcome import after_write, check_echo, check_order, check_same
 from .pagination import own_records
 from .transport import Check, Transport, allow
 
@@ -89,7 +89,9 @@ class Orders:
         body = self._transport.write(
             "DELETE", ORDER_BY_ID, path=path, params=params, shard=exchange_index, keep_back=keep_back
         )
-        return after_write(lambda: parse(answers.CANCEL, answers.build_cancel, body))
+        result = after_write(lambda: parse(answers.CANCEL, answers.build_cancel, body))
+        check_order(order_id, result.order_id)
+        return result
 
     def cancel_all(self, subaccount: int | None = None) -> None:
         """Cancel every resting order on every shard; also hits orders placed up to a minute later."""
@@ -112,6 +114,9 @@ class Orders:
                 raise OutcomeUnknown(f"batch item {order.client_order_id} was answered as {item.client_order_id}")
             if isinstance(item.result, CreateResult):
                 check_echo(order, item.result)
+        made = [item.result.order_id for item in answered if isinstance(item.result, CreateResult)]
+        if len(set(made)) < len(made):
+            raise OutcomeUnknown(f"a batch of {len(orders)} orders was answered with one order twice")
         return answered
 
     def batch_cancel(self, orders: Sequence[CancelOrder], *, keep_back: int = 0) -> tuple[BatchItem, ...]:
@@ -121,6 +126,9 @@ class Orders:
         answered = after_write(lambda: parse(answers.BATCH_CANCEL, answers.build_batch_cancel, body))
         if len(answered) != len(orders):
             raise OutcomeUnknown(f"a batch of {len(orders)} cancels was answered with {len(answered)} items")
+        for order, item in zip(orders, answered, strict=True):
+            if isinstance(item.result, CancelResult):
+                check_order(order.order_id, item.result.order_id)
         return answered
 
     def amend(self, amend: AmendOrder, *, keep_back: int = 0) -> AmendResult:
@@ -134,7 +142,9 @@ class Orders:
             shard=amend.exchange_index,
             keep_back=keep_back,
         )
-        return after_write(lambda: parse(answers.AMEND, answers.build_amend, body))
+        result = after_write(lambda: parse(answers.AMEND, answers.build_amend, body))
+        check_order(amend.order_id, result.order_id)
+        return result
 
     def decrease(
         self,
@@ -164,7 +174,9 @@ class Orders:
             shard=exchange_index,
             keep_back=keep_back,
         )
-        return after_write(lambda: parse(answers.DECREASE, answers.build_decrease, body))
+        result = after_write(lambda: parse(answers.DECREASE, answers.build_decrease, body))
+        check_order(order_id, result.order_id)
+        return result
 
     def get(self, order_id: str) -> Order:
         """One order.
@@ -172,7 +184,9 @@ class Orders:
         It may show ``resting`` for a moment after an acknowledged cancel (docs/kalshi-protocol.md 9.7).
         """
         body = self._transport.read("/portfolio/orders/{order_id}", path={"order_id": order_id}, private=True)
-        return parse(_ORDER_ANSWER, lambda answer: build_order(answer.order), body)
+        order = parse(_ORDER_ANSWER, lambda answer: build_order(answer.order), body)
+        check_same("order", order_id, order.order_id)
+        return order
 
     def list(
         self,

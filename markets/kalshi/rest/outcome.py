@@ -1,4 +1,4 @@
-"""The answer to a write that the exchange accepted: one that cannot be read leaves the outcome unknown."""
+"""The answer to a write that the exchange accepted: one that cannot be read, or is about another order, leaves the outcome unknown."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ def after_write(read: Callable[[], T]) -> T:
         return read()
     except SchemaError as error:
         raise OutcomeUnknown(f"accepted, but the answer cannot be read: {error}") from error
+
+
+def check_same(what: str, wanted: str, answered: str) -> None:
+    """Raises SchemaError for the answer to a read that is about another one: its rules, fees or result would be taken for those of
+    ``wanted``."""
+    if answered != wanted:
+        raise SchemaError(f"{what} {wanted} was answered as {answered}")
+
+
+def check_order(order_id: str, answered: str) -> None:
+    """Raises OutcomeUnknown unless the answer to a write is about this order; a batch leaves the id of a refused one empty."""
+    if answered not in ("", order_id):
+        raise OutcomeUnknown(f"order {order_id} was answered as {answered}")
 
 
 def check_echo(order: CreateOrder, result: CreateResult) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import PaginationError
 from ..schemas.boundary import Rejection
@@ -15,6 +16,10 @@ P = TypeVar("P")
 T = TypeVar("T")
 
 MAX_PAGES = 10_000
+LONGEST_CURSOR: Final = 4_096
+"""Characters; it becomes a part of the next request's address."""
+LISTING_SECONDS: Final = 1_800.0
+"""For all pages together: a peer that is slow, or has a new cursor for ever, does not hold its reader for a day."""
 
 
 def pages(
@@ -29,16 +34,24 @@ def pages(
     """Pages one by one until the cursor is empty; a short page is not the last one.
 
     ``parse`` returns a page and its cursor. A bad cursor is answered with 200, so a repeated one, or more
-    than ``max_pages`` pages, raises PaginationError: a part must never be taken for the whole.
+    than ``max_pages`` pages, one too long to be sent back, or more than ``LISTING_SECONDS`` of reading raise PaginationError: a part must
+    never be taken for the whole.
     """
     seen: set[str] = set()
+    left = LISTING_SECONDS
     cursor = str(params.get("cursor") or "")
     for _ in range(max_pages):
+        began = time.monotonic()
         body = transport.read(route, params={**params, "cursor": cursor or None}, private=private)
         page, cursor = parse(body)
+        left -= time.monotonic() - began
         yield page
         if not cursor:
             return
+        if len(cursor) > LONGEST_CURSOR:
+            raise PaginationError(f"GET {route} has a cursor of {len(cursor)} characters")
+        if left < 0:
+            raise PaginationError(f"GET {route} did not end within {LISTING_SECONDS:.0f} s of reading")
         if cursor in seen:
             raise PaginationError(f"GET {route} repeated the cursor {cursor[:80]!r}")
         seen.add(cursor)

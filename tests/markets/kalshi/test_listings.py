@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from kalbot.common.units import Money
 from markets.kalshi.errors import PaginationError, SchemaError
+from markets.kalshi.rest import pagination
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Allocation
+from markets.kalshi.schemas.boundary import Json
 
 from .bodies import BOOK, EVENT, FILL, MARKET, POSITION, SERIES, SETTLEMENT, TRADE, but
 from .scripted import Answer, Request, Script
@@ -45,6 +49,37 @@ def test_a_listing_without_an_end_is_an_error(exchange: Script, client: KalshiCl
         list(client.catalogue.events(max_pages=5))
 
 
+def test_a_cursor_too_long_to_be_sent_back_and_a_listing_that_takes_too_long_are_errors(
+    exchange: Script, client: KalshiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.say(events("c" * 100_000, "A"))
+    with pytest.raises(PaginationError, match="a cursor of 100000 characters"):
+        list(client.catalogue.events())
+    assert len(exchange.requests) == 1
+    monkeypatch.setattr(pagination, "LISTING_SECONDS", 0.0)
+    numbers = iter(range(1000))
+    exchange.rule = lambda request: events(f"c{next(numbers)}", "A")
+    with pytest.raises(PaginationError, match="within 0 s"):
+        list(client.catalogue.events())
+    assert len(exchange.requests) == 2
+
+
+def test_an_answer_about_another_event_market_or_series_is_refused(exchange: Script, client: KalshiClient) -> None:
+    """Its result, rules or fees would be taken for those of the one that was meant."""
+    reads: list[tuple[str, str, Json, Callable[[str], object]]] = [
+        ("event", "event_ticker", EVENT, client.catalogue.event),
+        ("market", "ticker", MARKET, client.catalogue.market),
+        ("market", "ticker", MARKET, client.history.market),
+        ("series", "ticker", SERIES, client.catalogue.series),
+    ]
+    for name, key, body, read in reads:
+        exchange.say(Answer(200, {name: body}))
+        ticker = body[key]
+        assert read(ticker)
+        with pytest.raises(SchemaError, match="was answered as"):
+            read(f"{ticker}-OTHER")
+
+
 def test_one_bad_order_among_many_does_not_pass_for_an_absent_one(exchange: Script, client: KalshiClient) -> None:
     exchange.say(Answer(200, {"fills": [FILL, {}], "cursor": ""}))
     with pytest.raises(SchemaError):
@@ -66,13 +101,13 @@ def test_books_are_requested_a_hundred_at_a_time_with_a_repeated_parameter(
 
 def test_each_family_reads_its_route(exchange: Script, client: KalshiClient) -> None:
     answers = {
-        "/events/E": {"event": EVENT, "markets": [MARKET]},
+        f"/events/{EVENT['event_ticker']}": {"event": EVENT, "markets": [MARKET]},
         "/markets": {"markets": [MARKET], "cursor": ""},
-        "/markets/M": {"market": MARKET},
+        f"/markets/{MARKET['ticker']}": {"market": MARKET},
         "/markets/M/orderbook": {"orderbook_fp": BOOK},
         "/markets/trades": {"trades": [TRADE], "cursor": ""},
         "/series": {"series": [SERIES]},
-        "/series/S": {"series": SERIES},
+        f"/series/{SERIES['ticker']}": {"series": SERIES},
         "/series/fee_changes": {"series_fee_change_arr": []},
         "/events/fee_changes": {"event_fee_changes": [], "cursor": ""},
         "/portfolio/positions": {"market_positions": [POSITION], "event_positions": [], "cursor": ""},
@@ -93,13 +128,13 @@ def test_each_family_reads_its_route(exchange: Script, client: KalshiClient) -> 
     }
     exchange.rule = lambda request: Answer(200, answers[request.route])
     c = client.catalogue
-    assert c.event("E").markets[0].yes_bid == 4000
+    assert c.event(EVENT["event_ticker"]).markets[0].yes_bid == 4000
     assert [m.ticker for p in c.markets("open", min_close_ts=5) for m in p.markets] == [MARKET["ticker"]]
-    assert c.market("M").yes_ask == 4300
+    assert c.market(MARKET["ticker"]).yes_ask == 4300
     assert c.orderbook("M", depth=5).yes_ask == (4300, 725)
     assert [t.count for page in c.trades("M") for t in page] == [725]
     assert [s.ticker for s in c.series_list(category="Sports")] == ["KXDEMO"]
-    assert c.series("S").ticker == "KXDEMO"
+    assert c.series(SERIES["ticker"]).ticker == "KXDEMO"
     assert c.series_fee_changes() == c.event_fee_changes() == ()
     p = client.portfolio
     assert [x.position for x in p.positions(subaccount=1)] == [-725]

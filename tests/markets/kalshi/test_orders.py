@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from kalbot.common.units import Count, Price
-from markets.kalshi.errors import AlreadyExists, Killed, NotFound, OutcomeUnknown, Rejected
+from markets.kalshi.errors import AlreadyExists, Killed, NotFound, OutcomeUnknown, Rejected, SchemaError
 from markets.kalshi.order_entry import AmendOrder, CancelOrder, Sell
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.rest.resolution import SIGNATURE_LIFE_MS, Outcome
@@ -152,6 +153,36 @@ def test_amend_and_decrease(exchange: Script, client: KalshiClient) -> None:
     assert exchange.requests[1].json == {"market_ticker": "A", "exchange_index": 2, "reduce_to": "1.00"}
     with pytest.raises(ValueError, match="exactly one"):
         client.orders.decrease("o", "A", 2)
+
+
+def test_an_answer_about_another_order_is_believed_by_nobody(exchange: Script, client: KalshiClient) -> None:
+    """Each write leaves its outcome unknown, and a read names the order that it was about."""
+    amend = AmendOrder(
+        order_id="o", ticker="A", outcome_side=Side.YES, price=Price(4000), count=Count(100), exchange_index=2
+    )
+    writes: list[tuple[Json, Callable[[], object]]] = [
+        ({"order_id": "x", "reduced_by": "4.25", "ts_ms": 1}, lambda: client.orders.cancel("o", "A", 2)),
+        ({"order_id": "x", "ts_ms": 1}, lambda: client.orders.amend(amend)),
+        (
+            {"order_id": "x", "remaining_count": "1.00", "ts_ms": 1},
+            lambda: client.orders.decrease("o", "A", 2, reduce_to=Count(100)),
+        ),
+        (
+            {"orders": [{"order_id": "p", "reduced_by": "1.00"}, {"order_id": "o", "reduced_by": "1.00"}]},
+            lambda: client.orders.batch_cancel([CancelOrder("o", "A", 2), CancelOrder("p", "B", 0)]),
+        ),
+        (
+            {"orders": [ACCEPTED, but(ACCEPTED, client_order_id="second")]},
+            lambda: client.orders.batch_create([order(), order(Sell, client_order_id="second")]),
+        ),
+    ]
+    for body, write in writes:
+        exchange.say(Answer(200, body))
+        with pytest.raises(OutcomeUnknown):
+            write()
+    exchange.say(Answer(200, {"order": but(ORDER, order_id="x")}))
+    with pytest.raises(SchemaError):
+        client.orders.get("o")
 
 
 def test_order_groups(exchange: Script, client: KalshiClient) -> None:
