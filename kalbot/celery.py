@@ -20,6 +20,8 @@ from kalbot.common.retry import retried
 
 MOST_STARTS: Final = 3
 """A message that ended its worker so often is dropped: sweepers and the next period do what is still wanted."""
+SENDING_SECONDS: Final = 1.0
+"""Most that sending one message waits for a broker that accepts and says nothing."""
 COLLECTS_AFTER: Final = (20_000, 10, 10)
 """Python's own is 700: a worker that remembers a catalogue would be halted for it again and again in mid purchase."""
 log = logging.getLogger(__name__)
@@ -70,8 +72,19 @@ def _starts(task_id: str | None) -> int:
         return 1
 
 
+class Application(Celery):
+    """Who sends must not wait as long as who receives: a page, or a purchase, stands still meanwhile."""
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        """See Celery."""
+        brief = {"socket_timeout": SENDING_SECONDS, "socket_connect_timeout": SENDING_SECONDS}
+        return super().connection_for_write(
+            url, **{"transport_options": brief, "connect_timeout": SENDING_SECONDS, **options}
+        )
+
+
 transport.register()
-app = Celery("kalbot", task_cls=BoundedTask)
+app = Application("kalbot", task_cls=BoundedTask)
 app.set_default()  # in every thread: ``celery.current_app`` is this one
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

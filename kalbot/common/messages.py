@@ -7,6 +7,7 @@ Tasks are sent after the commit, so that no worker is faster than the row that t
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -58,9 +59,12 @@ ROUTES: Final = {
     "kalbot.console.tasks.*": {"queue": "default"},
 }
 
+SILENCE_SECONDS: Final = 0.5
+"""A sending that failed after so long met a broker that accepts and says nothing, not one that is away."""
+PAUSE_SECONDS: Final = 1.0
+"""After that nothing is sent for so long: who sends twenty messages waits for the first alone."""
 log = logging.getLogger(__name__)
-
-
+_silent_until = 0.0
 _deliver: Callable[[str, tuple[Any, ...]], None] | None = None
 
 
@@ -83,12 +87,25 @@ def send_on_commit(name: str, *args: Any) -> None:
 def send(name: str, *args: Any, **options: Any) -> None:
     """Send the task ``name`` now; ``options`` are those of Celery's ``send_task``. Never raises.
 
-    A broker that is away is logged: the receiving package's sweeper, or the next period, does the work later.
+    A broker that is away is logged: the receiving package's sweeper, or the next period, does the work later. One that says nothing
+    is waited for about a second (``kalbot.celery``), and then not again for as long.
     """
+    global _silent_until
     if _deliver is not None:
         _deliver(name, args)
+        return
+    began = time.monotonic()
+    if began < _silent_until:
+        _not_sent(name, "the broker did not answer a moment ago")
         return
     try:
         current_app.send_task(name, args=args, retry=False, **options)
     except Exception as error:
-        log.warning("task %s was not sent (%s); a sweeper or the next period does the work", name, type(error).__name__)
+        now = time.monotonic()
+        if now - began > SILENCE_SECONDS:
+            _silent_until = now + PAUSE_SECONDS
+        _not_sent(name, type(error).__name__)
+
+
+def _not_sent(name: str, why: str) -> None:
+    log.warning("task %s was not sent (%s); a sweeper or the next period does the work", name, why)

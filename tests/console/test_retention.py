@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+from django.apps import apps
 from django.contrib.sessions.models import Session
 
+from backtest.models import BacktestRun, Study
 from kalbot.common import cache, clock
 from kalbot.console import tasks
-from kalbot.console.ops import price_keys, settled
-from markets.models import Certificate, Event, Market
+from kalbot.console.ops import price_keys, retention, settled
+from markets.models import Certificate, Event, Market, TapeGap
 from markets.prices import EVENT_KEY, QUOTE_KEY, Quote
 from strategies.models import Decision, Mode
 from trading.models import Discrepancy, Reconciliation
@@ -113,3 +115,29 @@ def test_an_event_that_is_listed_again_is_written_in_full(sample: dict[str, Any]
     event.refresh_from_db()
     hashes = set(Market.objects.filter(event=event).values_list("content_hash", flat=True))
     assert (event.content_hash, event.rules_hash, hashes) == ("", "", {""})
+
+
+def test_every_table_has_an_end_or_a_reason_why_not() -> None:
+    ends = {rows.model._meta.label for rows in retention.old_rows().values()}
+    assert ends & retention.KEPT.keys() == set()
+    assert ends | retention.KEPT.keys() == {model._meta.label for model in apps.get_models()}
+
+
+def test_old_runs_studies_and_gaps_go_but_not_what_a_later_run_is_compared_with(db: None) -> None:
+    old = clock.now() - timedelta(days=retention.YEAR_DAYS + 1)
+    moments = {"first_at": old, "last_at": old}
+    _, compared, base, newer, part = (
+        BacktestRun.objects.create(name=name, profile="p", tape="t", **moments)
+        for name in ("alone", "compared", "base", "newer", "part")
+    )
+    old_study, young_study = Study.objects.create(kind="sweep"), Study.objects.create(kind="sensitivity", of=base)
+    BacktestRun.objects.filter(pk=newer.pk).update(before=compared)
+    BacktestRun.objects.filter(pk=part.pk).update(study=old_study)
+    BacktestRun.objects.exclude(pk=newer.pk).update(created_at=old)
+    Study.objects.filter(pk=old_study.pk).update(created_at=old)
+    for ended_at in (old, clock.now(), None):
+        TapeGap.objects.create(writer="w", began_at=old, ended_at=ended_at, reason="r")
+    tasks.prune()
+    assert set(BacktestRun.objects.values_list("name", flat=True)) == {"compared", "base", "newer"}
+    assert list(Study.objects.all()) == [young_study]
+    assert TapeGap.objects.count() == 2

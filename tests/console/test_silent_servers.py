@@ -13,15 +13,18 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+from celery import current_app
 from django.conf import settings as configured
 from django.db import OperationalError, close_old_connections, connection, connections
 from django.test import Client
 
 from kalbot import environment
-from kalbot.common import bounded, cache
+from kalbot.common import bounded, cache, messages
 from kalbot.common.postgres import base
 from kalbot.console.ops import status
 from kalbot.console.pages import machines
+from trading.models import TradingState
+from trading.safety import halt
 
 ON_POSTGRES = "postgres" in configured.DATABASES["default"]["ENGINE"]
 pytestmark = pytest.mark.timeout(60)
@@ -80,6 +83,26 @@ def test_a_page_tries_a_silent_redis_once_and_a_halt_is_stored(
     )
     page = admin_client.get("/admin/operate/")
     assert (page.status_code, len(silent.accepted)) == (200, 2)
+
+
+def test_whoever_sends_many_messages_waits_once_for_a_broker_that_says_nothing(
+    silent: Silent, monkeypatch: pytest.MonkeyPatch, sample: dict[str, Any]
+) -> None:
+    """Halting wakes each position that rests something, and is stored whether or not anybody hears of it."""
+    monkeypatch.setattr(current_app.conf, "broker_write_url", f"redis://127.0.0.1:{silent.port}/0")
+    monkeypatch.setattr(current_app.amqp, "_producer_pool", None)
+    monkeypatch.setattr(messages, "_silent_until", 0.0)
+    monkeypatch.setattr(messages, "PAUSE_SECONDS", 600.0)  # however slow the machine is
+    for number in range(20):
+        messages.send(messages.EXIT_POSITION, number)
+    assert len(silent.accepted) == 1
+    sends, receives = (
+        one.transport_options or {} for one in (current_app.connection_for_write(), current_app.connection_for_read())
+    )
+    assert sends["socket_timeout"] <= 1 < receives["socket_timeout"], "only a worker waits longer"
+    halt.set_state(state="halted", actor="rita", reason="silent", cancel_resting=True)
+    assert halt.current() == TradingState.State.HALTED
+    assert len(silent.accepted) == 1
 
 
 def test_a_command_that_nobody_answers_is_tried_twice_at_most(settings: Any, silent: Silent) -> None:

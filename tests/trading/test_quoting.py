@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from strategies.models import Decision, Profile
 from strategies.quoting.offer import Way
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
+from tests.trading.unhurried import UnhurriedClock
 from trading import sweeper, tasks
 from trading.closing import settlement
 from trading.execution import executor
@@ -27,8 +29,9 @@ from trading.venues import connection
 
 
 @pytest.fixture
-def twin(settings: Any) -> Twin:
-    return quoted.begin(settings)
+def twin(settings: Any) -> Iterator[Twin]:
+    with clock.use(UnhurriedClock()):
+        yield quoted.begin(settings)
 
 
 def test_every_leg_rests_post_only_with_an_expiry_and_leaves_no_pause_behind(twin: Twin) -> None:
