@@ -20,7 +20,55 @@ class Survivor:
     reason: str
 
 
-SURVIVORS: tuple[Survivor, ...] = ()
+LEDGER = "trading/accounting/ledger.py"
+POOL = "trading/accounting/pool.py"
+SURVIVORS: tuple[Survivor, ...] = (
+    Survivor(
+        LEDGER, "post", "if is_new: never", "the key is looked up although the caller's row proves that it is new"
+    ),
+    Survivor(
+        LEDGER,
+        "reserve_up_to",
+        "LedgerTransaction.objects.filter(position=position, kind='reserve').count() + 1: Add -> Sub",
+        "another number in the key of the booking, which is as unique",
+    ),
+    Survivor(
+        POOL,
+        "run",
+        "profits: dropped from Profile.objects.filter(profits=Profile.Profits.SWEEP, is_active=True, shadow_of=None)",
+        "sweep looks at the profile's rule itself and leaves the others alone",
+    ),
+    Survivor(
+        "trading/accounting/position_booking.py",
+        "PositionBooking.of_orders",
+        "any((order.of_legs != len(found.legs) for order in rows)): any -> all",
+        "the orders are of one position, so that all of them say the same",
+    ),
+    Survivor(
+        "trading/accounting/results.py",
+        "days",
+        "last >= now.date() + timedelta(days=1): GtE -> Gt",
+        "the earlier of the day's end and now is taken afterwards",
+    ),
+    Survivor(
+        "trading/limits/risk.py",
+        "limits",
+        "if intent.completes: never",
+        "more facts are read than the checks of a purchase that completes look at",
+    ),
+    Survivor(
+        "trading/execution/sizing/planner.py",
+        "largest",
+        "count - 1: Sub -> Add",
+        "a size above the full one is refused like the full one",
+    ),
+    Survivor(
+        "trading/execution/phases/buy.py",
+        "_one_by_one",
+        "if count <= 0: never",
+        "the check before the purchase refuses no basket at all, so nothing is sent either",
+    ),
+)
 
 
 def reason(mutant: Mutant) -> str:
