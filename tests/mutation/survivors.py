@@ -36,7 +36,7 @@ SURVIVORS: tuple[Survivor, ...] = (
         POOL,
         "run",
         "profits: dropped from Profile.objects.filter(profits=Profile.Profits.SWEEP, is_active=True, shadow_of=None)",
-        "sweep looks at the profile's rule itself and leaves the others alone",
+        "sweep checks the profile's rule itself and leaves the others alone",
     ),
     Survivor(
         "trading/accounting/position_booking.py",
@@ -54,7 +54,7 @@ SURVIVORS: tuple[Survivor, ...] = (
         "trading/limits/risk.py",
         "limits",
         "if intent.completes: never",
-        "more facts are read than the checks of a purchase that completes look at",
+        "more facts are read than the checks of a purchase that completes need",
     ),
     Survivor(
         "trading/execution/sizing/planner.py",
