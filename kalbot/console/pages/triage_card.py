@@ -23,7 +23,7 @@ from triage.scoring.forecasts import evidence_of
 DAY_MS = 86_400_000
 LEAST_TALLEST = 0.25
 """The share at a histogram's full height, unless a bar is taller: an even histogram is drawn low."""
-UNITS = {Unit.FAHRENHEIT: "°F", Unit.DOLLARS: "$", Unit.PERCENT: "%"}
+UNITS: dict[str, str] = {Unit.FAHRENHEIT: "°F", Unit.DOLLARS: "$", Unit.PERCENT: "%"}
 
 
 def context(position: Position) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _station(one: selectors.StationRecord) -> dict[str, Any]:
     bars = [{"share": _ppm(share), "height": 100 * share / tallest} for share in one.histogram]
     even = 100 / (max(1, len(one.histogram)) * tallest)
     inside = [100 * one.inside[said] for said in CENTRAL] if one.inside else []
-    return {"row": one, "bars": bars, "even": even, "inside": inside, "unit": UNITS.get(Unit(one.unit), "")}
+    return {"row": one, "bars": bars, "even": even, "inside": inside, "unit": UNITS.get(one.unit, "")}
 
 
 @permission_required("triage.view_sourceforecast", raise_exception=True)
