@@ -385,6 +385,52 @@ def test_the_first_smallest_basket_teaches_and_the_account_goes_on(twin: Twin) -
     assert (account.collateral, account.collateral_reading) == ("on", {"yes_counts": False, "whole_cents": False})
 
 
+@pytest.mark.parametrize("what", ["deposit", "withdraw"])
+def test_money_that_a_person_moves_while_learning_proves_nothing(
+    twin: Twin, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _switch(twin, "learning")
+    send = twin.session.send
+    done: list[dict[str, Any]] = []
+
+    def beside(request: Any, **kwargs: Any) -> Any:
+        answer = send(request, **kwargs)
+        if request.method == "POST" and not done and "orders" in request.url:
+            done.append(second_actor.act(twin.exchange, what, {"tickers": TICKERS, "amount": 7_000_000}, Random(1)))
+        return answer
+
+    monkeypatch.setattr(twin.session, "send", beside)
+    position = _live(twin)
+    assert done[0]["did"] == what
+    row = reconcile.run("live", "test")
+    assert (row.error, Discrepancy.objects.filter(code="collateral").count()) == ("", 0)
+    position.refresh_from_db()
+    assert (position.status, (position.collateral or {})["learning"]) == ("open", False)
+    assert ExchangeAccount.objects.get().collateral == "learning", "the next basket is learnt from"
+
+
+def test_cash_that_shows_half_of_a_fill_for_a_moment_is_read_again(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The price is taken, and what is returned comes a moment later."""
+    _switch(twin, "learning")
+    send, half, ledger_of = twin.session.send, [False], twin.exchange.ledger
+
+    def lagging(request: Any, **kwargs: Any) -> Any:
+        is_half, half[0] = half[0] and "/portfolio/balance" in request.url, request.method == "POST" or half[0]
+        if not is_half:
+            return send(request, **kwargs)
+        half[0] = False
+        ledger_of.credit((0, 0), -770_000)
+        try:
+            return send(request, **kwargs)
+        finally:
+            ledger_of.credit((0, 0), 770_000)
+
+    monkeypatch.setattr(twin.session, "send", lagging)
+    _live(twin)
+    assert reconcile.run("live", "test").differences == 0
+    assert ExchangeAccount.objects.get().collateral == "on"
+
+
 def test_while_one_is_learnt_from_no_other_is_opened(twin: Twin) -> None:
     _switch(twin, "learning")
     _live(twin)

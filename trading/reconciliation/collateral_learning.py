@@ -7,9 +7,11 @@ kept and the account goes *on*; where none is left, the account goes *off* for n
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
@@ -21,6 +23,7 @@ from strategies.collateral.learning import Difference, Observed, agreeing
 from trading.accounting import accounts, collateral
 from trading.models import (
     WORKING,
+    AccountTransaction,
     Discrepancy,
     ExchangeAccount,
     Fill,
@@ -33,7 +36,10 @@ from trading.safety import discrepancies
 from trading.venues import connection
 
 READS: Final = (0.0, 0.2, 0.5, 1.0, 2.0)
-"""Seconds before each read of the cash: it may lag behind the fill, so it is read until it has changed."""
+"""Seconds before each read of the cash: it may lag behind the fill, or show half of what the fill changes, so it is read until it has
+changed and stays."""
+NEAR: Final = timedelta(seconds=5)
+"""Money of others that moved so shortly before the first read or after the last one may be in one of them: clocks differ."""
 Mode = ExchangeAccount.Collateral
 log = logging.getLogger(__name__)
 
@@ -122,7 +128,10 @@ def _is_disturbed(position: Position, seen: list[dict[str, Any]]) -> bool:
         at__lte=clock.from_ms(seen[-1]["at_ms"]),
         kind__in=["fill", "settlement", "reversal", "correction"],
     )
-    return others.exclude(position=position).exists()
+    first, last = clock.from_ms(seen[0]["at_ms"]) - NEAR, clock.from_ms(seen[-1]["at_ms"]) + NEAR
+    moved = AccountTransaction.objects.filter(account__subaccount=subaccount)
+    moved = moved.annotate(moment=Coalesce("exchange_at", "created_at")).filter(moment__gte=first, moment__lte=last)
+    return others.exclude(position=position).exists() or moved.exists()
 
 
 def _forget(account: ExchangeAccount, position: Position) -> None:
@@ -150,15 +159,16 @@ def _keep(order: Order, row: dict[str, Any]) -> None:
 
 
 def _cash(order: Order, last: int | None) -> int | None:
-    """The account's cash, read until it differs from ``last``; None where it cannot be read."""
+    """The account's cash, read until it differs from ``last`` and is the same twice; None where it cannot be read."""
     found: int | None = None
     for pause in READS:
         clock.sleep(pause)
+        before = found
         try:
             found = connection.client().portfolio.balance(subaccount=order.subaccount or None).available
         except (KalbotError, KalshiError) as error:
             log.warning("the cash cannot be read while learning about collateral return: %s", error)
             return None
-        if last is None or found != last:
+        if found == before and found != last:
             break
     return found
