@@ -18,7 +18,7 @@ from tests.trading.twin import Twin
 from trading import selectors
 from trading.accounting import collateral, ledger
 from trading.closing import exits, settlement
-from trading.denials import Denied
+from trading.denials import Denied, DenialCode
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, ExchangeAccount, LiveEventClaim, Position
 from trading.reconciliation import reconcile
@@ -221,8 +221,9 @@ def test_where_something_might_be_returned_it_is_not_bought(
     if not refused:
         collateral.check_family(decision, markets, ("on", {}))
         return
-    with pytest.raises(Denied, match="collateral_family"):
+    with pytest.raises(Denied) as denied:
         collateral.check_family(decision, markets, ("on", {}))
+    assert denied.value.code == DenialCode.COLLATERAL_FAMILY
 
 
 def test_beside_contracts_that_are_not_ours_it_is_not_bought_while_collateral_is_returned(pair: Pair) -> None:
