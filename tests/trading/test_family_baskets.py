@@ -18,7 +18,7 @@ from tests.trading.twin import Twin
 from trading import selectors
 from trading.accounting import collateral, ledger
 from trading.closing import exits, settlement
-from trading.denials import Denied, DenialCode
+from trading.denials import DenialCode, Denied
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, ExchangeAccount, LiveEventClaim, Position
 from trading.reconciliation import reconcile
