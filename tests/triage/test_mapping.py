@@ -245,6 +245,8 @@ TERMS = "https://kalshi-public-docs.s3.amazonaws.com/contract_terms/"
             "CLIJFK",
         ),
         ({"rules_secondary": CHOOSE.format("Kennedy Airport")}, "Kennedy"),
+        ({"rules_secondary": CHOOSE.replace('"', "\u201d").format("Kennedy Airport")}, "Kennedy"),
+        ({"rules_secondary": SECOND.format("CLI\u200bLGA", "Central Park NY")}, "LGA"),
         ({"terms_url": TERMS + "GLOBALTEMPERATURE-2.pdf"}, "not reviewed"),
         ({"terms_url": TERMS + "globaltemperature%20v2.pdf?versionId=3"}, "not reviewed"),
         ({"terms_url": TERMS + "GLOBALTEMPERATURE/"}, "not reviewed"),

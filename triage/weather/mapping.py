@@ -155,10 +155,11 @@ def check_secondary(rules: str, station: Station) -> None:
     unread = next((s for s in sentences(rules) if read_sentence(s, Topic.WEATHER) is None), "")
     if unread:
         raise OtherSource(f"a sentence of the rules was not read: {unread}")
-    for named in _CLI.findall(rules):
+    text = plain(rules)  # as the sentences were read
+    for named in _CLI.findall(text):
         if named != station.issued_by:
             raise OtherSource(f"the rules point to CLI{named}, reviewed was CLI{station.issued_by}")
-    for place in _LOCATION.findall(rules):
+    for place in _LOCATION.findall(text):
         if place not in station.locations:
             raise OtherSource(f"the rules point to {place!r}, which is not known to mean {station.icao}")
 
