@@ -202,9 +202,18 @@ def _settled_by_what_is_held(run: Run) -> None:
 
 
 def _whole() -> None:
-    """A basket that was opened and that nobody requested to exit holds exactly what its whole baskets need."""
+    """A basket that was opened and that nobody requested to exit holds exactly what its whole baskets need.
+
+    Not so while it is at work, or where it was when its markets settled: unwinding or completing, but not quoting or exiting. What is kept
+    for its floor is what pays more than it cost in every listed state.
+    """
     for position in Position.objects.filter(events__to_status="open", exit_requests=None).distinct():
-        settled_at_work = position.events.filter(from_status="unwinding", to_status="settled").exists()
+        at_work = position.events.filter(from_status__in=("unwinding", "completing"), to_status="settled")
+        settled_at_work = at_work.exists()
+        if position.residual_code == "held_for_floor":
+            assert position.guaranteed, f"{position} is kept for a floor of {position.floor} that cost {position.cost}"
+        if position.events.filter(reason__contains="without the rest of the basket").exists():
+            continue
         if position.status == "unwinding" or settled_at_work or position.close_type == "exit":
             continue  # at work on it until its end, or somebody else sold all of it
         if position.quoting and position.events.filter(reason__contains="orphans are held").exists():

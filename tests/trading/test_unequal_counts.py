@@ -95,15 +95,23 @@ def twin(settings: Any) -> StruckTwin:
 
 
 def test_a_leg_that_fills_less_leaves_the_same_share_of_every_leg(twin: StruckTwin) -> None:
+    """Two legs alone cost more than the dollar that they pay."""
+    limits = dict(zip(twin.markets, (5_600, 5_600, 3_000), strict=True))
+    for ticker, limit in limits.items():
+        for side in ("bid", "ask"):
+            twin.cancel_makers(ticker, side)
+        twin.quote(ticker, "bid", 10_000 - limit, 100_000)
+        twin.quote(ticker, "ask", 10_200 - limit, 100_000)
+    twin.sync()
+
     def thin() -> None:
         twin.cancel_makers(twin.markets[2], "bid")
-        twin.quote(twin.markets[2], "bid", 10_000 - LIMITS["KXT-1-2"], 400)
+        twin.quote(twin.markets[2], "bid", 10_000 - limits[twin.markets[2]], 400)
         twin.sync()
 
     twin.session.before = {3: thin}
     profile = world.add_profile("live", mode="live")
     counts = dict(zip(twin.markets, COUNTS.values(), strict=True))
-    limits = dict(zip(twin.markets, LIMITS.values(), strict=True))
     position = executor.execute(_decide(profile, twin.row, counts, limits).pk)
     assert position is not None
     assert (position.status, position.matched_count) == ("open", 1_200)

@@ -13,10 +13,13 @@ def after(position: Position, legs: Collection[Leg], changed: Mapping[int, Mappi
     """Columns of the position, none where its residual stays. ``legs``: all of them, as they are now. ``changed``: by leg id, what was
     booked on its columns just now.
 
-    Where more is without its basket than before, orphans are weighed again; what a person kept, or an exit left, is theirs to decide on.
+    Where more is without its basket than before, orphans are weighed again, and so is what is kept for its floor whatever was bought or
+    sold of it; what a person kept, or an exit left, is theirs to decide on.
     """
     if position.status != PositionStatus.OPEN or not position.residual_code:
         return {}
+    if position.residual_code == DenialCode.HELD_FOR_FLOOR and any(_gained(columns) for columns in changed.values()):
+        return {"residual": "", "residual_code": ""}
     if not _is_more_alone(position.target_count, legs, changed):
         return {}
     if position.residual_code == DenialCode.ORPHANS_HELD:

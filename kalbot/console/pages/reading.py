@@ -76,6 +76,7 @@ class Reading:
     @cached_property
     def naked(self) -> dict[int, tuple[HeldLeg, ...]]:
         """Positions that hold naked legs and are not being bought right now, by id; orphans of quotes, held inside their budget, are
-        none."""
+        none, and neither is what is sure to pay more than it cost."""
         held = Position.objects.filter(status__in=ACTIVE).exclude(status__in=BUYING)
-        return selectors.naked_legs(held.exclude(residual_code=DenialCode.ORPHANS_HELD))
+        meant = (DenialCode.ORPHANS_HELD, DenialCode.HELD_FOR_FLOOR)
+        return selectors.naked_legs(held.exclude(residual_code__in=meant))

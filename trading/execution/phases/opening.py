@@ -16,6 +16,7 @@ from trading import states
 from trading.accounting import collateral, ledger
 from trading.accounting.position_booking import PositionBooking, cost_share
 from trading.denials import DenialCode, Refusal
+from trading.execution.phases import rescue
 from trading.execution.sizing import baskets
 from trading.models import Leg, Position, PositionStatus
 from trading.states import Lease
@@ -60,6 +61,20 @@ def hold_orphans(position: Position, lease: Lease, legs: Iterable[Leg]) -> bool:
         residual=text[:300],
         residual_code=DenialCode.ORPHANS_HELD,
     )
+    return True
+
+
+def keep_what_is_sure(position: Position, lease: Lease, legs: list[Leg], unwound: int | None) -> bool:
+    """Open what is held as it is, where it pays more than it cost in every listed state and a sale at the bids of now, which leaves
+    ``unwound`` (None: it cannot be known), brings no more. False where it does not."""
+    sure = rescue.sure_result(position, legs)
+    if sure is None or (unwound is not None and unwound > sure):
+        return False
+    count = baskets.matched(legs, position.target_count)
+    names = ", ".join(f"{leg.held / 100:g} {leg}" for leg in legs if leg.held)
+    text = f"{names} earn at least {dollars(sure)} without the rest of the basket"
+    code = DenialCode.HELD_FOR_FLOOR
+    open_with(position, lease, count, text, orphan_limit=0, residual=text[:300], residual_code=code)
     return True
 
 

@@ -1,4 +1,5 @@
-"""A half-filled basket whose margin is gone has two ways out: sell what is held, or buy what is missing at a loss.
+"""A half-filled basket whose margin is gone has three ways out: sell what is held, buy what is missing at a loss, or keep what is held,
+where that pays more than it cost in every listed state.
 
 For a basket whose floor is certain the second is often the cheaper one: an unwind pays the spread and fees of every leg held,
 completing pays only what the missing legs now cost too much. The cheaper way is taken, never beyond the leg-risk budget.
@@ -9,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from markets.book import Side
+from markets.terms.grades import Grade
 from strategies.collateral.funds import Purchase
 from strategies.models import Kind
+from trading import selectors
 from trading.accounting import booking, collateral, ledger
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
@@ -54,7 +57,7 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
         }
         spent = sum(leg.open_cost for leg in legs)
         result = decision.floor * wanted // decision.count - spent - sum(worst.values())
-        instead = unwind_result(live, position, legs)
+        instead = max(unwind_result(live, position, legs), sure_result(position, legs) or -spent)
         if result <= instead or result < -left:
             return None
         intent = Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=True)
@@ -71,6 +74,13 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
     return Rescue(tuple((leg, got.count, got.worst_price) for leg, got in bought if got.count), result, instead)
 
 
+def sure_result(position: Position, legs: list[Leg]) -> int | None:
+    """What the position earns at least if all of what it holds is kept: in an exclusive event any legs of NO but one pay. None where
+    that is no certain gain, by the states and the grade that the position was opened on."""
+    held = selectors.held_of(position, legs)
+    return None if held.grade is Grade.CONDITIONAL else held.floor - held.cost
+
+
 def unwind_result(live: LiveBooks, position: Position, legs: list[Leg]) -> int:
     """What the position would earn if all that its whole baskets do not need were sold at the bids of now and the whole
     baskets kept. Contracts without a bid count as lost."""
@@ -84,7 +94,10 @@ def unwind_result(live: LiveBooks, position: Position, legs: list[Leg]) -> int:
 
 
 def unwind_loss(live: LiveBooks, position: Position, legs: list[Leg]) -> int:
-    """What selling all that the whole baskets do not need would lose at the bids of now; contracts without a bid count as lost."""
+    """What selling all that the whole baskets do not need would lose at the bids of now; contracts without a bid count as lost. Nothing
+    where no sale is needed, because what is held earns something for certain."""
+    if sure_result(position, legs) is not None:
+        return 0
     count, loss = baskets.matched(legs, position.target_count), 0
     for leg in legs:
         extra = baskets.excess(leg, count, position.target_count)

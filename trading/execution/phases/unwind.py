@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from kalbot.common.units import dollars
 from trading import states
+from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.closing import exits
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import finality, inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
-from trading.execution.phases import complete, opening, selling
+from trading.execution.phases import complete, opening, rescue, selling
 from trading.execution.phases.selling import Holding
 from trading.execution.sizing import baskets
-from trading.models import CloseType, Order, Position, PositionStatus
+from trading.models import CloseType, Leg, Order, Position, PositionStatus
 from trading.safety import protections
 from trading.states import Lease
 
@@ -42,6 +43,8 @@ def unwinding(position: Position, lease: Lease) -> bool:
         return True
     if complete.can_resume(position, legs):
         return opening.to_completing(position, lease, count, "the basket can be completed after all")
+    if _keeps(position, lease, legs):
+        return True
     try:
         live = selling.books(position, [leg for leg, _ in wanted], None)
     except Denied as denied:
@@ -56,6 +59,20 @@ def unwinding(position: Position, lease: Lease) -> bool:
         return selling.stuck(position, after)
     legs = after
     return opening.is_balanced(position, legs) or not any(leg.held for leg in legs)
+
+
+def _keeps(position: Position, lease: Lease, legs: list[Leg]) -> bool:
+    """Keep what is sure to earn more than a sale, if no sale that is under way may break it."""
+    if finality.open_sales(position):
+        return False
+    try:
+        live = live_books.read_beside(position)
+        tickers = [leg.market_id for leg in legs if leg.held]
+        is_usable = live.unusable(tickers, position.profile.max_price_age_ms) is None
+        unwound = rescue.unwind_result(live, position, legs) if is_usable else None
+    except Denied:
+        unwound = None
+    return opening.keep_what_is_sure(position, lease, legs, unwound)
 
 
 def _sell_some(
