@@ -51,6 +51,12 @@ SURVIVORS: tuple[Survivor, ...] = (
         "the earlier of the day's end and now is taken afterwards",
     ),
     Survivor(
+        "trading/execution/orders/finality.py",
+        "open_sales",
+        "action: dropped from position.orders.filter(action=Order.Action.SELL, status=OrderStatus.DONE, is_final=False)",
+        "purchases that are read with the sales are left out by the next line",
+    ),
+    Survivor(
         "trading/limits/risk.py",
         "limits",
         "if intent.completes: never",

@@ -6,15 +6,20 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 import time_machine
 
 from kalbot.common import clock
+from strategies.cycle import handover
+from strategies.models import Profile
 from tests.trading import world
 from trading.denials import Denied
-from trading.execution.orders import finality, gate, quote, record
+from trading.execution import handed
+from trading.execution.orders import finality, gate, inflight, quote, record
 from trading.models import ExitRequest, Leg, Order, PaperOrder, Position
+from trading.venues import connection
 from trading.venues.protocol import Ack, Refused
 
 NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
@@ -195,6 +200,35 @@ def test_the_end_of_an_order_is_believed_after_its_seconds(settings: Any) -> Non
     assert finality._is_young(Order(created_at=_at(-1)))
     assert not finality._reads_show_the_end([Order(rested_at=None, ended_at=NOW)])
     assert not finality._reads_show_the_end([Order(rested_at=NOW, ended_at=None)])
+    connection.use(None)
+    with connection.offline():
+        assert not finality._reads_show_the_end([Order(rested_at=NOW, ended_at=_at(-99))]), (
+            "how new reads are is not known"
+        )
+
+
+def test_a_refusal_counts_as_doubtful_until_somebody_has_seen_that_the_order_does_not_exist() -> None:
+    refused: dict[str, Any] = {"status": "rejected", "error_code": "insufficient_balance", "is_final": False}
+    assert inflight.is_refused_in_batch(Order(**refused))
+    for columns in ({"status": "done"}, {"is_final": True}, {"error_code": "not_sent"}, {"error_code": "halted"}):
+        assert not inflight.is_refused_in_batch(Order(**(refused | columns))), columns
+
+
+def test_a_decision_is_taken_from_its_message_only_with_a_profile_of_its_mode_and_under_its_own_id() -> None:
+    profile = world.add_profile()
+    decision = world.decide(profile, world.add_event(), {"KXT-1-0": 3_000})
+    text = handover.packed(decision)
+    handed._profiles.clear()
+    assert handed.over(decision.pk, text) is None, "nobody has read the profile yet"
+    handed.remember(profile)
+    found = handed.over(str(decision.pk), text)
+    assert found is not None
+    assert (found.pk, found.profile) == (decision.pk, profile)
+    assert handed.over(UUID(int=1), text) is None
+    assert handed.over(decision.pk, "") is None
+    handed.remember(Profile(pk=profile.pk, mode="live"))
+    assert handed.over(decision.pk, text) is None
+    handed._profiles.clear()
 
 
 def test_nothing_waits_for_the_end_of_an_order_on_paper_or_of_another_leg() -> None:

@@ -86,8 +86,8 @@ def _reads_show_the_end(orders: Sequence[Order]) -> bool:
     """Whether all of them had rested, and the exchange's reads are by its own word newer than what was heard of their ends."""
     if any(order.rested_at is None or order.ended_at is None for order in orders):
         return False
-    client = connection.client()
     try:
+        client = connection.client()
         as_of = client.exchange.user_data_time() - connection.ahead(client)
     except (KalshiError, KalbotError) as error:
         log.warning("how new the exchange's reads are is not known (%s)", error)
