@@ -207,7 +207,7 @@ def test_the_end_of_an_order_is_believed_after_its_seconds(settings: Any) -> Non
         )
 
 
-def test_a_refusal_counts_as_doubtful_until_somebody_has_seen_that_the_order_does_not_exist() -> None:
+def test_a_refusal_is_not_taken_for_certain_until_somebody_has_seen_that_the_order_does_not_exist() -> None:
     refused: dict[str, Any] = {"status": "rejected", "error_code": "insufficient_balance", "is_final": False}
     assert inflight.is_refused_in_batch(Order(**refused))
     for columns in ({"status": "done"}, {"is_final": True}, {"error_code": "not_sent"}, {"error_code": "halted"}):
