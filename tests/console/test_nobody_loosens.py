@@ -10,6 +10,7 @@ from typing import Any
 
 import addresses as site_addresses
 import pytest
+import sample_positions
 import sample_rest
 from django.contrib import admin
 from django.contrib.auth.models import User
@@ -326,3 +327,41 @@ def test_every_dialog_of_a_row_carries_its_version(sample: dict[str, Any], login
             if answer.status_code == 200 and dialog.name not in VERSIONLESS:
                 without += [] if answer.context["form"]["version"].value() else [path]
     assert without == []
+
+
+def test_a_lock_that_is_lifted_promises_nothing_while_something_else_stops(
+    sample: dict[str, Any], login: Login
+) -> None:
+    live, until = sample["live"], clock.now() + timedelta(minutes=5)
+    lock = Lock.objects.create(code="residual", reason="position #7: no bid", until=until, profile=live)
+    halt.set_state(state="reducing", actor="otto", reason="thin books")
+    client = login("risk manager")
+    shown = client.get(reverse("admin:act_remove_lock_one", args=[lock.pk])).content.decode()
+    assert "contracts could not be sold, live" in shown
+    assert "stay impossible for live all the same: Trading is reducing: no new baskets" in shown
+    assert "position #7: no bid" in shown
+    resumed = client.get(reverse("admin:act_resume")).content.decode()
+    assert "Trading is reducing" not in resumed[resumed.index('id="dialog"') :]
+
+
+def test_a_part_is_sold_only_of_what_was_held_when_it_was_chosen(sample: dict[str, Any], login: Login) -> None:
+    """Somebody sold half of it in between: half of the rest is another number. All of it is all of it."""
+    held, client = sample["held"], login("operator")
+    address = reverse("admin:act_force_exit_one", args=[held.pk])
+    old = opened(client, address, share="50", below_floor="not worth holding")
+    sample_positions.sell(held, 0, 1_000, 5_000)
+    assert "changed while you were reading" in client.post(address, old).content.decode()
+    assert client.post(address, old | {"share": "100", "token": "another-token"}).status_code == 302
+
+
+def test_least_prices_that_a_person_wrote_survive_another_share(sample: dict[str, Any], login: Login) -> None:
+    held, client = sample["held"], login("operator")
+    address = reverse("admin:act_force_exit_one", args=[held.pk])
+    form = client.get(address).context["form"]
+    proposed = form["least_prices"].value()
+    again = {"share": "50", "proposed": proposed}
+    mine = proposed.replace(proposed.split()[2], "0.9000", 1)
+    kept = client.get(address, again | {"least_prices": mine}).context["form"]
+    assert kept["least_prices"].value() == mine
+    anew = client.get(address, again | {"least_prices": proposed}).context["form"]
+    assert anew["least_prices"].value() == anew["proposed"].value()

@@ -20,7 +20,8 @@ OF_POSITION: Final = re.compile(r"#?(\d+)\s+(.+)")
 REFRESH: Final = {
     "hx-get": "",
     "hx-trigger": "change",
-    "hx-include": "[name=share],[name=counts],[name=positions],[name=reason],[name=below_floor],[name=by_rest]",
+    "hx-include": "[name=share],[name=counts],[name=positions],[name=reason],[name=below_floor],[name=by_rest],"
+    "[name=least_prices],[name=proposed]",
     "hx-target": "#dialog",
     "hx-select": "#dialog",
     "hx-swap": "outerHTML",
@@ -42,6 +43,7 @@ class ShareForm(ReasonForm):
     """What every exit may say: how much of what is held, and whether books of the REST interface will do."""
 
     share = share_field()
+    proposed = forms.CharField(widget=forms.HiddenInput, required=False)
     by_rest = forms.BooleanField(
         label="Where there is no live book, sell by the REST interface's (it may be some seconds old)", required=False
     )
@@ -142,6 +144,10 @@ def price_line(name: LegKey, price: int) -> str:
     return f"{name[1].upper()} {name[0]} {format_decimal(price, 4, keep=4)}"
 
 
-def written_before(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What the person has written already, when the dialog is shown again."""
-    return {name: data[name] for name in KEPT if data.get(name)}
+def start(data: Mapping[str, Any], proposed: str) -> dict[str, Any]:
+    """What the form begins with: what the person has written already, where the dialog is shown again, else all of it at ``proposed``.
+    Least prices that a person wrote stay; those that were only proposed are proposed anew, for another part sells elsewhere."""
+    written = {name: data[name] for name in KEPT if data.get(name)}
+    prices = data.get("least_prices", "")
+    is_own = prices.strip() and prices.split() != data.get("proposed", "").split()
+    return {"share": "100", **written, "least_prices": prices if is_own else proposed, "proposed": proposed}

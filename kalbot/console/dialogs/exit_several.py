@@ -77,10 +77,8 @@ class ExitSeveral(Dialog):
             for leg in exit_prices.within_tolerance(one.preview.quoted()).items()
         ]
         return {
-            "share": "100",
-            **exit_form.written_before(self.request.GET),
+            **exit_form.start(self.request.GET, "\n".join(lines)),
             "positions": ",".join(str(one.position.pk) for one in shown),
-            "least_prices": "\n".join(lines),
         }
 
     def shown(self, pk: str) -> list[Shown]:

@@ -36,11 +36,9 @@ class ForceExit(Dialog):
         if position is None:
             return {}
         preview = exit_preview.preview(position, self.wanted(position))
-        start = {"share": "100", **exit_form.written_before(self.request.GET)}
-        if preview.unpriced is not None:
-            return start
-        proposed = exit_prices.within_tolerance(preview.quoted())
-        return {**start, "least_prices": "\n".join(exit_form.price_line(*one) for one in proposed.items())}
+        proposed = {} if preview.unpriced is not None else exit_prices.within_tolerance(preview.quoted())
+        lines = [exit_form.price_line(*one) for one in proposed.items()]
+        return exit_form.start(self.request.GET, "\n".join(lines))
 
     def wanted(self, position: Position) -> Counts | None:
         """What the form that is filled in says is sold; everything while it says nothing that can be read."""
@@ -60,8 +58,15 @@ class ForceExit(Dialog):
             template="console/exit_legs.html",
             context={"preview": preview},
             refusal=refusal(position),
-            version=version_of(under_way.pk) if under_way is not None else "",
+            version=f"{version_of(_held(position))}|{under_way.pk if under_way is not None else ''}",
         )
+
+    def is_outdated(self, form: ReasonForm, briefing: Briefing) -> bool:
+        """A part is of what was held when it was chosen; all of it is all, whatever was sold or filled in between."""
+        is_all = not form.cleaned_data.get("counts") and form.cleaned_data.get("share", PPM) >= PPM
+        if is_all and form.cleaned_data["version"].partition("|")[2] == briefing.version.partition("|")[2]:
+            return False
+        return super().is_outdated(form, briefing)
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         if not isinstance(form, ExitForm):
@@ -122,6 +127,11 @@ def _position(pk: str) -> Position:
     if position is None:
         raise Http404
     return position
+
+
+def _held(position: Position) -> list[tuple[int, int]]:
+    """What each leg holds, in 1/100 contract."""
+    return [(leg.pk, leg.held) for leg in position.legs.order_by("pk")]
 
 
 def refusal(position: Position) -> str:

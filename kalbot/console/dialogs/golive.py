@@ -47,7 +47,7 @@ def checklist(profile: Profile) -> list[tuple[bool, str]]:
         _account(),
         _clock(),
         _record(profile),
-        (open_discrepancies == 0, f"Our books agree with the exchange's ({open_discrepancies} differences open)."),
+        (open_discrepancies == 0, f"Open differences with the exchange: {open_discrepancies}; none may be."),
         (not problems, "Its settings are sound." if not problems else f"Its settings: {'; '.join(problems.values())}"),
     ]
 

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.pages import obstacles
 from kalbot.console.ui import formats
 from strategies.models import Profile
 from trading import selectors
@@ -143,7 +144,7 @@ class Resume(TradingSwitch):
             version=f"{state.state} {state.actor} {state.reason}"[:200],
             target=str(profile or "all profiles"),
             url=reverse("admin:operate"),
-            sentences=[f"Made active, new baskets become possible at once for {profile or 'all profiles'}."],
+            sentences=[f"Made active: {obstacles.possible_again(profile, obstacles.stopped(state))}"],
             numbers=[("Stopped by", state.actor), ("Because", state.reason or formats.NOTHING), *self.numbers(profile)],
         )
 

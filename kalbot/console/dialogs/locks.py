@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404
 
 from kalbot.common.errors import KalbotError
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
+from kalbot.console.pages import obstacles
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url
 from trading.models import Lock
@@ -24,9 +25,9 @@ class RemoveLock(Dialog):
         lock = get_object_or_404(Lock.objects.select_related("profile"), pk=pk)
         return Briefing(
             version=f"{lock.until.isoformat()} {lock.reason}"[:200],
-            target=f"{lock.code} of {lock.profile or 'all profiles'}",
+            target=f"{lock.get_code_display()}, {lock.profile or 'all profiles'}",
             url=list_url("trading.lock"),
-            sentences=[f"New baskets become possible again at once for {lock.profile or 'all profiles'}."],
+            sentences=[obstacles.possible_again(lock.profile, obstacles.locked(lock))],
             numbers=[
                 ("Why it was set", lock.reason),
                 ("Set by", lock.actor),

@@ -82,7 +82,7 @@ def safe(reading: Reading) -> dict[str, str]:
     if orphans := Position.objects.filter(residual_code=DenialCode.ORPHANS_HELD, status__in=ACTIVE).count():
         found.append(f"orphans of quotes held in {orphans} position{'s' * (orphans > 1)}")
     answer, colour = ("No", "bad") if bad else ("Limited", "warn") if found else ("Yes", "ok")
-    detail = " · ".join([*bad, *found]) or "books agree, no lock"
+    detail = " · ".join([*bad, *found]) or "no difference, no lock"
     return tile("Is it safe?", colour, answer, detail, reverse("admin:operate"))
 
 

@@ -118,6 +118,17 @@ def all_found(stops: Stops) -> list[Obstacle]:
     return [*everything(stops), *(one for profile in stops.active for one in of_profile(profile, stops))]
 
 
+def possible_again(profile: Profile | None, lifted: Obstacle) -> str:
+    """What lifting ``lifted`` makes possible for ``profile`` (None: all), and what else stops it: a sentence before it is confirmed."""
+    stops, who = read(), profile.name if profile else "all profiles"
+    others = [one.title for one in found(profile, stops) if one != lifted]
+    own = [] if profile else [one.title for one in by_profile(stops.active, stops).values()]
+    if others:
+        return f"New baskets stay impossible for {who} all the same: {'; '.join(others)}."
+    rest = f" Stopped on their own stay: {'; '.join(own)}." if own else ""
+    return f"New baskets become possible again at once for {who}.{rest}"
+
+
 def by_profile(profiles: list[Profile], stops: Stops) -> dict[int, Obstacle]:
     """The first obstacle of each profile that has one of its own, by profile id; what stops everything is not repeated here."""
     first = ((profile.pk, next(iter(of_profile(profile, stops)), None)) for profile in profiles)

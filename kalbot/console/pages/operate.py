@@ -17,7 +17,7 @@ from kalbot.console.pages import dashboard
 from kalbot.console.pages.reading import Reading
 from kalbot.console.ui import formats
 from strategies.models import Profile
-from trading.models import Discrepancy, Lock, Order, OrderStatus
+from trading.models import Discrepancy, Lock, Order, OrderStatus, Reconciliation
 from trading.safety import halt
 
 
@@ -35,6 +35,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "profiles": halt.of_each(Profile.objects.order_by("name")),
         "locks": Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("until")[:20],
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20],
+        "compared": Reconciliation.objects.filter(error="").exclude(finished_at=None).order_by("-id").first(),
         "at_work": Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN])
         .select_related("profile", "leg")
         .order_by("created_at")[:20],

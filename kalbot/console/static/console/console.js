@@ -36,7 +36,7 @@
   // The libraries' own widgets (choices with a search, lists beside each other) have no name that a screen reader finds.
   window.addEventListener("load", function () {
     setTimeout(function () {
-      document.querySelectorAll(".select2-selection[role=combobox]").forEach(function (box) {
+      document.querySelectorAll(".select2-selection[role=combobox], .select2-selection__rendered[role=textbox]").forEach(function (box) {
         const select = box.closest(".select2").previousElementSibling;
         const label = select && select.id ? document.querySelector('label[for="' + select.id + '"]') : null;
         if (label) { box.removeAttribute("aria-labelledby"); box.setAttribute("aria-label", label.textContent.trim()); }
