@@ -363,5 +363,5 @@ def test_least_prices_that_a_person_wrote_survive_another_share(sample: dict[str
     mine = proposed.replace(proposed.split()[2], "0.9000", 1)
     kept = client.get(address, again | {"least_prices": mine}).context["form"]
     assert kept["least_prices"].value() == mine
-    anew = client.get(address, again | {"least_prices": proposed}).context["form"]
-    assert anew["least_prices"].value() == anew["proposed"].value()
+    fresh = client.get(address, again | {"least_prices": proposed}).context["form"]
+    assert fresh["least_prices"].value() == fresh["proposed"].value()

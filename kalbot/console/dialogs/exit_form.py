@@ -146,7 +146,7 @@ def price_line(name: LegKey, price: int) -> str:
 
 def start(data: Mapping[str, Any], proposed: str) -> dict[str, Any]:
     """What the form begins with: what the person has written already, where the dialog is shown again, else all of it at ``proposed``.
-    Least prices that a person wrote stay; those that were only proposed are proposed anew, for another part sells elsewhere."""
+    Least prices that a person wrote stay; those that were only proposed are proposed again, for another part sells at other bids."""
     written = {name: data[name] for name in KEPT if data.get(name)}
     prices = data.get("least_prices", "")
     is_own = prices.strip() and prices.split() != data.get("proposed", "").split()
