@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 from typing import Any, Final
 
 import pytest
 
 from kalbot.common import clock
 from markets.models import Certificate, Market
+from simulator.flow import second_actor
 from simulator.matching import groups as matching
 from simulator.matching import orders as by_hand
 from tests.faults.quoted import orphan_cost
@@ -149,7 +151,7 @@ EACH: Final = [
 
 @pytest.mark.parametrize(("trouble", "way"), EACH, ids=lambda one: getattr(one, "__name__", str(one)).strip("_"))
 def test_orphans_stay_inside_their_budget_and_the_books_tie(twin: Twin, way: str, trouble: Trouble) -> None:
-    wide = {"orphan_budget": 20 * world.DOLLAR, "quote_min_margin_ppm": 1_000, "count_step": 1}
+    wide: dict[str, Any] = {"orphan_budget": 20 * world.DOLLAR, "quote_min_margin_ppm": 1_000, "count_step": 1}
     maker = quoted.profile(quoting=way, **wide)
     position = quoted.begun(twin, maker)
     trouble(twin, position)
@@ -168,3 +170,18 @@ def test_orphans_stay_inside_their_budget_and_the_books_tie(twin: Twin, way: str
     executor.step(position.pk)
     assert not Order.objects.filter(status__in=("sending", "unknown", "booking")).exists()
     quoted.agree(maker)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_rests_without_the_cash_that_its_hedge_needs(twin: Twin, way: str) -> None:
+    wide: dict[str, Any] = {"orphan_budget": 20 * world.DOLLAR, "quote_min_margin_ppm": 1_000, "count_step": 1}
+    position = quoted.begun(twin, quoted.profile(quoting=way, **wide))
+    assert quoted.rests_at_the_exchange(twin)
+    reconcile.run("live", "test")
+    assert quoted.step(twin, position).status == "quoting", "all of it is there"
+    free = twin.exchange.ledger.available((0, 0))
+    second_actor.act(twin.exchange, "withdraw", {"tickers": twin.markets, "amount": free}, Random(1))
+    reconcile.run("live", "test")
+    position = quoted.step(twin, position)
+    assert (position.status, position.close_code) == ("aborted", "shard_cash")
+    assert not quoted.rests_at_the_exchange(twin)

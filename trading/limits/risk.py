@@ -236,11 +236,13 @@ def _losses(intent: Intent, found: Facts) -> Checks:
 
 
 def _shard(intent: Intent, found: Facts) -> Checks:
+    shard, free = intent.decision.event.exchange_index, found.free_on_shard
     if found.profile.mode == Mode.LIVE and intent.position is None:
-        shard = intent.decision.event.exchange_index
-        refusal = shard_cash.refusal(found.profile, shard, intent.funds, found.free_on_shard)
+        refusal = shard_cash.refusal(found.profile, shard, intent.funds, free)
         if refusal is not None:
             yield refusal
+    elif intent.position is not None and intent.position.status == PositionStatus.QUOTING and (free or 0) < 0:
+        yield Refusal(DenialCode.SHARD_CASH, f"{dollars(-(free or 0))} less than is set aside on shard {shard}")
 
 
 def _grade(intent: Intent, found: Facts) -> Checks:

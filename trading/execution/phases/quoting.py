@@ -49,6 +49,7 @@ WAITED_OUT: Final = complete.PASSING | {
     DenialCode.DAILY_LOSS,
     DenialCode.DRAWDOWN,
     DenialCode.ORPHAN_BUDGET,
+    DenialCode.SHARD_CASH,
     DenialCode.NO_ORDER_GROUP,
     DenialCode.MARGIN_GONE,
     DenialCode.DEPTH,
