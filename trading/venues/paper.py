@@ -268,7 +268,7 @@ def _taken_lately(order: Order) -> dict[tuple[str, int], int]:
     since = clock.now() - timedelta(seconds=MEMORY_SECONDS)
     rows = PaperOrder.objects.filter(profile=order.profile, market=order.leg.market, at__gte=since)
     taken: dict[tuple[str, int], int] = {}
-    for side, action, fills in rows.exclude(pk=order.pk).values_list("side", "action", "fills"):
+    for side, action, fills in rows.values_list("side", "action", "fills"):
         for _, price, count, *_rest in fills:
             level = _bid_price(side, action, price)
             taken[level] = taken.get(level, 0) + count
