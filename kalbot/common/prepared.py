@@ -89,8 +89,7 @@ class Prepared(Generic[Row]):
         columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
         first, last = _span(compiler)
         found = _Compiled(
-            sql,
-            tuple(params),
+            *_inlined(sql, params),
             compiler,
             compiler.get_converters(columns),
             [column.target.attname for column in columns[first:last]],
@@ -98,6 +97,23 @@ class Prepared(Generic[Row]):
         )
         self._compiled[connection.vendor] = found
         return found
+
+
+def _inlined(sql: str, params: Iterable[Any]) -> tuple[str, tuple[Any, ...]]:
+    """The statement with what is the same each time as literals. SQLite takes a partial index only where its condition stands in the
+    statement as it was written, and plans before it knows any value."""
+    parts = sql.split("%s")
+    text, kept = parts[0], []
+    for param, part in zip(params, parts[1:], strict=True):
+        if isinstance(param, str):
+            text += "'" + str(param).replace("'", "''").replace("%", "%%") + "'"
+        elif type(param) is int:
+            text += str(param)
+        else:
+            text += "%s"
+            kept.append(param)
+        text += part
+    return text, tuple(kept)
 
 
 def _span(compiler: Any) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from trading.accounting import audit, ledger, shard_cash
 from trading.execution import executor, handed
 from trading.execution.orders import fills, gate
 from trading.execution.sizing import recheck
+from trading.limits import facts
 from trading.models import Denial, Fill, Order, Position, ProfileBalance
 from trading.reconciliation import reconcile
 
@@ -247,3 +248,15 @@ def test_orders_of_the_last_minute_are_not_searched_among_all_that_a_profile_eve
     assert found[name]["columns"] == ["profile_id", "created_at"]
     if connection.vendor == "sqlite":  # Postgres decides by how many rows there are
         assert name in Order.objects.filter(profile=1, created_at__gt=clock.now()).explain()
+
+
+def test_the_facts_of_an_admission_search_no_table_that_grows_with_what_is_over(struck: StruckTwin) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("Postgres decides by how many rows there are")
+    decision = _decision(struck)
+    reading = facts.reading(decision, clock.now(), None)
+    (plan,) = pipeline.rows_of(reading._replace(sql=f"EXPLAIN QUERY PLAN {reading.sql}"))
+    lines = [str(row[-1]) for row in plan]
+    assert any("positions_of_profile_and_event (profile_id=? AND event_id=?)" in line for line in lines)
+    # The comparisons of the last minutes, found by the first that ended well.
+    assert [line for line in lines if line.startswith("SCAN")] == ["SCAN U0"]

@@ -9,13 +9,14 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, Final
 
-from django.db.models import BigIntegerField, F, OuterRef, Q, Subquery, Value
+from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import Combinable
 
 from kalbot.common import pipeline
 from kalbot.common.pipeline import Statement
 from kalbot.common.prepared import Param, Prepared, total
 from kalbot.common.units import dollars
+from markets.models import Event
 from strategies.models import Mode, Profile
 from trading.accounting.accounts import of_subaccount
 from trading.denials import DenialCode, Refusal
@@ -73,10 +74,15 @@ def promised(account: Q) -> dict[str, Combinable]:
     spent = booked.filter(cash__lt=0)
     return {
         "reserved": total(active, F("reserved")),
-        "reserved_here": total(active.filter(event__exchange_index=SHARD), F("reserved")),
+        "reserved_here": total(active.filter(_on_shard("event")), F("reserved")),
         "spent": total(spent, F("cash")),
-        "spent_here": total(spent.filter(position__event__exchange_index=SHARD), F("cash")),
+        "spent_here": total(spent.filter(_on_shard("position__event")), F("cash")),
     }
+
+
+def _on_shard(event: str) -> Exists:
+    """Checked for each row, so that no plan begins with all events of a shard."""
+    return Exists(Event.objects.filter(pk=OuterRef(event), exchange_index=SHARD))
 
 
 @cache

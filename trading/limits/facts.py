@@ -21,7 +21,6 @@ from django.db.models import (
     Exists,
     Expression,
     F,
-    OuterRef,
     Q,
     QuerySet,
     Subquery,
@@ -32,7 +31,7 @@ from django.db.models import (
 from kalbot.common import clock
 from kalbot.common.pipeline import Statement
 from kalbot.common.prepared import Param, Prepared, total
-from markets.models import FamilyMember, Market
+from markets.models import Event, FamilyMember, Market
 from strategies.models import Decision, Mode, Profile
 from trading.accounting import shard_cash
 from trading.accounting.accounts import of_subaccount
@@ -199,14 +198,23 @@ def _query(live: bool, numbered: bool) -> Prepared[Decision]:
 
 
 def _overlaps() -> Q:
-    """Positions that have markets in common with the event: of itself, of its families, of its members, of their families."""
-    theirs = FamilyMember.objects.filter(family=OuterRef("event"))
-    beside = FamilyMember.objects.filter(family=_EVENT).values("event")
-    return Q(event_id=_EVENT) | Q(Exists(theirs.filter(Q(event_id=_EVENT) | Q(event__in=beside)))) | Q(event__in=beside)
+    """Positions that have markets in common with the event: of itself, of its families, of its members, of their families. One list of
+    events, so that their positions are found by an index however many there are."""
+    families = FamilyMember.objects.filter(event=_EVENT).values("family")
+    beside = FamilyMember.objects.filter(event__in=_members()).values("family")
+    return Q(event__in=_itself().union(_members(), families, beside, all=True))
 
 
 def _is_of_event() -> Q:
-    return Q(event_id=_EVENT) | Q(event__in=FamilyMember.objects.filter(family=_EVENT).values("event"))
+    return Q(event__in=_itself().union(_members(), all=True))
+
+
+def _itself() -> QuerySet[Any, Any]:
+    return Event.objects.filter(pk=_EVENT).values("pk")
+
+
+def _members() -> QuerySet[Any, Any]:
+    return FamilyMember.objects.filter(family=_EVENT).values("event")
 
 
 def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:

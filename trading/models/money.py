@@ -87,6 +87,7 @@ class LedgerTransaction(models.Model):
                 name="ledger_transaction_has_a_source",
             )
         ]
+        indexes = [models.Index(fields=["profile", "at"], name="transactions_of_a_profile")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"

@@ -176,6 +176,7 @@ class Position(models.Model):
         ]
         indexes = [
             models.Index(fields=["status"], condition=~Q(order_group=""), name="positions_with_an_order_group"),
+            models.Index(fields=["profile", "event"], name="positions_of_profile_and_event"),
         ]
 
     def __str__(self) -> str:
