@@ -81,7 +81,13 @@ class RecommendationAdmin(ExportedAdmin):
     list_select_related = ["position__event"]
     search_fields = ["=position__id", "detail", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
-    units = {"gain": "gain", "opening": "stored figures", "plan": "stored figures", "score": "stored figures"}
+    units = {
+        "gain": "gain",
+        "reason": "reason",
+        "opening": "stored figures",
+        "plan": "stored figures",
+        "score": "stored figures",
+    }
     actions_detail = ["accept", "dismiss"]
     actions_row = ["accept", "dismiss"]
     accept = detail_action(AcceptAdvice, "Accept and exit", icon="check", name="accept")

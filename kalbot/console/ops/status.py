@@ -215,7 +215,12 @@ def notifications() -> Part:
     if failing:
         return Part("notifications", WARN, f"Not delivering: {', '.join(failing)}.", {"failing": len(failing)})
     count = Channel.objects.filter(is_active=True).count()
-    return Part("notifications", OK, f"{count} channels." if count else "No channel is set up.", {"failing": 0})
+    return Part(
+        "notifications",
+        OK,
+        f"{count} channel{'s' * (count != 1)}." if count else "No channel is set up.",
+        {"failing": 0},
+    )
 
 
 PARTS: Final[Mapping[str, Callable[[], Part]]] = {

@@ -189,7 +189,10 @@ def system(reading: Reading) -> dict[str, Any]:
             ("Feed gaps", str(stream.get("gaps", formats.NOTHING))),
             ("Price age", formats.milliseconds(price_age(stream))),
             ("Queue depth", str(sum(depths.values())) if depths is not None else formats.NOTHING),
-            *((f"{what.capitalize()} p50 / p95 / p99", _side_by_side(numbers)) for what, numbers in latency.items()),
+            *(
+                (f"{what.capitalize()}: median / 95 % / 99 %", _side_by_side(numbers))
+                for what, numbers in latency.items()
+            ),
             *((f"Tokens left, {name}", f"{left:,.0f}") for name, left in tokens.left().items()),
         ],
     }

@@ -146,5 +146,6 @@ SHOW: dict[str, Callable[..., str]] = {
     "text": lambda value: str(value or NOTHING),
     "whole": lambda value: NOTHING if value is None else f"{int(value):,}",
     "decimal": decimal,
+    "reason": reason,
     "plain": lambda value: NOTHING if value is None else str(value),
 }
