@@ -312,7 +312,7 @@ def test_a_quote_that_was_taken_and_answered_with_a_refusal_rests_once(twin: Twi
         quoted.sell_no(twin, 1, refused.price, quoted.DEPTH + filled)
         twin.quote(twin.markets[1], "ask", 10_000 - refused.price, quoted.DEPTH)  # others bid for NO again
     position = quoted.step(twin, position)
-    with time_machine.travel(clock.now() + timedelta(seconds=4)):
+    with time_machine.travel(clock.now() + timedelta(seconds=4)), clock.use(UnhurriedClock()):
         twin.exchange.config.read_delay_ms = 0
         position = quoted.step(twin, position)
         reconcile.run("live", "test")
