@@ -18,7 +18,7 @@ from simulator.flow import second_actor
 from strategies.models import Kind, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import ledger
+from trading.accounting import ledger, shard_cash
 from trading.accounting.position_booking import PositionBooking
 from trading.closing import exits, settlement
 from trading.execution import executor
@@ -65,6 +65,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[object, list[s
         note(Position._meta.db_table)
         return made(order_ids)
 
+    shard_cash.locking(0, 0)  # built once a process, and maybe before the statement that is sent before it
     made = PositionBooking.of_orders
     monkeypatch.setattr(PositionBooking, "of_orders", of_orders)
     monkeypatch.setattr(QuerySet, "select_for_update", select_for_update)
