@@ -84,7 +84,9 @@ class Runner:
         names = set(lines.get(mutant.line, ())) if mutant.qualname else {n for found in lines.values() for n in found}
         chosen: list[pytest.Item] = []
         total = 0.0
-        for name in sorted(names - set(self.reached.failed), key=lambda one: (-own[one] / self.breadth[one], one)):
+        for name in sorted(
+            (names & items.keys()) - set(self.reached.failed), key=lambda one: (-own[one] / self.breadth[one], one)
+        ):
             total += self.reached.seconds.get(name, 0.0)
             if total > self.seconds and chosen:
                 break
