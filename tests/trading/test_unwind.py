@@ -180,6 +180,28 @@ def test_hold_and_complete_gives_up_at_its_deadline(twin: StruckTwin) -> None:
         assert not Order.objects.filter(status="resting").exists()
 
 
+def test_an_order_of_a_worker_that_comes_back_late_rests_as_long_as_any(twin: StruckTwin) -> None:
+    def thin() -> None:
+        twin.cancel_makers(twin.markets[2], "ask")
+        twin.quote(twin.markets[2], "ask", 3_100, 300)
+        halt.set_state(state="halted", actor="ann", reason="stop")
+
+    twin.session.before = {3: thin}
+    position = execute(twin, on_partial=Profile.PartialPolicy.HOLD, complete_seconds=5)
+    halt.set_state(state="active", actor="ann", reason="go on")
+    with time_machine.travel(clock.now() + timedelta(seconds=60), tick=False) as traveller:
+        twin.sync()
+        position = executor.step(position.pk)
+        order = position.orders.get(status="resting")
+        assert order.expires_at == clock.now() + timedelta(seconds=7)
+        for seconds, rests in ((4.9, True), (0.2, False)):
+            traveller.shift(seconds)
+            twin.sync()
+            executor.step(position.pk)
+            order.refresh_from_db()
+            assert (order.status == "resting") is rests, seconds
+
+
 def test_halt_with_cancel_takes_resting_orders_out(twin: StruckTwin) -> None:
     def thin() -> None:
         twin.cancel_makers(twin.markets[2], "ask")

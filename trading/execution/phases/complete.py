@@ -9,7 +9,7 @@ False when it has to wait (``next_step_at`` says until when).
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -102,7 +102,7 @@ def completing(position: Position, lease: Lease) -> bool:
     exhausted = over or costly or position.attempts >= (MOST_TRIES if holds else TRIES)
     sent: list[Order] | Refusal = Refusal(DenialCode.NOT_COMPLETED)
     if not exhausted:
-        sent = _complete_once(position, lease, legs, orders, rests=holds and not _is_resumed(position))
+        sent = _complete_once(position, lease, legs, orders, rests=holds and not _resumed(position).exists())
     if isinstance(sent, Refusal) and sent.code in PASSING and not _is_over(position, legs):
         return _wait_out(position, sent)
     holds_orphans = position.quoting and position.profile.orphans == Profile.Orphans.HOLD
@@ -113,14 +113,9 @@ def completing(position: Position, lease: Lease) -> bool:
     return _after(position, sent, holds)
 
 
-def _is_resumed(position: Position) -> bool:
-    """Whether an unwind came back to completing: for what the books offered then, so that an order which waits for a better price would
-    leave the legs unequal for nothing."""
-    return _resumed(position).exists()
-
-
 def _resumed(position: Position) -> QuerySet[PositionEvent]:
-    """The times that an unwind went back to completing."""
+    """The times that an unwind went back to completing: for what the books offered then, so that an order which waits for a better price
+    would leave the legs unequal for nothing."""
     return position.events.filter(from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING)
 
 
@@ -219,8 +214,7 @@ def can_resume(position: Position, legs: list[Leg]) -> bool:
 
 
 def _fits_its_limits(position: Position, legs: list[Leg]) -> bool:
-    wanted = baskets.most(legs, position.target_count)
-    found = recheck.achievable(position, legs, inflight.orders_of(position), wanted)
+    found = recheck.achievable(position, legs, inflight.orders_of(position), baskets.most(legs, position.target_count))
     return not isinstance(found, Refusal) and found > baskets.matched(legs, position.target_count)
 
 
@@ -252,8 +246,8 @@ def _complete_once(
         return Refusal(DenialCode.DEPTH, "the books hold no further whole basket at the limits")
     columns: dict[str, Any] = {}
     if rests:
-        expires = max(position.deadline_at or clock.now(), clock.now()) + GRACE
-        columns = {"time_in_force": "good_till_canceled", "expires_at": expires}
+        states.schedule(position, position.next_step_at, deadline_at=_rests_until(position))
+        columns = {"time_in_force": "good_till_canceled", "expires_at": _rests_until(position) + GRACE}
     lacking = [(leg, baskets.missing(leg, target, position.target_count)) for leg in legs]
     try:
         ledger.reserve_up_to(position, recheck.funds_of(position, lacking))
@@ -271,6 +265,12 @@ def _complete_once(
             reason=why,
         )
     return [_buy(lease, position, leg, leg.limit_price, count, why, **columns) for leg, count in lacking if count]
+
+
+def _rests_until(position: Position) -> datetime:
+    """The deadline, or where it is over already the whole time from now on: nobody could try before, or this would be no try at all."""
+    now, until = clock.now(), position.deadline_at
+    return until if until is not None and until > now else now + timedelta(seconds=position.profile.complete_seconds)
 
 
 def _rescue(position: Position, lease: Lease, legs: list[Leg]) -> list[Order]:
