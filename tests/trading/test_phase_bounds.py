@@ -9,10 +9,11 @@ import pytest
 from strategies.models import Profile
 from tests.trading import world
 from trading import states
+from trading.books import live_books
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
 from trading.execution.phases import buy, complete, opening
-from trading.execution.sizing import recheck
+from trading.execution.sizing import baskets, recheck
 from trading.models import Leg, Order, Position, PositionEvent
 from trading.safety import halt
 from trading.states import Lease
@@ -103,12 +104,14 @@ def test_an_order_that_never_met_the_book_is_no_try(position: Position) -> None:
 
 def test_the_legs_that_lack_something_are_those_below_the_fullest(position: Position) -> None:
     legs = list(position.legs.all())
-    assert complete._lacking(position, legs) == [legs[1]]
+    assert baskets.lacking(legs, position.target_count) == [legs[1]]
     legs[1].bought_count = 600
-    assert complete._lacking(position, legs) == []
+    assert baskets.lacking(legs, position.target_count) == []
 
 
-def test_an_unwind_goes_back_to_completing_ten_times_and_after_a_pause(position: Position) -> None:
+def test_an_unwind_goes_back_to_completing_ten_times_and_after_a_pause(
+    position: Position, monkeypatch: pytest.MonkeyPatch
+) -> None:
     legs = list(position.legs.select_related("market"))
     assert complete.can_resume(position, legs)
     for status in ("inactive", "active"):
@@ -130,6 +133,12 @@ def test_an_unwind_goes_back_to_completing_ten_times_and_after_a_pause(position:
         Order.objects.filter(pk=last.pk).update(created_at=_at(-age), filled_count=filled)
         Leg.objects.filter(position=position, sequence=1).update(bought_count=400)
         assert complete.can_resume(position, legs) is resumes, (age, filled)
+    for sent, resumes in ((-9, True), (0, False)):
+        Order.objects.filter(pk=last.pk).update(created_at=_at(sent), filled_count=0)
+        assert live_books.has_changed(position.event, "KXT-1-1", _at(sent)) is resumes
+    monkeypatch.setattr(complete, "RESUME_PAUSE", timedelta())
+    assert not complete.can_resume(position, legs), "only a newer book than that of the last purchase counts"
+    monkeypatch.undo()
     Order.objects.filter(pk=last.pk).update(status="rejected", error_code="insufficient_balance", created_at=_at(-9))
     assert not complete.can_resume(position, legs)
     Order.objects.filter(pk=last.pk).update(error_code="unreachable")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE
@@ -68,6 +69,13 @@ def read(event: Event, *, is_changed: bool = True) -> LiveBooks:
     """The event's books now. An unreachable Redis reads as no prices at all. ``is_changed``: whether its fees may have been."""
     found = families.read(prices.reader(), {event.ticker: selectors.books_of(event)})[event.ticker]
     return LiveBooks(found, fee_schedule(event, is_changed=is_changed))
+
+
+def has_changed(event: Event, ticker: str, since: datetime) -> bool:
+    """Whether the market's book has been heard of after ``since``: what it showed to an order that took nothing was not there."""
+    books = families.read(prices.reader(), {event.ticker: selectors.books_of(event)})[event.ticker]
+    market = books.markets.get(ticker)
+    return market is not None and market.receive_ms > int(since.timestamp() * 1000)
 
 
 def read_beside(position: Position, *, is_changed: bool = True) -> LiveBooks:

@@ -96,7 +96,7 @@ def completing(position: Position, lease: Lease) -> bool:
     more = inflight.reread(orders)
     if more is not False:
         return bool(more and inflight.collect_all(orders)) or inflight.wait(position)
-    unsettled = finality.unsettled(position, _lacking(position, legs), orders)
+    unsettled = finality.unsettled(position, baskets.lacking(legs, position.target_count), orders)
     if unsettled is not None:
         return opening.to_unwinding(position, lease, unsettled) if costly else _wait_out(position, unsettled)
     exhausted = over or costly or position.attempts >= (MOST_TRIES if holds else TRIES)
@@ -117,12 +117,6 @@ def _resumed(position: Position) -> QuerySet[PositionEvent]:
     """The times that an unwind went back to completing: for what the books offered then, so that an order which waits for a better price
     would leave the legs unequal for nothing."""
     return position.events.filter(from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING)
-
-
-def _lacking(position: Position, legs: list[Leg]) -> list[Leg]:
-    """The legs that have less than the most that another one has."""
-    wanted = baskets.most(legs, position.target_count)
-    return [leg for leg in legs if baskets.missing(leg, wanted, position.target_count)]
 
 
 def _is_over_time(position: Position) -> bool:
@@ -193,12 +187,18 @@ def _wait_out(position: Position, refusal: Refusal) -> bool:
 def can_resume(position: Position, legs: list[Leg]) -> bool:
     """Whether an unwind should go back to completing: the books offer the rest within the limits, or for less than the sale
     loses. Once an order of ours has sold something only the second counts, so that nothing is bought back unless the whole is better for
-    it. Not again and again: there is a pause after each purchase that brought nothing, and an end."""
+    it. Not again and again: after a purchase that brought nothing there is a pause, only a newer book counts, and there is an end."""
     if position.legs.filter(market__status="active").count() < len(legs) or buy.blocked(position, completes=True):
         return False
     last = position.orders.filter(action=Order.Action.BUY).select_related("leg__market").order_by("-created_at").first()
     is_short = last is not None and last.filled_count < last.count
     if last is not None and is_short and clock.now() - last.created_at < RESUME_PAUSE:
+        return False
+    if (
+        last is not None
+        and is_short
+        and not live_books.has_changed(position.event, last.leg.market_id, last.created_at)
+    ):
         return False
     if last is not None and last.status == OrderStatus.REJECTED and _passing(last) is None:
         return False
@@ -210,7 +210,9 @@ def can_resume(position: Position, legs: list[Leg]) -> bool:
         return False
     if finality.open_sales(position):
         return False
-    return finality.unsettled(position, _lacking(position, legs), inflight.orders_of(position)) is None
+    return (
+        finality.unsettled(position, baskets.lacking(legs, position.target_count), inflight.orders_of(position)) is None
+    )
 
 
 def _fits_its_limits(position: Position, legs: list[Leg]) -> bool:

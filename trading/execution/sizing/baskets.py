@@ -48,6 +48,13 @@ def missing(leg: Leg, count: int, target: int) -> int:
     return max(0, needed(count, leg.target_count, target) - kept(leg))
 
 
+def lacking(legs: Iterable[Leg], target: int) -> list[Leg]:
+    """The legs that have less than the most that another one has."""
+    legs = list(legs)
+    wanted = most(legs, target)
+    return [leg for leg in legs if missing(leg, wanted, target)]
+
+
 def pays(decision: Decision, count: int) -> int:
     """What ``count`` baskets of the decision are bought for: their floor, or for coverage what a covered outcome pays."""
     total = decision.conditional if decision.kind == Kind.COVERAGE else decision.floor
