@@ -52,6 +52,7 @@ def _begins() -> bool:
     it ends the transaction as ever, for it knows from the server that there is one."""
     if not connection.in_atomic_block:
         return False
+    connection.ensure_connection()  # raises where it was lost since the transaction began
     raw: Any = connection.connection
     if raw.autocommit or raw.info.transaction_status != raw.info.transaction_status.IDLE:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from kalbot.common import direct, pipeline
@@ -151,3 +151,17 @@ def test_inside_another_block_nothing_is_committed_early() -> None:
     with pytest.raises(OperationalError):
         _inserted(event, "x", then=OperationalError("lost"), outer=True)
     assert not Watch.objects.filter(source="x").exists()
+
+
+def _lost() -> None:
+    with transaction.atomic():
+        connection.close()
+        pipeline.rows_of(RAISED)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connection to lose")
+def test_a_connection_that_was_lost_in_the_transaction_is_not_opened_again_in_it() -> None:
+    _event()
+    with pytest.raises(DatabaseError):
+        _lost()
+    assert Watch.objects.get(source="a").priority == 1
