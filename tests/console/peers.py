@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -18,11 +18,15 @@ from aiosmtpd.controller import Controller
 
 @dataclass
 class Receiver:
-    """What a server got. ``answer`` is the status with which HTTP answers; what holds ``refused`` it answers with 400."""
+    """What a server got. ``answer`` is the status with which HTTP answers, with ``headers``; what holds ``refused`` it answers with 400.
+    ``drips``: it says one byte after the other without an end, until the connection is closed."""
 
     port: int = 0
     answer: int = 200
     refused: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    drips: bool = False
+    left: Event = field(default_factory=Event)
     messages: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     mails: list[Message] = field(default_factory=list)
@@ -41,7 +45,19 @@ def http_receiver() -> Iterator[Receiver]:
             if answer < 300:
                 got.messages.append(json.loads(body))
             self.send_response(answer)
+            for name, value in got.headers.items():
+                self.send_header(name, value)
             self.end_headers()
+            if got.drips:
+                self._drip()
+
+        def _drip(self) -> None:
+            pause = Event()
+            try:
+                while not pause.wait(0.05):
+                    self.wfile.write(b"x")
+            except OSError:
+                got.left.set()
 
         def do_GET(self) -> None:
             got.paths.append(self.path)

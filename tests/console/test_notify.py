@@ -79,6 +79,39 @@ def test_a_notification_arrives_by_mail(db: None) -> None:
     assert "title of one" in str(found["Subject"])
 
 
+def test_a_title_of_the_exchange_is_text_in_a_mail_and_ends_no_header(db: None) -> None:
+    title, body = "S&P\r\nBcc: x@example.org \x00 above <b>5,000</b>\ud800?", "One & <two>\nThree"
+    with smtp_receiver() as mail:
+        address = f"mailto://127.0.0.1:{mail.port}?from=kalbot@example.org&to=risk@example.org"
+        assert service.send(address, title, body, urgent=True) == ""
+        (found,) = mail.mails
+    assert found["Bcc"] is None
+    assert found["Subject"] == "S&P Bcc: x@example.org above <b>5,000</b>??"
+    assert (found.get_content_type(), str(found.get_payload()).split()) == ("text/plain", body.split())
+
+
+def test_a_message_that_is_sent_on_is_not_a_message_that_arrived(db: None, web: Receiver) -> None:
+    made = channel(web)
+    web.answer, web.headers = 302, {"Location": f"http://127.0.0.1:{web.port}/elsewhere"}
+    say()
+    run()
+    made.refresh_from_db()
+    assert (made.failures, web.paths) == (1, ["/hook"])
+
+
+def test_a_service_that_answers_without_an_end_is_left_and_named(
+    db: None, web: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = channel(web)
+    web.drips = True
+    monkeypatch.setattr(service, "SECONDS", 0.5)
+    say()
+    run()
+    made.refresh_from_db()
+    assert made.last_error == "The service did not answer within 0.5 s."
+    assert web.left.wait(60), "its connection is closed, and the thread that waited is gone"
+
+
 def test_the_same_thing_is_stored_once(db: None) -> None:
     say()
     say()
