@@ -29,6 +29,7 @@ OTHERS: Final = {
     "strategies/models/decision.py": "a column and its constraint",
     "strategies/models/profile.py": "the limit of a margin",
     "trading/accounting/position_booking.py": "a column",
+    "markets/models/terms.py": "what a wrong clause would make false",
 }
 """Modules that may have the word in a string, and why."""
 MORE_THAN_DETERMINED: Final = re.compile(r"guaranteed(?! if determined)", re.IGNORECASE)

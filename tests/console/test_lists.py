@@ -129,7 +129,7 @@ def test_balances_are_read_the_way_people_count(sample: dict[str, Any], login: A
     page = client.get(reverse("admin:trading_profilebalance_changelist")).content.decode()
     balance = sample["live"].balance
     page += client.get(reverse("admin:trading_profilebalance_change", args=[balance.pk])).content.decode()
-    assert page.count("$10,000.00") == 2
+    assert page.count("$10,000.00") == 3  # capital twice, and the highest equity of baskets that have ended
     assert "+$1.7775" in page
     assert "-$" not in page
     paid = sum(fill.fee for fill in Fill.objects.filter(order__profile=sample["live"]))

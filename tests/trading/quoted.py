@@ -68,7 +68,7 @@ def step(twin: Twin, position: Position) -> Position:
 
 
 def resting(position: Position) -> dict[str, tuple[int, int]]:
-    rows = position.orders.filter(status="resting")
+    rows = position.orders.filter(status="resting").order_by("leg_id")
     return {row.leg.market_id: (row.price, left_of(row)) for row in rows}
 
 

@@ -184,7 +184,7 @@ def test_a_rejected_order_that_has_filled_is_booked(twin: Twin) -> None:
     assert position is not None
     order = position.orders.first()
     assert order is not None
-    Order.objects.filter(pk=order.pk).update(status="rejected")
+    Order.objects.filter(pk=order.pk).update(status="rejected", is_final=True)
     reconcile.run("live", "test")
     _resolve("rejected_order_filled")
     _ends(twin)

@@ -62,7 +62,7 @@ class ProfileBalanceAdmin(ReadOnlyAdmin):
 
     @display(description="Highest equity")
     def highest_equity(self, balance: ProfileBalance) -> SafeString:
-        """Capital and the best that was ever realised."""
+        """Capital and the best that baskets which have ended ever realised."""
         return signed("money", balance.best_equity - balance.capital)
 
     @display(description="Realised", ordering="-realised")

@@ -187,8 +187,8 @@ def test_the_floor_counts_every_state_of_the_certificate(
 
 def test_a_basket_is_explained_with_its_arithmetic_and_its_residual_risk() -> None:
     words = "\n".join(explain(search(CHEAP, days_to_settlement=2.0)))
-    assert "Cost: $9.00 + fees $0.427 = $9.427" in words
-    assert "floor $10.00 - cost $9.427 = +$0.573" in words
+    assert "Cost: $9.00 + fees $0.4270 = $9.4270" in words
+    assert "floor $10.00 - cost $9.4270 = +$0.5730" in words
     assert "buy 10.00 YES Outcome M1 (M1) at 0.3000 or better: $3.00 + fees $0.147" in words
     assert "a year" in words
     assert residual("") in words
