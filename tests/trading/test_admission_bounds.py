@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,21 +13,15 @@ from django.db.models import F
 
 from strategies.models import Profile
 from tests.trading import world
+from tests.trading.stopped import NOW, TICK, after, refusal_of
 from tests.trading.struck import LIMITS
 from trading import states
 from trading.accounting import ledger
 from trading.denials import Denied
 from trading.execution import admission
 from trading.models import Position, ProfileBalance
-from trading.venues.protocol import Refused
 
-NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
 QUOTES = [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]
-MOMENT = timedelta(microseconds=1)
-
-
-def _at(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
 
 
 @pytest.fixture(autouse=True)
@@ -35,15 +29,6 @@ def traveller() -> Iterator[Any]:
     with time_machine.travel(NOW, tick=False) as found:
         world.active()
         yield found
-
-
-def _refused(work: Callable[[], object]) -> str:
-    """The code of what refuses ``work``; empty where nothing does."""
-    try:
-        work()
-    except (Denied, Refused) as refused:
-        return str(refused.code)
-    return ""
 
 
 def _decision(number: int = 1, profile: Profile | None = None) -> Any:
@@ -57,7 +42,7 @@ def test_a_decision_is_carried_out_for_twenty_seconds_in_either_direction() -> N
     cases = ((20, True), (20.000001, False), (-20, True), (-20.000001, False))
     for number, (age, admitted) in enumerate(cases):
         decision = _decision(number)
-        decision.created_at = _at(-age)
+        decision.created_at = after(-age)
         found = admission.admit(decision)
         assert (found is not None) is admitted, age
         if found is None:
@@ -73,8 +58,8 @@ def test_a_position_is_stored_with_its_lease_its_first_order_and_what_is_set_asi
         assert found is not None
         row = Position.objects.get(pk=found.position.pk)
         assert row.status == ("executing" if sends else "pending"), number
-        assert (bool(row.lease_token), row.lease_until) == (sends, _at(45) if sends else None)
-        assert row.next_step_at == _at(45)
+        assert (bool(row.lease_token), row.lease_until) == (sends, after(45) if sends else None)
+        assert row.next_step_at == after(45)
         assert row.reserved == decision.max_cost == ProfileBalance.objects.get(profile=decision.profile).reserved
         assert (row.target_count, row.orphan_limit, row.quoting, row.collateral) == (1_000, 0, "", None)
         assert [order.status for order in found.orders] == ["sending"] * orders
@@ -114,7 +99,7 @@ def test_one_basket_of_an_account_is_learnt_from_at_a_time() -> None:
     ):
         rows.update(status=status, collateral={"learning": True} if learning else None)
         for profile, denied in ((live, refused), (paper, False), (apart, False)):
-            found = _refused(partial(admission._learns_alone, profile))
+            found = refusal_of(partial(admission._learns_alone, profile))
             assert found == ("collateral_learning" if denied else ""), (status, profile)
 
 
@@ -152,10 +137,10 @@ def test_a_lease_is_free_when_it_lapsed_or_could_not_have_been_given(traveller: 
     rows = Position.objects.filter(pk=order.position_id)
     for until, free in (
         (None, True),
-        (_at(0), False),
-        (NOW - MOMENT, True),
-        (_at(46), False),
-        (NOW + timedelta(seconds=46) + MOMENT, True),
+        (after(0), False),
+        (NOW - TICK, True),
+        (after(46), False),
+        (NOW + timedelta(seconds=46) + TICK, True),
     ):
         rows.update(lease_until=until)
         assert rows.filter(states.is_free(NOW)).exists() is free, until
@@ -164,7 +149,7 @@ def test_a_lease_is_free_when_it_lapsed_or_could_not_have_been_given(traveller: 
         assert mine is not None
         with states.lease(order.position_id) as theirs:
             assert theirs is None
-        assert rows.get().lease_until == _at(45)
+        assert rows.get().lease_until == after(45)
         rows.update(lease_token="theirs")
         traveller.shift(4.999)
         mine.renew()
@@ -173,5 +158,5 @@ def test_a_lease_is_free_when_it_lapsed_or_could_not_have_been_given(traveller: 
             mine.renew()
         rows.update(lease_token=mine.token)
         mine.renew()
-        assert rows.get().lease_until == _at(50)
+        assert rows.get().lease_until == after(50)
     assert (rows.get().lease_token, rows.get().lease_until) == ("", None)

@@ -3,54 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
 
 from kalbot.common import messages
-from strategies.models import Profile
 from tests.trading import world
+from tests.trading.stopped import NOW, after, ended
 from trading.accounting.accounts import of_subaccount
-from trading.models import Discrepancy, Leg, Order, Position, PositionEvent, Reconciliation, TradingState
+from trading.models import Discrepancy, Order, Position, PositionEvent, Reconciliation, TradingState
 from trading.reconciliation import overdue
 from trading.safety import discrepancies, halt
 
-NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
 HOUR = timedelta(hours=1)
-TICK = timedelta(microseconds=1)
 Code = Discrepancy.Code
-
-
-def _at(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
 
 
 @pytest.fixture(autouse=True)
 def _stopped() -> Iterator[None]:
     with time_machine.travel(NOW, tick=False):
         yield
-
-
-def _ended(profile: Profile, number: int, bought: int = 0, **columns: Any) -> Position:
-    """Positions that ended just now, of one event."""
-    event = world.add_event() if not number else Position.objects.order_by("id")[0].event
-    decision = world.decide(profile, event, {"KXT-1-0": 3_000})
-    defaults: dict[str, Any] = {"status": "aborted", "ended_at": NOW, "close_code": "no_fill"}
-    found = Position.objects.create(
-        profile=profile,
-        mode="sim",
-        decision=decision,
-        event=event,
-        kind="all_yes",
-        target_count=1,
-        **(defaults | columns),
-    )
-    Leg.objects.create(
-        position=found, market_id="KXT-1-0", side="yes", target_count=1, limit_price=1, bought_count=bought
-    )
-    return found
 
 
 @pytest.mark.parametrize(
@@ -99,7 +73,7 @@ def test_a_difference_is_counted_named_and_ended_under_its_own_key() -> None:
 )
 def test_what_proves_false_while_it_is_young_is_taken_back_whole(code: str, age: int, loosens: bool) -> None:
     profile, other = world.add_profile(), world.add_profile("other")
-    with time_machine.travel(_at(-age), tick=False):
+    with time_machine.travel(after(-age), tick=False):
         row = discrepancies.found(None, Code(code), "k", ours="1", theirs="2", profile=profile)
         halt.set_state(state="reducing", actor="ann", reason="mine", profile=other)
     assert halt.current(profile) == "reducing"
@@ -118,7 +92,7 @@ def test_a_state_in_which_another_difference_has_a_part_stays() -> None:
         ({"profile": profile, "mode": "live"}, True),
         ({"profile": profile, "resolved_at": NOW, "resolution": "known (ann)"}, False),
         ({"profile": profile, "resolved_at": NOW, "resolution": discrepancies.AGREED}, True),
-        ({"profile": profile, "resolved_at": _at(-5), "resolution": "known (ann)"}, True),
+        ({"profile": profile, "resolved_at": after(-5), "resolution": "known (ann)"}, True),
     )
     for number, (columns, loosens) in enumerate(cases):
         TradingState.objects.exclude(scope="global").delete()
@@ -162,14 +136,14 @@ def test_what_waits_longer_than_its_limit_is_named_once_and_what_moved_on_is_not
     changes: dict[str, Any]
     settings.KALBOT_WAITING_LIMIT_SECONDS, settings.KALBOT_UNKNOWN_LIMIT_SECONDS = 100, 50
     profile = world.add_profile()
-    found = _ended(profile, 0, status="exiting", ended_at=None)
+    found = ended(profile, 0, status="exiting", ended_at=None)
     rows = Position.objects.filter(pk=found.pk)
-    rows.update(created_at=_at(-101))
+    rows.update(created_at=after(-101))
     assert [one.pk for one in overdue._waiting()] == [found.pk]
-    for changes in ({"created_at": _at(-100)}, {"status": "open"}, {"status": "quoting"}, {"status": "closed"}):
+    for changes in ({"created_at": after(-100)}, {"status": "open"}, {"status": "quoting"}, {"status": "closed"}):
         rows.update(**changes)
         assert overdue._waiting() == [], changes
-        rows.update(created_at=_at(-101), status="exiting")
+        rows.update(created_at=after(-101), status="exiting")
     event = PositionEvent.objects.create(
         position=found, from_status="exiting", to_status="exiting", actor="kalbot", reason="another reason to wait"
     )
@@ -177,8 +151,8 @@ def test_what_waits_longer_than_its_limit_is_named_once_and_what_moved_on_is_not
         ({}, True),
         ({"actor": "ann"}, False),
         ({"from_status": "open"}, False),
-        ({"from_status": "open", "at": _at(-100)}, False),
-        ({"from_status": "open", "at": _at(-101)}, True),
+        ({"from_status": "open", "at": after(-100)}, False),
+        ({"from_status": "open", "at": after(-101)}, True),
     ):
         PositionEvent.objects.filter(pk=event.pk).update(
             **({"actor": "kalbot", "from_status": "exiting", "at": NOW} | changes)
@@ -187,18 +161,18 @@ def test_what_waits_longer_than_its_limit_is_named_once_and_what_moved_on_is_not
     order = world.add_order(5, profile, status="unknown")
     Order.objects.filter(pk=order.pk).update(position=found)
     for changes, waits in (
-        ({"created_at": _at(-100)}, False),
-        ({"created_at": _at(-101)}, True),
+        ({"created_at": after(-100)}, False),
+        ({"created_at": after(-101)}, True),
         ({"status": "rejected"}, True),
     ):
         Order.objects.filter(pk=order.pk).update(**({"created_at": NOW, "status": "done"} | changes))
         assert bool(overdue._waiting()) is waits, changes
     for changes, late in (
-        ({"moved_at": _at(-51)}, True),
-        ({"moved_at": _at(-50)}, False),
-        ({"moved_at": None, "sent_at": _at(-51)}, True),
-        ({"moved_at": None, "sent_at": None, "created_at": _at(-51)}, True),
-        ({"moved_at": _at(-51), "status": "done"}, False),
+        ({"moved_at": after(-51)}, True),
+        ({"moved_at": after(-50)}, False),
+        ({"moved_at": None, "sent_at": after(-51)}, True),
+        ({"moved_at": None, "sent_at": None, "created_at": after(-51)}, True),
+        ({"moved_at": after(-51), "status": "done"}, False),
     ):
         Order.objects.filter(pk=order.pk).update(**({"created_at": NOW, "sent_at": NOW, "status": "unknown"} | changes))
         assert bool(overdue._older(overdue.UNCLEAR, 50)) is late, changes

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -15,20 +14,14 @@ from kalbot.common import clock
 from strategies.cycle import handover
 from strategies.models import Profile
 from tests.trading import world
-from trading.denials import Denied
+from tests.trading.stopped import NOW, TICK, after, refusal_of
 from trading.execution import handed
 from trading.execution.orders import finality, gate, inflight, quote, record
 from trading.models import ExitRequest, Leg, Order, PaperOrder, Position
 from trading.venues import connection
-from trading.venues.protocol import Ack, Refused
+from trading.venues.protocol import Ack
 
-NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
 QUOTES = [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]
-MOMENT = timedelta(microseconds=1)
-
-
-def _at(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
 
 
 @pytest.fixture(autouse=True)
@@ -36,15 +29,6 @@ def traveller() -> Iterator[Any]:
     with time_machine.travel(NOW, tick=False) as found:
         world.active()
         yield found
-
-
-def _refused(work: Callable[[], object]) -> str:
-    """The code of what refuses ``work``; empty where nothing does."""
-    try:
-        work()
-    except (Denied, Refused) as refused:
-        return str(refused.code)
-    return ""
 
 
 # ---- the gate
@@ -66,9 +50,9 @@ def test_an_order_may_leave_for_so_long_by_both_clocks(action: str, purpose: str
         (0, life + 1, False),
         (life + 1, 0, False),
     ):
-        order.created_at = _at(-wall)
+        order.created_at = after(-wall)
         order.begun = None if monotonic is None else began - monotonic
-        assert _refused(partial(gate.check, order)) == ("" if passes else "expired"), (wall, monotonic)
+        assert refusal_of(partial(gate.check, order)) == ("" if passes else "expired"), (wall, monotonic)
 
 
 def test_only_the_purpose_that_the_position_is_at_lets_an_order_leave() -> None:
@@ -78,14 +62,14 @@ def test_only_the_purpose_that_the_position_is_at_lets_an_order_leave() -> None:
         order.purpose = purpose
         for now in ("executing", "quoting", "completing", "unwinding", "exiting", "open", "aborted"):
             Position.objects.update(status=now)
-            assert _refused(partial(gate.check, order)) == ("" if now == status else "expired"), (purpose, now)
+            assert refusal_of(partial(gate.check, order)) == ("" if now == status else "expired"), (purpose, now)
     Position.objects.update(status="quoting")
     order.purpose = "quote"
     for row, passes in (("sending", True), ("unknown", True), ("done", False), ("resting", False), ("new", False)):
         Order.objects.update(status=row)
-        assert _refused(partial(gate.check, order)) == ("" if passes else "expired"), row
+        assert refusal_of(partial(gate.check, order)) == ("" if passes else "expired"), row
     Order.objects.all().delete()
-    assert _refused(partial(gate.check, order)) == "expired", "its row is gone"
+    assert refusal_of(partial(gate.check, order)) == "expired", "its row is gone"
 
 
 def test_a_sale_of_an_exit_needs_the_request_that_it_was_written_for() -> None:
@@ -95,12 +79,12 @@ def test_a_sale_of_an_exit_needs_the_request_that_it_was_written_for() -> None:
     other = world.add_order(2)
     for at, status, position, passes in (
         (NOW, "open", order.position, True),
-        (NOW + MOMENT, "open", order.position, False),
+        (NOW + TICK, "open", order.position, False),
         (NOW, "cancelled", order.position, False),
         (NOW, "open", other.position, False),
     ):
         ExitRequest.objects.filter(pk=request.pk).update(created_at=at, status=status, position=position)
-        assert _refused(partial(gate.check, order)) == ("" if passes else "request_withdrawn"), (at, status)
+        assert refusal_of(partial(gate.check, order)) == ("" if passes else "request_withdrawn"), (at, status)
 
 
 # ---- quotes
@@ -133,17 +117,17 @@ def test_a_quote_is_prolonged_once_half_of_its_time_is_over(settings: Any) -> No
         is_open=True,
     )
     for left, until in ((30.000001, 30.000001), (30, 60), (5, 60), (None, None)):
-        expires = None if left is None else _at(left)
+        expires = None if left is None else after(left)
         Order.objects.filter(pk=order.pk).update(expires_at=expires)
         order.refresh_from_db()
         quote.prolong(order, 0)
         order.refresh_from_db()
-        assert order.expires_at == (None if until is None else _at(until)), left
-    Order.objects.filter(pk=order.pk).update(status="done", expires_at=_at(1))
-    order.expires_at = _at(1)
+        assert order.expires_at == (None if until is None else after(until)), left
+    Order.objects.filter(pk=order.pk).update(status="done", expires_at=after(1))
+    order.expires_at = after(1)
     quote.prolong(order, 0)
     order.refresh_from_db()
-    assert order.expires_at == _at(1), "it ended meanwhile"
+    assert order.expires_at == after(1), "it ended meanwhile"
 
 
 def test_an_order_is_resized_that_is_larger_or_rests_with_less_in_all() -> None:
@@ -194,15 +178,15 @@ def test_an_end_is_confirmed_only_while_the_row_says_what_was_read() -> None:
 def test_the_end_of_an_order_is_believed_after_its_seconds(settings: Any) -> None:
     settings.KALBOT_FINAL_AFTER_SECONDS = 6.0
     for ended, young in ((-5.999, True), (-6, False), (3, True)):
-        assert finality._is_young(Order(ended_at=_at(ended))) is young, ended
-    assert finality._is_young(Order(moved_at=_at(-5), created_at=_at(-60)))
-    assert not finality._is_young(Order(moved_at=_at(-60), created_at=_at(-1)))
-    assert finality._is_young(Order(created_at=_at(-1)))
+        assert finality._is_young(Order(ended_at=after(ended))) is young, ended
+    assert finality._is_young(Order(moved_at=after(-5), created_at=after(-60)))
+    assert not finality._is_young(Order(moved_at=after(-60), created_at=after(-1)))
+    assert finality._is_young(Order(created_at=after(-1)))
     assert not finality._reads_show_the_end([Order(rested_at=None, ended_at=NOW)])
     assert not finality._reads_show_the_end([Order(rested_at=NOW, ended_at=None)])
     connection.use(None)
     with connection.offline():
-        assert not finality._reads_show_the_end([Order(rested_at=NOW, ended_at=_at(-99))]), (
+        assert not finality._reads_show_the_end([Order(rested_at=NOW, ended_at=after(-99))]), (
             "how new reads are is not known"
         )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from strategies.models import Profile
 from tests.trading import world
+from tests.trading.stopped import NOW, TICK, after
 from trading import states
 from trading.books import live_books
 from trading.denials import DenialCode, Refusal
@@ -17,13 +18,6 @@ from trading.execution.sizing import baskets, recheck
 from trading.models import Leg, Order, Position, PositionEvent
 from trading.safety import halt
 from trading.states import Lease
-
-NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
-TICK = timedelta(microseconds=1)
-
-
-def _at(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
 
 
 @pytest.fixture
@@ -38,13 +32,13 @@ def test_what_passes_is_waited_for_at_growing_distances_and_costs_no_time_of_the
     slow = Refusal(DenialCode.EXCHANGE_PAUSED, "shard 0")
     for wait in (1, 2, 4, 8, 16, 16):
         complete._wait_out(position, slow)
-        assert position.next_step_at == _at(wait)
+        assert position.next_step_at == after(wait)
     assert (position.waits, position.residual_code, position.residual) == (6, "exchange_paused", str(slow))
-    assert position.deadline_at == _at(30)
+    assert position.deadline_at == after(30)
     assert PositionEvent.objects.filter(position=position, reason__startswith="waiting to complete").count() == 1
     assert complete._wait_out(position, Refusal(DenialCode.HALTED)) is False
-    assert (position.next_step_at, position.waits) == (_at(1), 7), "a halt is read every second"
-    for given, kept in ((_at(31), _at(31)), (_at(29), _at(30)), (None, _at(30))):
+    assert (position.next_step_at, position.waits) == (after(1), 7), "a halt is read every second"
+    for given, kept in ((after(31), after(31)), (after(29), after(30)), (None, after(30))):
         position.deadline_at = given
         complete._wait_out(position, slow)
         assert position.deadline_at == kept
@@ -75,7 +69,7 @@ def test_a_try_is_followed_at_once_unless_every_order_was_refused_and_the_policy
     for sent, holds, attempts, goes_on, pause in cases:
         position.attempts, position.waits, position.residual = attempts, 5, "text"
         assert complete._after(position, sent, holds) is goes_on
-        assert (position.next_step_at, position.attempts) == (_at(pause), attempts + 1)
+        assert (position.next_step_at, position.attempts) == (after(pause), attempts + 1)
         assert (position.waits, position.residual, position.residual_code) == (0, "", "")
     limited = Order(status="rejected", error_code="rate_limited")
     assert complete._after(position, [done, limited], True) is True, "one of them met the book"
@@ -130,23 +124,23 @@ def test_an_unwind_goes_back_to_completing_ten_times_and_after_a_pause(
     assert complete.can_resume(position, legs), "a sale that took nothing sold nothing"
     last = world.add_order_of(position, 1, filled_count=0, is_final=True)
     for age, filled, resumes in ((2.0, 0, True), (1.999, 0, False), (0, 1_000, True), (0, 999, False)):
-        Order.objects.filter(pk=last.pk).update(created_at=_at(-age), filled_count=filled)
+        Order.objects.filter(pk=last.pk).update(created_at=after(-age), filled_count=filled)
         Leg.objects.filter(position=position, sequence=1).update(bought_count=400)
         assert complete.can_resume(position, legs) is resumes, (age, filled)
     for sent, resumes in ((-9, True), (0, False)):
-        Order.objects.filter(pk=last.pk).update(created_at=_at(sent), filled_count=0)
-        assert live_books.has_changed(position.event, "KXT-1-1", _at(sent)) is resumes
+        Order.objects.filter(pk=last.pk).update(created_at=after(sent), filled_count=0)
+        assert live_books.has_changed(position.event, "KXT-1-1", after(sent)) is resumes
     monkeypatch.setattr(complete, "RESUME_PAUSE", timedelta())
     assert not complete.can_resume(position, legs), "only a newer book than that of the last purchase counts"
     monkeypatch.undo()
-    Order.objects.filter(pk=last.pk).update(status="rejected", error_code="insufficient_balance", created_at=_at(-9))
+    Order.objects.filter(pk=last.pk).update(status="rejected", error_code="insufficient_balance", created_at=after(-9))
     assert not complete.can_resume(position, legs)
     Order.objects.filter(pk=last.pk).update(error_code="unreachable")
     assert complete.can_resume(position, legs)
 
 
 def test_a_halt_is_waited_out_even_where_time_and_tries_are_used_up(position: Position) -> None:
-    Position.objects.update(attempts=5, deadline_at=_at(-1), next_step_at=NOW)
+    Position.objects.update(attempts=5, deadline_at=after(-1), next_step_at=NOW)
     halt.set_state(state="halted", actor="ann", reason="r")
     found = executor.step(position.pk)
     assert (found.status, found.residual_code, found.attempts) == ("completing", "halted", 5)
@@ -200,7 +194,7 @@ def test_a_whole_basket_alone_holds_no_orphans(position: Position) -> None:
 def test_what_waited_too_long_for_its_first_order_is_given_up(position: Position) -> None:
     """In either direction: a row of the future was written before a clock was set back."""
     for age, status in ((20, "executing"), (20.001, "aborted"), (-20, "executing"), (-20.001, "aborted")):
-        Position.objects.update(status="pending", created_at=_at(-age), ended_at=None)
+        Position.objects.update(status="pending", created_at=after(-age), ended_at=None)
         position.refresh_from_db()
         with states.lease(position.pk) as lease:
             assert lease is not None
@@ -212,5 +206,5 @@ def test_what_waited_too_long_for_its_first_order_is_given_up(position: Position
 
 def test_clearance_of_admission_lasts_a_quarter_of_a_second_in_either_direction(position: Position) -> None:
     for ms, cleared in ((0, True), (249, True), (250, False), (-249, True), (-250, False), (900, False)):
-        position.created_at = _at(-ms / 1_000)
+        position.created_at = after(-ms / 1_000)
         assert recheck.is_cleared(position) is cleared, ms

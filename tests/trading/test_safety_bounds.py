@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 import time_machine
 
-from strategies.models import Profile
 from tests.trading import world
+from tests.trading.stopped import NOW, TICK, after, ended
 from trading.models import Discrepancy, Leg, Lock, Order, Position, PositionEvent
 from trading.safety import lock_causes, protections
 
-NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
 HOUR = timedelta(hours=1)
-TICK = timedelta(microseconds=1)
 Code = Discrepancy.Code
-
-
-def _at(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
 
 
 @pytest.fixture(autouse=True)
 def _stopped() -> Iterator[None]:
     with time_machine.travel(NOW, tick=False):
         yield
-
-
-def _ended(profile: Profile, number: int, bought: int = 0, **columns: Any) -> Position:
-    """Positions that ended just now, of one event."""
-    event = world.add_event() if not number else Position.objects.order_by("id")[0].event
-    decision = world.decide(profile, event, {"KXT-1-0": 3_000})
-    defaults: dict[str, Any] = {"status": "aborted", "ended_at": NOW, "close_code": "no_fill"}
-    found = Position.objects.create(
-        profile=profile,
-        mode="sim",
-        decision=decision,
-        event=event,
-        kind="all_yes",
-        target_count=1,
-        **(defaults | columns),
-    )
-    Leg.objects.create(
-        position=found, market_id="KXT-1-0", side="yes", target_count=1, limit_price=1, bought_count=bought
-    )
-    return found
 
 
 def _locks() -> dict[str, float]:
@@ -57,8 +30,8 @@ def _locks() -> dict[str, float]:
 
 def test_ten_baskets_of_which_nothing_was_bought_within_an_hour_lock_the_profile_for_a_quarter() -> None:
     profile, other = world.add_profile(), world.add_profile("other")
-    found = [_ended(profile, number) for number in range(10)]
-    _ended(other, 10)
+    found = [ended(profile, number) for number in range(10)]
+    ended(other, 10)
     for changes, locked in (
         ({"ended_at": NOW - HOUR}, True),
         ({"ended_at": NOW - HOUR - TICK}, False),
@@ -80,7 +53,7 @@ def test_ten_baskets_of_which_nothing_was_bought_within_an_hour_lock_the_profile
 
 def test_three_unwound_baskets_within_an_hour_lock_the_profile() -> None:
     profile, other = world.add_profile(), world.add_profile("other")
-    found = [_ended(owner, number) for number, owner in enumerate((profile, profile, profile, other))]
+    found = [ended(owner, number) for number, owner in enumerate((profile, profile, profile, other))]
     rows = [
         PositionEvent.objects.create(
             position=one, from_status=status, to_status="unwinding", actor="kalbot", reason="r"
@@ -103,9 +76,9 @@ def test_three_unwound_baskets_within_an_hour_lock_the_profile() -> None:
 
 def test_four_losses_in_a_row_lock_the_profile_and_fewer_or_a_gain_do_not() -> None:
     profile, other = world.add_profile(), world.add_profile("other")
-    found = [_ended(profile, n, 1, realised=-1, ended_at=_at(n - 9), status="closed") for n in range(5)]
-    _ended(other, 9, 1, realised=5, ended_at=NOW)
-    _ended(profile, 9, 0, realised=0, ended_at=NOW)
+    found = [ended(profile, n, 1, realised=-1, ended_at=after(n - 9), status="closed") for n in range(5)]
+    ended(other, 9, 1, realised=5, ended_at=NOW)
+    ended(profile, 9, 0, realised=0, ended_at=NOW)
     for number, realised, losing in ((0, 5, True), (1, 0, False), (4, 5, False)):
         Position.objects.filter(pk=found[number].pk).update(realised=realised)
         assert protections.is_losing(profile) is losing, number
@@ -126,8 +99,8 @@ def test_five_refusals_within_a_minute_lock_the_profile_for_five() -> None:
     orders = [world.add_order(n, profile, status="rejected", error_code="bad", ended_at=NOW) for n in range(5)]
     world.add_order(7, world.add_profile("other"), status="rejected", error_code="bad", ended_at=NOW)
     for changes, locked in (
-        ({"ended_at": _at(-60)}, True),
-        ({"ended_at": _at(-60) - TICK}, False),
+        ({"ended_at": after(-60)}, True),
+        ({"ended_at": after(-60) - TICK}, False),
         ({"error_code": "trading_is_paused"}, False),
         ({"status": "done"}, False),
     ):
@@ -143,24 +116,24 @@ def test_a_lock_is_prolonged_for_its_profile_and_code_alone_and_ends_once() -> N
     for owner in (profile, other, None):
         protections.lock(owner, Lock.Code.RESIDUAL, "first", timedelta(minutes=1))
     protections.lock(profile, Lock.Code.FEED_GAP, "first", timedelta(minutes=1))
-    Lock.objects.create(profile=profile, code="residual", reason="a person's", until=_at(60), actor="ann")
+    Lock.objects.create(profile=profile, code="residual", reason="a person's", until=after(60), actor="ann")
     protections.lock(profile, Lock.Code.RESIDUAL, "again", timedelta(minutes=9))
-    changed = Lock.objects.filter(until=_at(540))
+    changed = Lock.objects.filter(until=after(540))
     assert [(lock.profile, lock.code, lock.reason, lock.actor) for lock in changed] == [
         (profile, "residual", "again", "kalbot")
     ]
     assert Lock.objects.count() == 5
-    assert set(protections.in_force(profile.pk, _at(59))) == set(Lock.objects.exclude(profile=other))
-    assert set(protections.in_force(profile.pk, _at(60))) == set(changed), "a lock ends at its time"
+    assert set(protections.in_force(profile.pk, after(59))) == set(Lock.objects.exclude(profile=other))
+    assert set(protections.in_force(profile.pk, after(60))) == set(changed), "a lock ends at its time"
     protections.after_feed_gap("r")
     protections.after_difference(other, "r")
-    assert {(lock.code, lock.until) for lock in Lock.objects.filter(until__in=(_at(5), _at(900)))} == {
-        ("feed_gap", _at(5)),
-        ("difference", _at(900)),
+    assert {(lock.code, lock.until) for lock in Lock.objects.filter(until__in=(after(5), after(900)))} == {
+        ("feed_gap", after(5)),
+        ("difference", after(900)),
     }
     lock = changed.get()
     stale = Lock.objects.get(pk=lock.pk)
-    Lock.objects.filter(pk=lock.pk).update(until=_at(541))
+    Lock.objects.filter(pk=lock.pk).update(until=after(541))
     assert lock_causes.close(stale, "note") == 0, "it was prolonged meanwhile"
     lock.refresh_from_db()
     assert lock_causes.close(lock, "note") == 1
@@ -173,9 +146,9 @@ def test_a_lock_is_prolonged_for_its_profile_and_code_alone_and_ends_once() -> N
 def test_a_cause_has_ended_by_evidence_of_the_profile_that_is_locked() -> None:
     profile, other = world.add_profile(), world.add_profile("other")
     lock, of_all = (
-        Lock.objects.create(profile=owner, code="residual", reason="r", until=_at(60)) for owner in (profile, None)
+        Lock.objects.create(profile=owner, code="residual", reason="r", until=after(60)) for owner in (profile, None)
     )
-    theirs = _ended(other, 0, 1, status="unwinding")
+    theirs = ended(other, 0, 1, status="unwinding")
     assert lock_causes._sold(lock)
     assert not lock_causes._sold(of_all)
     for status, code, stands in (("unwinding", "", True), ("open", "", False), ("open", "no_bid", True)):
@@ -201,13 +174,13 @@ def test_a_cause_has_ended_by_evidence_of_the_profile_that_is_locked() -> None:
 
 def test_an_order_taken_after_the_last_refusal_ends_a_storm() -> None:
     profile = world.add_profile()
-    lock = Lock.objects.create(profile=profile, code="reject_storm", reason="r", until=_at(60))
-    taken = world.add_order(1, profile, status="done", exchange_order_id="e", sent_at=_at(-1))
+    lock = Lock.objects.create(profile=profile, code="reject_storm", reason="r", until=after(60))
+    taken = world.add_order(1, profile, status="done", exchange_order_id="e", sent_at=after(-1))
     assert not lock_causes._taken(lock), "nothing was refused"
-    world.add_order(2, profile, status="rejected", error_code="bad", ended_at=_at(-2))
+    world.add_order(2, profile, status="rejected", error_code="bad", ended_at=after(-2))
     assert lock_causes._taken(lock)
     for changes in (
-        {"sent_at": _at(-2)},
+        {"sent_at": after(-2)},
         {"exchange_order_id": ""},
         {"status": "rejected", "error_code": "rate_limited"},
         {"profile": world.add_profile("other")},
@@ -216,5 +189,5 @@ def test_an_order_taken_after_the_last_refusal_ends_a_storm() -> None:
         Order.objects.filter(pk=taken.pk).update(**changes)
         assert not lock_causes._taken(lock), changes
         Order.objects.filter(pk=taken.pk).update(**kept)
-    world.add_order(3, profile, status="rejected", error_code="bad", ended_at=_at(-0.5))
+    world.add_order(3, profile, status="rejected", error_code="bad", ended_at=after(-0.5))
     assert not lock_causes._taken(lock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,18 +10,12 @@ import pytest
 from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
+from tests.trading.stopped import after
 from trading.denials import DenialCode, Refusal
 from trading.execution.orders import inflight, sell_ladder
 from trading.execution.phases import selling, unwind
 from trading.models import Lock, Order, Position, PositionEvent
 from trading.venues import connection
-
-NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
-TICK = timedelta(microseconds=1)
-
-
-def _at(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
 
 
 @pytest.fixture
@@ -36,7 +30,7 @@ def test_a_book_that_takes_nothing_is_read_less_and_less_often_and_once_a_minute
     refusal = Refusal(DenialCode.NO_BID, "nobody")
     for wait in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60):
         assert selling.stuck(position, refusal) is False
-        assert position.next_step_at == _at(wait)
+        assert position.next_step_at == after(wait)
     assert (position.waits, position.residual, position.residual_code) == (12, str(refusal), "no_bid")
     assert PositionEvent.objects.filter(position=position, reason__startswith="contracts are left").count() == 1
     assert Lock.objects.count() == 1
@@ -47,12 +41,12 @@ def test_a_book_that_takes_nothing_is_read_less_and_less_often_and_once_a_minute
 
 
 def test_the_next_rung_is_a_second_later_and_counts_a_try_unless_sales_take_nothing(position: Position) -> None:
-    Position.objects.update(waits=3, residual="text", residual_code="no_bid", deadline_at=_at(9), attempts=2)
+    Position.objects.update(waits=3, residual="text", residual_code="no_bid", deadline_at=after(9), attempts=2)
     position.refresh_from_db()
     found = selling.next_rung(position)
     assert isinstance(found, list)
     assert [leg.sequence for leg in found] == [0, 1]
-    assert (position.next_step_at, position.attempts, position.waits) == (_at(1), 3, 0)
+    assert (position.next_step_at, position.attempts, position.waits) == (after(1), 3, 0)
     assert (position.residual, position.residual_code, position.deadline_at) == ("", "", None)
     for number in range(8):
         assert isinstance(selling.next_rung(position), list), number
@@ -73,11 +67,11 @@ def test_the_next_rung_is_a_second_later_and_counts_a_try_unless_sales_take_noth
 def test_between_two_tries_is_a_second_and_a_proof_that_the_books_are_newer(position: Position) -> None:
     live = selling.books(position, [], None)
     assert not selling.must_pause(position, live), "nothing was sold yet"
-    sale = world.add_order_of(position, action="sell", purpose="unwind", sent_at=_at(-1))
+    sale = world.add_order_of(position, action="sell", purpose="unwind", sent_at=after(-1))
     for age, status, pauses in ((1, "done", False), (0.999, "done", True), (0.5, "rejected", False)):
-        Order.objects.filter(pk=sale.pk).update(sent_at=_at(-age), status=status)
+        Order.objects.filter(pk=sale.pk).update(sent_at=after(-age), status=status)
         assert selling.must_pause(position, live) is pauses, (age, status)
-    Order.objects.filter(pk=sale.pk).update(sent_at=_at(-2), status="done")
+    Order.objects.filter(pk=sale.pk).update(sent_at=after(-2), status="done")
     for old_ms, pauses in ((2_000, False), (2_001, True)):
         world.publish("KXT-1", world.quoted(position.event, [(3_900, 4_000), (2_900, 3_000)]), age_ms=old_ms)
         assert selling.must_pause(position, selling.books(position, [], None)) is pauses
@@ -154,6 +148,6 @@ def test_an_order_that_is_not_shown_is_read_three_times(position: Position, monk
 
 def test_a_phase_that_waits_is_stepped_after_its_seconds(position: Position) -> None:
     assert inflight.wait(position) is False
-    assert position.next_step_at == _at(1)
+    assert position.next_step_at == after(1)
     assert inflight.wait(position, 7.5) is False
     assert position.next_step_at == clock.now() + timedelta(seconds=7.5)

@@ -53,12 +53,7 @@ PASSING: Final = FEED_OUTAGES | {
     DenialCode.ORDER_UNSETTLED,
 }
 """Refusals that say nothing about the basket: they pass, and until then it waits."""
-SLOW: Final = (
-    DenialCode.MARKET_PAUSED,
-    DenialCode.EXCHANGE_PAUSED,
-    DenialCode.RATE_LIMIT,
-    DenialCode.ORDER_UNSETTLED,
-)
+SLOW: Final = (DenialCode.MARKET_PAUSED, DenialCode.EXCHANGE_PAUSED, DenialCode.RATE_LIMIT, DenialCode.ORDER_UNSETTLED)
 """What does not pass within a second: the exchange is read or tried less and less often."""
 PASSING_ERRORS: Final = (OrderError.PAUSED, OrderError.RATE_LIMITED, OrderError.UNREACHABLE, OrderError.NOT_SENT)
 """Orders that never met the book: no try."""
