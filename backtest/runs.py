@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from backtest.models import BacktestRun
-from backtest.results import Result
+from backtest.report.results import Result
 from kalbot.common import clock
 from markets.tape.coverage import Coverage
 

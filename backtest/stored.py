@@ -17,9 +17,10 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import transaction
 
-from backtest import runs, session
+from backtest import runs
 from backtest.models import BacktestRun
 from backtest.options import Options, checked, from_document
+from backtest.replay import session
 from kalbot.common import clock, messages
 from kalbot.common.life import ROOT, die_with_parent
 from markets.tape.coverage import coverage

@@ -30,7 +30,7 @@ RUN: Final = """
 import json, sys, time, django
 django.setup()
 from pathlib import Path
-from backtest import session
+from backtest.replay import session
 from tests.backtest.tapes import options
 began = time.process_time()
 found = session.run(options(Path(sys.argv[1])))

@@ -116,8 +116,8 @@ def _recording(writer: TapeWriter) -> Callable[[Any], None]:
 
 
 def _replayed(folder: Path) -> tuple[float, int]:
-    from backtest.books import ReplayBooks, ReplayPrices
-    from backtest.feed import Feed
+    from backtest.replay.books import ReplayBooks, ReplayPrices
+    from backtest.replay.feed import Feed
     from markets.tape.reader import Tape
 
     books = ReplayBooks()

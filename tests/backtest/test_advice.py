@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backtest import session
-from backtest.results import Result
+from backtest.replay import session
+from backtest.report.results import Result
 from tests.backtest.tapes import START, Recorder, options, planted
 
 pytestmark = pytest.mark.usefixtures("own_database")

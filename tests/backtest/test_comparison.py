@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backtest.comparison import Compared, Pair, Taken, matched, measured_latency
+from backtest.studies.comparison import Compared, Pair, Taken, matched, measured_latency
 from kalbot.common import clock
 from tests.conftest import ROOT
 from tests.local.test_demo import CLEAN

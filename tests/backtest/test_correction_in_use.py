@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from backtest.calibration.report import report
 from backtest.management.commands.calibration import use
-from backtest.session import run
+from backtest.replay.session import run
 from markets.book import Depth
 from strategies.catalogue.corrections import HOUR_MS, LEADS, power_of, powers
 from strategies.dutch.coverage import corrected, probabilities

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from backtest import session
-from backtest.clock import SECOND
-from backtest.engine import Engine
 from backtest.options import Options
-from backtest.results import Result
+from backtest.replay import session
+from backtest.replay.clock import SECOND
+from backtest.replay.engine import Engine
+from backtest.report.results import Result
 from kalbot.common import messages
 from strategies.models import Decision
 from tests.backtest.tapes import START, Recorder, options

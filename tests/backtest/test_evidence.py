@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backtest import evidence, session
-from backtest.touch import measure
+from backtest.replay import session
+from backtest.studies import evidence
+from backtest.studies.touch import measure
 from kalbot.common.units import DOLLAR_PRICE
 from markets.tape import store
 from markets.tape.imports.listing import Listing, market

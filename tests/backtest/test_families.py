@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backtest import session
+from backtest.replay import session
 from markets.tape.imports.listing import market
 from markets.tape.imports.source import iso
 from markets.tape.records import Kind

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from backtest import lessons
+from backtest.studies import lessons
 from markets.models import Market
 from markets.tape import store
 from markets.tape.imports.listing import market

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backtest import session
+from backtest.replay import session
 from markets.tape import store
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record

@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backtest import leaks, session
 from backtest.options import Options
-from backtest.results import Result
+from backtest.replay import session
+from backtest.report.results import Result
+from backtest.studies import leaks
 from markets.exchange_hours import Answer
 from markets.tape import store
 from markets.tape.imports.listing import market
@@ -192,7 +193,7 @@ _IN_A_PROCESS = """
 import django, sys
 django.setup()
 from pathlib import Path
-from backtest import session
+from backtest.replay import session
 from tests.backtest.tapes import options
 print(session.run(options(Path(sys.argv[1]))).fingerprint)
 """

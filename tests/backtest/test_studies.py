@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from backtest import runs, session, stored, studies, sweep
+from backtest import runs, stored
 from backtest.models import BacktestRun, Study
 from backtest.options import BadOption, Options, from_document
+from backtest.replay import session
+from backtest.studies import by_workers, sweep
 from markets.tape.coverage import coverage
 from markets.tape.reader import Tape
 from tests.backtest.tapes import options, planted
@@ -48,12 +50,17 @@ def test_options_are_read_back_as_they_were_kept(tmp_path: Path) -> None:
 def test_a_run_varied_in_size_and_fees_shows_its_capacity_and_what_fees_cost(tmp_path: Path) -> None:
     """A basket costs 36.00 dollars and a fee of 1.008; the depth of the tape is 20 of them."""
     run = _kept(planted(tmp_path), max_per_position=10 * DOLLAR, max_per_event=10 * DOLLAR)
-    study = studies.sensitivity(run, actor="somebody")
+    study = by_workers.sensitivity(run, actor="somebody")
     rows = {(row.varied, row.value): row for row in study.runs.all()}
-    assert [one.value for one in studies.lines(run) if one.varied == "latency"] == ["0 ms", "30 ms", "120 ms", "480 ms"]
+    assert [one.value for one in by_workers.lines(run) if one.varied == "latency"] == [
+        "0 ms",
+        "30 ms",
+        "120 ms",
+        "480 ms",
+    ]
     size, fees = [("size", "x 0.25"), ("size", "x 4"), ("size", "x 16")], [("fees", "x 1"), ("fees", "x 2")]
     _done(*(rows[key] for key in size + fees))
-    by = {(one.varied, one.value): one.run for one in studies.lines(run)}
+    by = {(one.varied, one.value): one.run for one in by_workers.lines(run)}
     spent = [by[key].spent for key in size]
     assert spent[0] < run.spent < spent[1] == spent[2], "the depth of the tape is the capacity"
     assert by["fees", "x 1"].profit == run.profit
@@ -61,35 +68,35 @@ def test_a_run_varied_in_size_and_fees_shows_its_capacity_and_what_fees_cost(tmp
     assert less.spent <= 10 * DOLLAR
     baskets = [row.result["positions"][0]["count"] for row in (by["fees", "x 1"], less)]
     assert less.fees * baskets[0] == 2 * by["fees", "x 1"].fees * baskets[1]
-    assert studies.progress(study).left == len(rows) - 5
+    assert by_workers.progress(study).left == len(rows) - 5
 
 
 def test_a_sweep_by_workers_finds_what_one_process_finds(tmp_path: Path) -> None:
     settings = list(sweep.grid({"min_profit": [0, 10**9]}))
     base = options(planted(tmp_path))
-    study = studies.over_workers(base, settings, actor="somebody")
+    study = by_workers.over_workers(base, settings, actor="somebody")
     queued = list(study.runs.order_by("pk"))
     assert [row.varied for row in queued] == ["chosen", "chosen", "judged", "judged"]
     _done(*queued[:3])
-    assert studies.swept(study) is None, "a try that was not made counts too"
+    assert by_workers.swept(study) is None, "a try that was not made counts too"
     _done(queued[3])
-    assert studies.swept(study) == sweep.run(base, settings)
-    study = studies.over_workers(base, settings, actor="somebody", folds=2)
+    assert by_workers.swept(study) == sweep.run(base, settings)
+    study = by_workers.over_workers(base, settings, actor="somebody", folds=2)
     assert [row.varied for row in study.runs.order_by("pk")] == ["chosen"] * 2 + ["both"] * 2 + ["judged"] * 2
     _done(*study.runs.all())
-    assert studies.swept(study) == sweep.run(base, settings, folds=2)
+    assert by_workers.swept(study) == sweep.run(base, settings, folds=2)
 
 
 def test_a_failed_run_leaves_a_sweep_without_result_and_says_why(tmp_path: Path) -> None:
-    study = studies.over_workers(options(planted(tmp_path)), [{"min_profit": 0}], actor="somebody")
+    study = by_workers.over_workers(options(planted(tmp_path)), [{"min_profit": 0}], actor="somebody")
     study.runs.update(status="failed", failure="disk full")
-    assert studies.swept(study) is None
-    assert studies.progress(study) == studies.Progress(0, ("disk full",), 0)
+    assert by_workers.swept(study) is None
+    assert by_workers.progress(study) == by_workers.Progress(0, ("disk full",), 0)
 
 
 def test_a_setting_that_is_none_queues_nothing(tmp_path: Path) -> None:
     with pytest.raises(BadOption):
-        studies.over_workers(options(planted(tmp_path)), [{"min_profit": 0}, {"nonsense": 1}], actor="somebody")
+        by_workers.over_workers(options(planted(tmp_path)), [{"min_profit": 0}, {"nonsense": 1}], actor="somebody")
     assert not Study.objects.exists()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backtest import sweep
 from backtest.options import BadOption, Options
-from backtest.sweep import Found, Try
+from backtest.studies import sweep
+from backtest.studies.sweep import Found, Try
 from tests.backtest.tapes import options, planted
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from backtest import session, stored
+from backtest import stored
 from backtest.calibration.observe import observe
-from backtest.touch import measure
+from backtest.replay import session
+from backtest.studies.touch import measure
 from markets.tape import export, store
 from markets.tape.coverage import State, coverage
 from markets.tape.cut import cut

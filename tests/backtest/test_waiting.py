@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backtest import session
+from backtest.replay import session
 from kalbot.common import messages
 from strategies.cycle import cycle
 from strategies.models import Cycle, Profile

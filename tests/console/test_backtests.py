@@ -9,9 +9,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from backtest import runs, session, stored
+from backtest import runs, stored
 from backtest.calibration.report import report
 from backtest.models import BacktestRun, CalibrationReport
+from backtest.replay import session
 from markets.tape.coverage import coverage
 from markets.tape.reader import Tape
 from tests.backtest.made_events import made

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from backtest import runs, same_day, session
+from backtest import runs
 from backtest.models import BacktestRun
+from backtest.replay import session
+from backtest.studies import same_day
 from kalbot.common import clock
 from kalbot.console.pages.same_day import chosen_day, lines
 from markets.tape.coverage import coverage

@@ -12,9 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from backtest import html, leaks, report, runs
+from backtest import runs
 from backtest.options import DEFAULT_LATENCY, BadOption, Options, profile_columns, rules_files
-from backtest.results import Result
+from backtest.report import html, terminal
+from backtest.report.results import Result
+from backtest.studies import leaks
 from kalbot.common.units import UnitError, parse_count
 from markets.fees import RATES
 from markets.management.commands.tape import moment
@@ -126,7 +128,7 @@ class Command(BaseCommand):
             self._print(results, covered)
 
     def _run(self, options: Options, tape: Tape, *, quiet: bool) -> Result:
-        from backtest import session
+        from backtest.replay import session
 
         total = max(1, min(options.end_ns, tape.last_ns) - tape.first_ns)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
@@ -151,7 +153,7 @@ class Command(BaseCommand):
 
     def _print(self, results: list[Result], covered: Coverage) -> None:
         console = Console(width=None if sys.stdout.isatty() else 140)
-        for renderable in report.renderables(results, covered):
+        for renderable in terminal.renderables(results, covered):
             console.print(renderable)
 
 

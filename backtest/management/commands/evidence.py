@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from backtest import evidence
-from backtest.evidence import Line
 from backtest.options import rules_files
+from backtest.studies import evidence
+from backtest.studies.evidence import Line
 from kalbot.common.units import dollars
 from markets.fees import RATES
 

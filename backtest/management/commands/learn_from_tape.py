@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from backtest import lessons
+from backtest.studies import lessons
 from triage.learning import learn
 
 

@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
-from backtest.comparison import Compared, Pair, compare
 from backtest.options import Options, checked, columns_of
+from backtest.studies.comparison import Compared, Pair, compare
 from kalbot.common.clock import from_ms
 from kalbot.common.units import dollars
 from markets.management.commands.tape import moment

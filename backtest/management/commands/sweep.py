@@ -13,10 +13,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
-from backtest import studies, sweep
 from backtest.management.commands.backtest import seconds
 from backtest.options import BadOption, Options, profile_columns
-from backtest.sweep import Fold, Found, Outcome, Try
+from backtest.studies import by_workers, sweep
+from backtest.studies.sweep import Fold, Found, Outcome, Try
 from kalbot.common.units import dollars
 
 POLL_SECONDS: Final = 2
@@ -86,11 +86,11 @@ class Command(BaseCommand):
 
     def _by_workers(self, base: Options, settings: list[dict[str, Any]], folds: int) -> Found:
         """Queue the sweep and wait for it. What is queued goes on when this command is ended."""
-        study = studies.over_workers(base, settings, actor="sweep", folds=folds)
+        study = by_workers.over_workers(base, settings, actor="sweep", folds=folds)
         self.stderr.write(f"study {study.pk}: {(folds + 1) * len(settings)} runs are queued")
-        while (state := studies.progress(study)).left:
+        while (state := by_workers.progress(study)).left:
             time.sleep(POLL_SECONDS)
-        result = studies.swept(study)
+        result = by_workers.swept(study)
         if result is None:
             raise CommandError(f"study {study.pk} has no result: {'; '.join(state.failed)}")
         return result

@@ -11,10 +11,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_POST
 
-from backtest import report, studies
 from backtest.models import BacktestRun
 from backtest.options import BadOption
-from backtest.results import UNJUDGED
+from backtest.report import terminal
+from backtest.report.results import UNJUDGED
+from backtest.studies import by_workers
 from kalbot.common import clock
 from kalbot.console.ui.plots import Plot
 from strategies.reasons import sentence_of
@@ -41,7 +42,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     """One run."""
     run = get_object_or_404(BacktestRun, pk=pk)
     result: dict[str, Any] = run.result
-    lines = studies.lines(run)
+    lines = by_workers.lines(run)
     plot = Plot("dollars", legend=False)
     plot.line("realised", [(clock.from_ms(at), money / 1_000_000) for at, money in result.get("equity", [])])
     context: dict[str, Any] = {
@@ -52,9 +53,9 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "hours": run.coverage.get("hours", {}),
         "lacking": sorted({name for about in run.coverage.get("about", []) for name in about.get("absent", [])}),
         "assumed": sorted({name for about in run.coverage.get("about", []) for name in about.get("assumed", [])}),
-        "annualised": report.percent(result.get("annualised")),
-        "on_locked": report.percent(result.get("return_on_locked")),
-        "too_few": run.baskets < report.FEW,
+        "annualised": terminal.percent(result.get("annualised")),
+        "on_locked": terminal.percent(result.get("return_on_locked")),
+        "too_few": run.baskets < terminal.FEW,
         "funnel": [
             (count, sentence_of(code) or code, code in UNJUDGED) for code, count in result.get("funnel", {}).items()
         ],
@@ -77,7 +78,7 @@ def vary(request: HttpRequest, pk: int) -> HttpResponse:
     """Queue what shows how much a run depends on its size, its latency and the exchange's fees."""
     run = get_object_or_404(BacktestRun, pk=pk)
     try:
-        study = studies.sensitivity(run, actor=request.user.get_username())
+        study = by_workers.sensitivity(run, actor=request.user.get_username())
     except (BadOption, FileNotFoundError) as error:
         messages.error(request, str(error))
     else:

@@ -12,8 +12,8 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from backtest import same_day
-from backtest.same_day import Side
+from backtest.studies import same_day
+from backtest.studies.same_day import Side
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from strategies.models import Profile

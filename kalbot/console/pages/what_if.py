@@ -14,9 +14,10 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_POST
 
-from backtest import report, stored
+from backtest import stored
 from backtest.models import BacktestRun
 from backtest.options import BadOption, Options, checked, columns_of
+from backtest.report import terminal
 from kalbot.common.units import dollars
 from kalbot.console.admin.profile_units import LABELS, in_unit
 from markets.tape.reader import Tape
@@ -57,7 +58,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "title": f"What a change of {profile.name} would have done",
         "profile": profile,
         "tried": [compared(run) for run in tried],
-        "few": report.FEW,
+        "few": terminal.FEW,
     }
     return TemplateResponse(request, "console/what_if.html", context)
 
@@ -124,7 +125,7 @@ def compared(after: BacktestRun) -> dict[str, Any]:
         "rows": [_row(label, name, before, after) for label, name in ROWS] if done else [],
         "same": done and before.fingerprint == after.fingerprint,
         "problems": [run.failure for run in (before, after) if run.status == BacktestRun.Status.FAILED],
-        "few": done and max(before.baskets, after.baskets) < report.FEW,
+        "few": done and max(before.baskets, after.baskets) < terminal.FEW,
     }
 
 

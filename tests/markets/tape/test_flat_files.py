@@ -12,8 +12,8 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from backtest.books import ReplayBooks, ReplayPrices
-from backtest.feed import Feed
+from backtest.replay.books import ReplayBooks, ReplayPrices
+from backtest.replay.feed import Feed
 from markets.tape.imports import flat_files, registry
 from markets.tape.imports.source import Aside, Refused
 from markets.tape.records import Record

@@ -10,8 +10,8 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from backtest.books import ReplayBooks, ReplayPrices
-from backtest.feed import Feed
+from backtest.replay.books import ReplayBooks, ReplayPrices
+from backtest.replay.feed import Feed
 from markets.catalogue.scan import fetch_events, scan
 from markets.kalshi.rest.client import KalshiClient
 from markets.models import TapeGap

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from backtest import session
+from backtest.replay import session
 from markets.catalogue.scan import scan
 from markets.kalshi.rest.client import KalshiClient
 from markets.models import Certificate, ContractTerms

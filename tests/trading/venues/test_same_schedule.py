@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from backtest.books import ReplayBooks, ReplayPrices
+from backtest.replay.books import ReplayBooks, ReplayPrices
 from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE
 from markets import prices

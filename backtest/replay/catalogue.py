@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.db import transaction
 from msgspec import structs
 
-from backtest.books import ReplayBooks
+from backtest.replay.books import ReplayBooks
 from kalbot.common import clock
 from kalbot.common.units import parse_price
 from markets.catalogue import lifecycle

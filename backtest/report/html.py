@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from backtest.report import ROWS, coverage_line, moment
-from backtest.results import Result
+from backtest.report.results import Result
+from backtest.report.terminal import ROWS, coverage_line, moment
 from kalbot.common.units import dollars
 from markets.tape.coverage import Coverage
 from strategies.reasons import sentence_of

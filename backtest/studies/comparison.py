@@ -17,9 +17,9 @@ from django.conf import settings
 from django.db.models import Case, F, When
 from django.db.models.functions import Coalesce
 
-from backtest import session
-from backtest.engine import CYCLE_SECONDS
 from backtest.options import Options
+from backtest.replay import session
+from backtest.replay.engine import CYCLE_SECONDS
 from kalbot.common import clock, messages
 from kalbot.common.trace import Stage
 from strategies.cycle.cycle import BEAT

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backtest.books import ReplayBooks, ReplayPrices
-from backtest.clock import SimulatedClock, in_place
-from backtest.database import in_memory
-from backtest.engine import Engine
-from backtest.feed import Feed
 from backtest.options import Options
-from backtest.results import Result, collect
+from backtest.replay.books import ReplayBooks, ReplayPrices
+from backtest.replay.clock import SimulatedClock, in_place
+from backtest.replay.database import in_memory
+from backtest.replay.engine import Engine
+from backtest.replay.feed import Feed
+from backtest.report.results import Result, collect
 from kalbot.common import cache, messages
 from markets import prices
 from markets.tape.reader import Tape

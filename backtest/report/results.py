@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Count, Sum
 
-from backtest import advice, baskets, timeline
 from backtest.options import Options
-from backtest.timeline import ms
+from backtest.report import advice, baskets, timeline
+from backtest.report.timeline import ms
 from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
 from strategies.reasons import Reason
 from trading.models import ACTIVE, Account, Denial, Fill, LedgerEntry, Position
 from trading.venues.replay import ReplayVenue
 
 if TYPE_CHECKING:
-    from backtest.engine import Engine
-    from backtest.feed import Feed
+    from backtest.replay.engine import Engine
+    from backtest.replay.feed import Feed
 
 YEAR_MS: Final = 365 * 86_400_000
 UNJUDGED: Final = frozenset(
@@ -86,7 +86,7 @@ class Result:
     """Events of series that were recorded without fees, replayed with the fee type of ``--fees``."""
     by: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     advice: list[advice.Reason] = field(default_factory=list)
-    """What triage advised, by reason, and what leaving would have brought against holding (``backtest.advice``)."""
+    """What triage advised, by reason, and what leaving would have brought against holding (``backtest.report.advice``)."""
     equity: list[tuple[int, int]] = field(default_factory=list)
     positions: list[dict[str, Any]] = field(default_factory=list)
     missed: list[dict[str, Any]] = field(default_factory=list)

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from backtest.books import SNAPSHOT, ReplayBooks, ReplayPrices
-from backtest.catalogue import Announced, Catalogue
+from backtest.replay.books import SNAPSHOT, ReplayBooks, ReplayPrices
+from backtest.replay.catalogue import Announced, Catalogue
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
 from markets import exchange_hours
 from markets.book import Side

@@ -18,8 +18,8 @@ from functools import cached_property
 from itertools import count
 from typing import Any, Final
 
-from backtest.clock import SECOND, SimulatedClock
-from backtest.feed import Feed
+from backtest.replay.clock import SECOND, SimulatedClock
+from backtest.replay.feed import Feed
 from kalbot.common import clock, messages
 from markets import prices
 from markets.catalogue import families

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from backtest.results import UNJUDGED, Result
+from backtest.report.results import UNJUDGED, Result
 from kalbot.common.units import dollars
 from markets.tape.coverage import Coverage, State
 from strategies.reasons import sentence_of

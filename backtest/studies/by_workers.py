@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from backtest import stored, sweep
+from backtest import stored
 from backtest.models import BacktestRun, Study
 from backtest.options import Options, checked, from_document
+from backtest.studies import sweep
 from trading.venues.replay import Latency
 
 CHOSEN: Final = "chosen"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any, Final
 
-from backtest.timeline import ms
+from backtest.report.timeline import ms
 from kalbot.common import clock
 from markets.terms.grades import Grade
 from trading.models import Account, LedgerEntry, Position

@@ -12,10 +12,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from backtest.books import ReplayBooks, ReplayPrices
-from backtest.clock import SimulatedClock
-from backtest.feed import Feed
-from backtest.session import alone
+from backtest.replay.books import ReplayBooks, ReplayPrices
+from backtest.replay.clock import SimulatedClock
+from backtest.replay.feed import Feed
+from backtest.replay.session import alone
 from kalbot.common import clock
 from markets.models import Event
 from markets.tape.reader import Tape

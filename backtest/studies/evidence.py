@@ -12,8 +12,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from backtest import session, touch
 from backtest.options import Options, profile_columns
+from backtest.replay import session
+from backtest.studies import touch
 from kalbot.common.life import die_with_parent
 from kalbot.common.units import dollars
 from markets.tape.coverage import State, coverage

@@ -19,8 +19,8 @@ from itertools import pairwise, product
 from multiprocessing import get_context
 from typing import Any, Final
 
-from backtest import session
 from backtest.options import BadOption, Options, checked
+from backtest.replay import session
 from kalbot.common.life import die_with_parent
 from kalbot.common.units import dollars
 from markets.tape.reader import Tape

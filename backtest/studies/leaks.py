@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from backtest import session
 from backtest.options import Options
-from backtest.results import Result
+from backtest.replay import session
+from backtest.report.results import Result
 from markets.tape.reader import Tape
 from markets.tape.records import Kind, Record, pack_frames, unpack_frames
 
