@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.db.models import Min
+
 from kalbot.common import clock
-from kalbot.console.pages import summary
 from kalbot.console.ui.formats import span
 from kalbot.local.processes import Plan
 from markets.models import Event
-from strategies.models import Cycle
-from trading.models import ACTIVE, Position
+from strategies.models import Cycle, Decision
+from trading.models import ACTIVE, Order, Position
 
 SLOW_ORDER_MS: Final = 2_000
 """From decision to first order. A planted basket is offered for 10 to 20 seconds; by then others have taken the best of it."""
@@ -27,7 +28,7 @@ RECENT: Final = 50
 
 def slow() -> str:
     """What is too slow here and what helps, or empty text."""
-    orders = sorted(summary.decision_to_order()[:RECENT])
+    orders = sorted(_decision_to_order())
     cycles = sorted(Cycle.objects.order_by("-id").values_list("duration_ms", flat=True)[:RECENT])
     found = []
     if len(orders) >= FEWEST and orders[len(orders) // 2] > SLOW_ORDER_MS:
@@ -40,6 +41,16 @@ def slow() -> str:
         f"This machine is too slow for markets this fast: {' and '.join(found)}, so prices are gone before orders arrive and baskets "
         "are given up or sold again at a loss. Slow the markets down: bin/demo --speed 300 --edge-every 20"
     )
+
+
+def _decision_to_order() -> list[float]:
+    """Milliseconds from a decision to its first order, of the last baskets that were ordered at all: where a machine is too slow, few are
+    ever bought."""
+    recent = Decision.objects.filter(position__isnull=False).order_by("-created_at")
+    decided = dict(recent.values_list("position__id", "created_at")[:RECENT])
+    orders = Order.objects.filter(position__in=list(decided), purpose="entry", sent_at__isnull=False).order_by()
+    sent = orders.values_list("position").annotate(first=Min("sent_at"))
+    return [(first - decided[position]).total_seconds() * 1000 for position, first in sent]
 
 
 def upcoming(plan: Plan) -> str:

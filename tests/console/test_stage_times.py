@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console.ops import stage_times
+from kalbot.console.pages import summary
 from strategies.models import Decision
 from trading.models import Position
 
@@ -44,3 +45,13 @@ def test_the_status_page_says_how_long_the_last_baskets_took(sample: dict[str, A
     assert part.metrics["decided_to_stored_p50"] == 15
     Position.objects.update(trace=AFTER | {"sent": 1})
     assert "decision to first order" not in stage_times.speed().sentence  # a clock was set back
+
+
+def test_the_same_figure_everywhere(sample: dict[str, Any]) -> None:
+    """Status sentence and metrics of the dashboard speak of the same baskets: one median, not two."""
+    Position.objects.update(trace={})
+    Decision.objects.update(trace={})
+    assert summary.latency()["decision to first order"]["p50"] is None
+    _timed()
+    assert summary.latency()["decision to first order"]["p50"] == 7
+    assert "decision to first order 7.0 / 7.0 ms" in stage_times.speed().sentence

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.db.models import Max, Sum
 
@@ -34,13 +35,25 @@ class Locked:
         return (self.position.floor - self.position.cost) / self.amount / days
 
 
+FEW: Final = 20
+"""Ended baskets a week below which one more or less changes its return by a twentieth and more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Week:
-    """One week of a profile: ``locked`` is what was held on average, ``realised`` what it made."""
+    """One week of a profile: ``locked`` is what was held on average, ``realised`` what it made, ``ended`` how many baskets ended;
+    ``partly``: nothing had ever been held before it, so that its average is over days without any trading."""
 
     begin: datetime
     realised: int
     locked: int
+    ended: int = 0
+    partly: bool = False
+
+    @property
+    def says_little(self) -> bool:
+        """Whether its returns are of too few baskets, or of too little time, to compare a week with another."""
+        return self.partly or self.ended < FEW
 
     @property
     def on_locked(self) -> float | None:
@@ -126,6 +139,7 @@ def _weeks(profile: Profile, now: datetime, number: int) -> list[Week]:
     assert begin is not None
     first = begin - timedelta(weeks=number - 1)
     held, made = results.held_steps(profile), results.realised_steps(profile, first)
+    ends = list(results.ended(profile, first, now).values_list("ended_at", flat=True))
     weeks = []
     for week in range(number):
         start = first + timedelta(weeks=week)
@@ -133,5 +147,6 @@ def _weeks(profile: Profile, now: datetime, number: int) -> list[Week]:
         realised = sum(amount for at, amount in made if start <= at < end)
         days = max(results.elapsed(start, end) / timedelta(days=1), 1 / 24)
         locked = results.capital_days([step for step in held if step[0] < end], start, end) / days
-        weeks.append(Week(start, realised, int(locked)))
+        ended = sum(1 for at in ends if start <= at < end)
+        weeks.append(Week(start, realised, int(locked), ended, bool(held) and held[0][0] > start))
     return weeks

@@ -36,7 +36,8 @@ class ProfileBalanceAdmin(ReadOnlyAdmin):
         "made",
         "capital",
         "equity",
-        "highest_equity",
+        "high_water_mark",
+        "drawdown",
     ]
     list_filter = [MODE]
     list_select_related = ["profile"]
@@ -60,10 +61,15 @@ class ProfileBalanceAdmin(ReadOnlyAdmin):
         """Capital and what was realised: cash, reserves and what is held, at its cost."""
         return signed("money", -balance.capital - balance.realised)
 
-    @display(description="Highest equity")
-    def highest_equity(self, balance: ProfileBalance) -> SafeString:
-        """Capital and the best that baskets which have ended ever realised."""
+    @display(description="High-water mark of ended baskets")
+    def high_water_mark(self, balance: ProfileBalance) -> SafeString:
+        """Capital and the best that baskets which have ended ever realised: below equity while open baskets have gained."""
         return signed("money", balance.best_equity - balance.capital)
+
+    @display(description="Drawdown")
+    def drawdown(self, balance: ProfileBalance) -> SafeString:
+        """How far equity lies below the mark now; what the limit of a profile is compared with."""
+        return signed("money", max(0, balance.best_equity + balance.realised))
 
     @display(description="Realised", ordering="-realised")
     def made(self, balance: ProfileBalance) -> SafeString:

@@ -130,8 +130,10 @@ def search() -> Iterator[Metric]:
 
 
 def latencies() -> Iterator[Metric]:
-    """Cycle and decision-to-order latency, milliseconds."""
-    family = GaugeMetricFamily("kalbot_latency_ms", "Latency of the last thousand", labels=["what", "quantile"])
+    """Milliseconds of a cycle, and from decision to first order."""
+    family = GaugeMetricFamily(
+        "kalbot_latency_ms", "Latency of the last thousand cycles and 200 baskets", labels=["what", "quantile"]
+    )
     for what, quantiles in latency().items():
         for quantile, value in quantiles.items():
             if value is not None:

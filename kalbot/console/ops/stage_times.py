@@ -10,9 +10,10 @@ from kalbot.console.ops.part import OK, Part
 from trading.models import Position
 
 LAST: Final = 200
+FIRST_ORDER: Final = f"{Stage.DECIDED}_to_{Stage.SENT}"
 SHOWN: Final = (
     ("frame to decision", f"{Stage.RECEIVED}_to_{Stage.DECIDED}"),
-    ("decision to first order", f"{Stage.DECIDED}_to_{Stage.SENT}"),
+    ("decision to first order", FIRST_ORDER),
     ("decision to all orders", f"{Stage.DECIDED}_to_{Stage.ALL_SENT}"),
     ("decision to open position", f"{Stage.DECIDED}_to_{Stage.STORED}"),
 )
@@ -31,6 +32,11 @@ def recent() -> dict[str, list[float]]:
     return {name: sorted(values) for name, values in found.items()}
 
 
+def first_order() -> list[float]:
+    """Milliseconds from decision to first order of the same baskets, in order: one figure, wherever it is shown."""
+    return recent().get(FIRST_ORDER, [])
+
+
 def speed() -> Part:
     """Median and 99th percentile; slowness is no fault."""
     times = recent()
@@ -44,7 +50,12 @@ def speed() -> Part:
     ]
     if not said:
         return Part("speed", OK, "No basket was bought yet.")
-    return Part("speed", OK, f"Median / 99th percentile of the last baskets: {', '.join(said)}.", metrics)
+    return Part(
+        "speed",
+        OK,
+        f"Median / 99th percentile of the last baskets bought ({LAST} at most): {', '.join(said)}.",
+        metrics,
+    )
 
 
 def _rank(ordered: list[float], share: float) -> float:

@@ -52,6 +52,7 @@ def row(found: Capital, now: datetime) -> dict[str, Any]:
             for week in found.weeks[::-1]
             if week.realised or week.locked
         ],
+        "few": locked.FEW if any(week.says_little for week in found.weeks if week.realised or week.locked) else 0,
     }
 
 

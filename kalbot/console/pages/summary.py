@@ -9,41 +9,26 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.core.cache import cache as kept
-from django.db.models import Count, Min, OuterRef, Subquery, Sum
+from django.db.models import Count, OuterRef, Subquery, Sum
 
 from kalbot.common import clock
+from kalbot.console.ops import stage_times
 from kalbot.console.ui import verdicts
 from markets.terms.grades import Grade
-from strategies.models import Cycle, Decision, Profile, Verdict
+from strategies.models import Cycle, Profile, Verdict
 from trading.accounting import ledger, results
 from trading.limits import day, facts
-from trading.models import ACTIVE, LedgerTransaction, Order, Position
+from trading.models import ACTIVE, LedgerTransaction, Position
 
 LAST = 1_000
 Found = TypeVar("Found")
 
 
 def latency() -> dict[str, dict[str, float | None]]:
-    """{"cycle": {p50, p95, p99}, "decision to order": {...}} in milliseconds over the last thousand of each."""
+    """{"cycle": {p50, p95, p99}, "decision to first order": {...}} in milliseconds: of the last thousand cycles, and of the baskets of
+    ``stage_times``."""
     cycles = sorted(Cycle.objects.order_by("-id").values_list("duration_ms", flat=True)[:LAST])
-    return {"cycle": quantiles(cycles), "decision to order": quantiles(sorted(decision_to_order()))}
-
-
-def decision_to_order() -> list[float]:
-    """Milliseconds from a decision to its first order sent, latest first."""
-    recent = (
-        Decision.objects.order_by("-created_at")
-        .filter(position__isnull=False)[:LAST]
-        .values_list("created_at", "position__id")
-    )
-    decided = {position: at for at, position in recent}
-    sent = dict(
-        Order.objects.filter(position__in=list(decided), purpose="entry", sent_at__isnull=False)
-        .order_by()
-        .values_list("position")
-        .annotate(first=Min("sent_at"))
-    )
-    return [(sent[position] - at).total_seconds() * 1000 for position, at in decided.items() if position in sent]
+    return {"cycle": quantiles(cycles), "decision to first order": quantiles(stage_times.first_order())}
 
 
 def quantiles(ordered: list[Any]) -> dict[str, float | None]:
