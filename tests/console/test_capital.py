@@ -56,8 +56,10 @@ def test_returns_of_a_young_installation_are_called_what_they_are(sample: dict[s
     """Few ended baskets, or a week in which the first was bought: the page says that the return means little."""
     profile = Position.objects.filter(realised__gt=0).latest("id").profile
     weeks = [week for week in locked.capital_of(profile, clock.now()).weeks if week.realised or week.locked]
-    assert weeks and all(week.says_little for week in weeks)
+    assert weeks
+    assert all(week.says_little for week in weeks)
     assert "The dimmed returns say little" in login("viewer").get(reverse("admin:capital")).content.decode()
     week = locked.Week(clock.now(), realised=1, locked=1, ended=locked.FEW)
     assert not week.says_little
-    assert replace(week, partly=True).says_little and replace(week, ended=locked.FEW - 1).says_little
+    assert replace(week, partly=True).says_little
+    assert replace(week, ended=locked.FEW - 1).says_little
