@@ -8,11 +8,10 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
-from tests.trading import world
-from tests.trading.struck import StruckTwin, struck_twin
+from tests.trading import live_twin, world
+from tests.trading.struck import Striking, StruckTwin
 from tests.trading.twin import Twin
 from trading.models import Leg, Position
-from trading.safety import live_readiness
 from trading.venues import connection
 
 
@@ -28,21 +27,15 @@ def _fresh_world(redis_db: object, db: None, monkeypatch: pytest.MonkeyPatch, se
 
 @pytest.fixture
 def struck(settings: object) -> StruckTwin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    return struck_twin()
+    found = StruckTwin()
+    found.session = Striking(found.exchange)
+    return live_twin.connect(settings, found)
 
 
 @pytest.fixture
 def twin(settings: object) -> Twin:
     """A simulated exchange, live, with an event of three outcomes whose YES cost 0.30, 0.32 and 0.31, read and compared once."""
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        found.add_market([(bid, 10_000)], [(ask, 10_000)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
+    return live_twin.connect(settings, Twin(), live_twin.WIDE, 10_000)
 
 
 @pytest.fixture

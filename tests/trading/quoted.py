@@ -6,15 +6,13 @@ from typing import Any
 
 from kalbot.common import clock
 from strategies.models import Decision, Profile
-from tests.trading import world
+from tests.trading import live_twin, world
 from tests.trading.twin import Twin
 from trading.accounting import ledger
 from trading.execution import executor
 from trading.execution.orders import quote
 from trading.models import Denial, Discrepancy, Order, Position
 from trading.reconciliation import inbox, reconcile
-from trading.safety import live_readiness
-from trading.venues import connection
 
 DEPTH = 10_000
 NO_BIDS, NO_ASKS = (5_500, 5_800, 6_400), (6_400, 6_600, 7_200)
@@ -23,13 +21,8 @@ NO_BIDS, NO_ASKS = (5_500, 5_800, 6_400), (6_400, 6_600, 7_200)
 
 def begin(settings: Any) -> Twin:
     """A simulated exchange on which taking NO on all legs does not pay and resting it does."""
-    settings.KALBOT_LIVE = True
-    found = Twin()
-    for bid, ask in zip(NO_BIDS, NO_ASKS, strict=True):
-        found.add_market([(10_000 - ask, DEPTH)], [(10_000 - bid, DEPTH)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
+    quotes = [(10_000 - ask, 10_000 - bid) for bid, ask in zip(NO_BIDS, NO_ASKS, strict=True)]
+    found = live_twin.connect(settings, Twin(), quotes, DEPTH)
     quote._checked.clear()
     return found
 

@@ -13,8 +13,6 @@ from tests.trading import world
 from tests.trading.twin import Twin, TwinSession
 from trading.execution import executor
 from trading.models import Position
-from trading.safety import live_readiness
-from trading.venues import connection
 
 LIMITS = (3_000, 3_200, 3_100)
 
@@ -46,18 +44,6 @@ class StruckTwin(Twin):
     """An exchange to which something happens in mid basket."""
 
     session: Striking
-
-
-def struck_twin() -> StruckTwin:
-    """Three outcomes at 0.30, 0.32 and 0.31 with bids a cent below, reached by this thread's client."""
-    found = StruckTwin()
-    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
-        found.add_market([(bid, 2_000)], [(ask, 2_000)])
-    found.session = Striking(found.exchange)
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
 
 
 def execute(twin: StruckTwin, count: int = 1_000, kind: str = "all_yes", **columns: Any) -> Position:

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from strategies.models import Decision, Kind, Profile
-from tests.trading import world
+from tests.trading import live_twin, world
 from tests.trading.twin import Twin
 from trading.accounting import accounts, audit, ledger
 from trading.closing import exits, settlement
@@ -32,7 +32,6 @@ from trading.models import (
 from trading.reconciliation import adoption, lost_baskets, reconcile
 from trading.reconciliation.adopted_rows import CannotAdopt
 from trading.safety import halt, live_readiness, resolution
-from trading.venues import connection
 
 DEPTH = 10_000
 LIMITS = (3_000, 3_200, 3_100)
@@ -40,13 +39,7 @@ LIMITS = (3_000, 3_200, 3_100)
 
 @pytest.fixture
 def twin(settings: object) -> Twin:
-    settings.KALBOT_LIVE = True  # type: ignore[attr-defined]
-    found = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        found.add_market([(bid, DEPTH)], [(ask, DEPTH)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
+    found = live_twin.connect(settings, Twin(), live_twin.WIDE, DEPTH)
     world.add_profile("live", mode="live")
     return found
 

@@ -15,7 +15,7 @@ from kalbot.common import clock
 from markets.fees import FeeSchedule
 from simulator.faults.injection import BATCH_ITEM
 from strategies.models import Profile
-from tests.trading import world
+from tests.trading import live_twin, world
 from tests.trading.twin import NoLimit, Twin, TwinSession
 from trading.accounting import ledger
 from trading.denials import Refusal
@@ -27,7 +27,6 @@ from trading.limits.facts import Facts
 from trading.limits.intent import Intent
 from trading.models import Denial, Order, Position
 from trading.reconciliation import reconcile
-from trading.safety import live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.live import LiveVenue
 from trading.venues.protocol import Ack, Unresolved
@@ -144,16 +143,10 @@ class WatchedTwin(Twin):
 
 @pytest.fixture
 def twin(settings: Any) -> WatchedTwin:
-    settings.KALBOT_LIVE = True
     found = WatchedTwin()
-    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
-        found.add_market([(bid, 2_000)], [(ask, 2_000)])
     found.session = Watching(found.exchange)
     found.session.stored = []
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
+    return live_twin.connect(settings, found)
 
 
 def _execute(twin: WatchedTwin, **columns: Any) -> Position:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kalbot.common import clock
-from tests.trading import world
+from tests.trading import live_twin, world
 from tests.trading.struck import Striking
 from tests.trading.twin import Twin
 from trading.books import live_books
@@ -17,7 +17,7 @@ from trading.execution import executor
 from trading.execution.orders import gate, sell_ladder
 from trading.execution.phases import unwind
 from trading.models import ExitRequest, Order, Position
-from trading.safety import halt, live_readiness
+from trading.safety import halt
 from trading.venues import connection
 from trading.venues.protocol import Refused
 
@@ -26,14 +26,7 @@ LIMITS = (3_000, 3_200, 3_100)
 
 @pytest.fixture
 def twin(settings: Any) -> Twin:
-    settings.KALBOT_LIVE = True
-    found = Twin()
-    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
-        found.add_market([(bid, 2_000)], [(ask, 2_000)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
+    return live_twin.connect(settings, Twin())
 
 
 @pytest.fixture

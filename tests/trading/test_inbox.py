@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from pytest_django import Settings
 
 from markets.kalshi.ws.frames import UserOrderFrame
 from markets.kalshi.ws.intake import Intake
@@ -16,22 +15,8 @@ from tests.trading.twin import Twin
 from trading.execution import executor
 from trading.models import Order, OrderStatus
 from trading.reconciliation import inbox
-from trading.safety import live_readiness
-from trading.venues import connection
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def twin(settings: Settings) -> Twin:
-    settings.KALBOT_LIVE = True
-    found = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        found.add_market([(bid, 10_000)], [(ask, 10_000)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
 
 
 def bought(twin: Twin) -> Order:

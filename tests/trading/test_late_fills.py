@@ -13,7 +13,7 @@ from django.db.models import F
 
 from kalbot.common import clock
 from strategies.models import Profile
-from tests.trading import world
+from tests.trading import live_twin, world
 from tests.trading.twin import Twin
 from trading import sweeper
 from trading.accounting.booking import FillReport, book_fill
@@ -22,7 +22,6 @@ from trading.execution import executor
 from trading.models import Discrepancy, Lock, Order, Position
 from trading.reconciliation import inbox, late_fills
 from trading.safety import live_readiness
-from trading.venues import connection
 from trading.venues.live import LiveVenue
 from trading.venues.protocol import Ack
 
@@ -31,14 +30,7 @@ LIMITS = (3_000, 3_200, 3_100)
 
 @pytest.fixture
 def twin(settings: Any) -> Twin:
-    settings.KALBOT_LIVE = True
-    found = Twin()
-    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
-        found.add_market([(bid, 2_000)], [(ask, 2_000)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
+    return live_twin.connect(settings, Twin())
 
 
 def _execute(twin: Twin, **columns: Any) -> Position:

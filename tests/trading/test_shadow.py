@@ -15,27 +15,18 @@ from markets.models import Market
 from strategies.cycle import shadows
 from strategies.cycle.decisions import _shadows
 from strategies.models import Decision, Profile
-from tests.trading import world
+from tests.trading import live_twin, world
 from tests.trading.twin import Twin
 from trading import shadow
 from trading.closing import settlement
 from trading.execution import executor
-from trading.safety import live_readiness
-from trading.venues import connection
 
 LIMITS = (3_000, 3_200, 3_100)
 
 
 @pytest.fixture
 def twin(settings: Any) -> Twin:
-    settings.KALBOT_LIVE = True
-    found = Twin()
-    for bid, ask in ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100)):
-        found.add_market([(bid, 2_000)], [(ask, 2_000)])
-    connection.use(found.client())
-    live_readiness.require_reconciliation()
-    found.sync()
-    return found
+    return live_twin.connect(settings, Twin())
 
 
 @pytest.fixture
