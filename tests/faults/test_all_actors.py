@@ -9,10 +9,12 @@ from random import Random
 from typing import Any, Final
 
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError
 from django.db import connection as database
 from requests import PreparedRequest, Response
 
+from kalbot.common import connections
+from kalbot.common.retry import LOST
 from kalbot.console import tasks as console
 from markets.catalogue import lifecycle
 from markets.catalogue.scan import scan
@@ -22,6 +24,7 @@ from markets.streaming.output.messages import to_message
 from simulator.control.internal_state import internal_state
 from strategies.models import Decision, Profile
 from tests.faults import account_state
+from tests.faults.lost import end_connection, give_up, is_change
 from tests.markets.test_inbox import frame
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession
@@ -37,29 +40,28 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.django_db(
 BASKETS: Final = 4
 LIMITS: Final = (3_000, 3_200, 3_100)
 ONE_IN: Final = 25
-"""So many writes for one that is given up."""
-WRITES: Final = ("INSERT", "UPDATE", "DELETE")
+"""So many messages for one that is given up."""
+CUT_ONE_IN: Final = 120
+"""So many for one whose connection the server ends before it arrives."""
 MOVING: Final = account_state.MOVING
 
 
-class Lost(Exception):
-    """What the driver raises for a transaction that the database has given up."""
-
-    def __init__(self, sqlstate: str) -> None:
-        super().__init__(sqlstate)
-        self.sqlstate = sqlstate
-
-
 class Races:
-    """Gives up one write in ``ONE_IN`` of a thread, with its transaction, as the database does with the victim of a deadlock."""
+    """Gives up one message in ``ONE_IN`` of a thread, with its transaction, as the database does with the victim of a deadlock, and ends
+    its connection with one in ``CUT_ONE_IN``."""
 
     def __init__(self, seed: int) -> None:
-        self.random, self.lost = Random(seed), 0
+        self.random, self.lost, self.cut = Random(seed), 0, 0
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith(WRITES) and not self.random.randrange(ONE_IN):
+        if not is_change(sql):
+            return execute(sql, params, many, context)
+        if not self.random.randrange(ONE_IN):
             self.lost += 1
-            raise OperationalError("given up") from Lost(self.random.choice(("40P01", "40001")))
+            give_up(execute, sql, params, many, context, self.random.choice(LOST))
+        if database.vendor == "postgresql" and not self.random.randrange(CUT_ONE_IN):
+            self.cut += 1
+            end_connection()
         return execute(sql, params, many, context)
 
 
@@ -92,11 +94,14 @@ class Crowd:
             database.close()
 
     def _once(self, work: Callable[[], object]) -> None:
+        connections.before_task()
         try:
             work()
-        except OperationalError as error:  # five times in a row: the message is gone, and a sweep takes up its work
-            if not isinstance(error.__cause__, Lost):
+        except DatabaseError as error:  # the message is gone, and a sweep takes up its work
+            if getattr(error.__cause__, "sqlstate", None) not in LOST and database.is_usable():  # five times in a row
                 raise
+        finally:
+            connections.after_task()
 
     def run(self, until: Callable[[], bool], seconds: float) -> bool:
         """Whether it came true while all of them worked."""
@@ -178,6 +183,7 @@ def test_every_actor_loses_races_and_the_books_tie(twins: list[Twin]) -> None:
     assert crowd.run(_all_is_answered, 120), _what_is_there()
     assert crowd.errors == []
     assert sum(races.lost for races in crowd.races) > BASKETS
+    assert sum(races.cut for races in crowd.races) > 0 or database.vendor != "postgresql"
     for _ in range(3):
         live_readiness.require_reconciliation()
         tasks.sweep()

@@ -5,20 +5,18 @@ A lost transaction is not a death: the process lives on with what it has in memo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import OperationalError
-from django.db import connection as database
 
 from kalbot.common import clock
 from simulator.control.internal_state import internal_state
 from strategies.models import Decision, Profile
 from tests.faults import account_state, rows
+from tests.faults.lost import Lost
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading import selectors, tasks
@@ -32,42 +30,10 @@ from trading.venues import connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMITS = (3_000, 3_200, 3_100)
-WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
-class Lost(Exception):
-    """What the driver raises for the victim of a deadlock."""
-
-    sqlstate = "40P01"
-
-
-class Races:
-    """Loses the race of the write with number ``at``, counted from 0: it was done, and is rolled back with its transaction."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.writes: list[str] = []
-
-    @contextmanager
-    def run(self) -> Iterator[None]:
-        with database.execute_wrapper(self._execute):
-            yield
-
-    def _execute(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if not sql.startswith(WRITES):
-            return execute(sql, params, many, context)
-        self.writes.append(sql[:80])
-        if len(self.writes) - 1 == self.at:
-            raise OperationalError("deadlock detected") from Lost()
-        return execute(sql, params, many, context)
-
-    @property
-    def lost(self) -> bool:
-        """Whether there were so many writes."""
-        return len(self.writes) > self.at
-
-
-def _world() -> Twin:
+def new_world() -> Twin:
+    """An exchange with one event of which every leg can be bought, and nothing else."""
     rows.clear()
     handed._profiles.clear()
     world.active()
@@ -95,9 +61,9 @@ def _carried_on(twin: Twin, task: Callable[[], object]) -> None:
             tasks.sweep()
 
 
-def _holds(twin: Twin, position: Position, at: Races) -> None:
+def _holds(twin: Twin, position: Position, lost: Lost) -> None:
     reconcile.run("live", "test")
-    said = f"write {at.at}: {at.writes[at.at]}"
+    said = f"message {lost.at}: {lost.messages[lost.at]}"
     assert list(Discrepancy.objects.values_list("code", "key", "ours", "theirs")) == [], said
     assert not Lock.objects.exists(), said
     orders = internal_state(twin.exchange, {"orders"})["orders"]
@@ -107,34 +73,34 @@ def _holds(twin: Twin, position: Position, at: Races) -> None:
 
 
 def _bought(sending: str, at: int) -> bool:
-    """Buy a basket whose write ``at`` is lost. False when there are fewer writes."""
-    twin, races = _world(), Races(at)
+    """Buy a basket whose message ``at`` is lost. False when there are fewer."""
+    twin, lost = new_world(), Lost(at)
     decision = _decision(twin, sending)
-    with races.run():
+    with lost.run():
         _carried_on(twin, lambda: tasks.execute_decision(str(decision.pk)))
-    if not races.lost:
+    if not lost.happened:
         return False
     position = Position.objects.get(decision=decision)
-    assert position.status == "open", (at, races.writes[at], position.status, position.residual)
-    assert twin.held() == dict.fromkeys(twin.markets, position.target_count), (at, races.writes[at])
-    _holds(twin, position, races)
+    assert position.status == "open", (at, lost.messages[at], position.status, position.residual)
+    assert twin.held() == dict.fromkeys(twin.markets, position.target_count), (at, lost.messages[at])
+    _holds(twin, position, lost)
     return True
 
 
 def _sold(at: int) -> bool:
-    """Sell a basket; the write ``at`` of the exit is lost."""
-    twin, races = _world(), Races(at)
+    """Sell a basket; the message ``at`` of the exit is lost."""
+    twin, lost = new_world(), Lost(at)
     tasks.execute_decision(str(_decision(twin, Profile.Sending.THINNEST).pk))
     position = Position.objects.get()
     exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="a person said so")
-    with races.run():
+    with lost.run():
         _carried_on(twin, lambda: tasks.exit_position(position.pk))
-    if not races.lost:
+    if not lost.happened:
         return False
     position.refresh_from_db()
-    assert position.status == "closed", (at, races.writes[at], position.status, position.residual)
-    assert twin.held() == {}, (at, races.writes[at])
-    _holds(twin, position, races)
+    assert position.status == "closed", (at, lost.messages[at], position.status, position.residual)
+    assert twin.held() == {}, (at, lost.messages[at])
+    _holds(twin, position, lost)
     return True
 
 
