@@ -26,7 +26,7 @@ from markets.kalshi.trading_hours import shut_at
 from markets.models import ExchangeSchedule
 from markets.tape.recorder import recorder
 
-KEY: Final = "exchange:hours"
+KEY: Final = cache.key("exchange:hours")
 KEPT_SECONDS: Final = 3_600
 FRESH_MS: Final = 120_000
 """An older answer says nothing of now; it is read every minute."""

@@ -87,7 +87,7 @@ def refresh_sources() -> dict[str, int]:
 def learn_from_settled() -> dict[str, int]:
     """After settlements: values, scores, and a new version of errors and weights."""
     with cache.lock("triage:learn", LEARN_SECONDS) as acquired:
-        if not acquired or not cache.prices().set("triage:learned", 1, nx=True, ex=LEARN_EVERY_SECONDS):
+        if not acquired or not cache.prices().set(cache.key("triage:learned"), 1, nx=True, ex=LEARN_EVERY_SECONDS):
             return {"skipped": 1}
         return asdict(learn.run())
 

@@ -86,19 +86,20 @@ class Crowd:
         try:
             while not self.over.is_set():
                 with database.execute_wrapper(races):
-                    self._once(work)
+                    self._once(work, races)
                 self.over.wait(0.1)
         except BaseException as error:
             self.errors.append(error)
         finally:
             database.close()
 
-    def _once(self, work: Callable[[], object]) -> None:
+    def _once(self, work: Callable[[], object], races: Races) -> None:
+        before = races.cut
         connections.before_task()
         try:
             work()
         except DatabaseError as error:  # the message is gone, and a sweep takes up its work
-            if getattr(error.__cause__, "sqlstate", None) not in LOST and database.is_usable():  # five times in a row
+            if getattr(error.__cause__, "sqlstate", None) not in LOST and races.cut == before:  # five times in a row
                 raise
         finally:
             connections.after_task()
