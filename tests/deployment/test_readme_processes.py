@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests import redis_keys
 from tests.deployment.installation import ROOT, Installation, servers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -31,6 +33,8 @@ def test_every_process_starts_is_well_and_ends(environment: dict[str, str], tmp_
         assert all(process.poll() is None for process in installation.processes.values()), installation.said()
         alive = subprocess.run([sys.executable, "manage.py", "alive", *WATCHED], cwd=ROOT, env=environment, check=False)
         assert alive.returncode == 0
+        host = urlsplit(environment["KALSHI_REST_URL"]).netloc
+        assert redis_keys.problems(environment["REDIS_URL"], f"kalbot:{host}:") == []
     finally:
         statuses = installation.stop()
     assert set(statuses.values()) <= {0, -15}, statuses

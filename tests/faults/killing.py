@@ -26,6 +26,7 @@ from typing import Any
 
 from kalbot.local import demo
 from kalbot.local.servers import ServerError
+from tests import redis_keys
 from tests.faults import cited
 from tests.faults.kinds import KINDS, Kind, frozen, killed
 from tests.faults.stack import Stack, moving, orders, positions
@@ -192,6 +193,8 @@ class Rounds:
         return account_state.at_rest(self.truth, beside_others=self.beside_others)
 
     def _rest(self) -> int:
+        from django.conf import settings
+
         from kalbot.local import rest, summary
         from tests.faults import account_state
 
@@ -203,6 +206,7 @@ class Rounds:
         if self.beside_others:
             account_state.answer_discrepancies()
         found += _patient(self._at_rest)
+        found += redis_keys.problems(settings.REDIS_URL, settings.REDIS_PREFIX)
         self.problems += [f"at rest: {one}" for one in found]
         for one in self.results:
             seen = "in mid-trade" if one.in_mid_trade else "between trades"
