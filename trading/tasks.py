@@ -8,7 +8,7 @@ from celery import shared_task
 
 from kalbot.common import cache, messages
 from kalbot.common.covered import unless_covered
-from markets import incentives
+from markets import incentives, selectors
 from strategies.models import Mode, Profile
 from trading import sweeper
 from trading.accounting import pool
@@ -36,8 +36,9 @@ def exit_position(position_id: int) -> str:
 
 @shared_task(name=messages.REPRICE)
 def reprice(event_ticker: str) -> int:
-    """Step what is quoted in an event whose prices moved. Returns how many positions."""
-    quoting = Position.objects.filter(event_id=event_ticker, status=PositionStatus.QUOTING)
+    """Step what is quoted in an event whose prices moved, and in families of it. Returns how many positions."""
+    events = selectors.with_families([event_ticker])
+    quoting = Position.objects.filter(event_id__in=events, status=PositionStatus.QUOTING).order_by("pk")
     return len([executor.step(pk) for pk in quoting.values_list("pk", flat=True)])
 
 

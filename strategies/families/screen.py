@@ -88,6 +88,7 @@ class Graph:
         self.sizes = np.diff([*self.first, len(self.end)])
         self._last = np.zeros(nodes)
         self.position = {leg: n for n, leg in enumerate(self.legs)}
+        self.fixed_of_legs = self._fixed[: len(self.legs)]
 
     def solve(self, prices: Mapping[tuple[str, Side], float]) -> Coherent | Cycle:
         """A measure that agrees with these prices ((ticker, side) -> dollars a contract, fees included; absent: nobody offers it), or
@@ -104,6 +105,11 @@ class Graph:
         weight[: len(quoted)] += quoted
         found: Floats = weight[self._order]
         return found
+
+    def ends_of(self, leg: tuple[str, Side]) -> tuple[int, int]:
+        """The nodes between which a leg is an edge."""
+        low, high = (int(of[self.position[leg]]) for of in self._spans)
+        return (low, high) if leg[1] is Side.YES else (high, low)
 
     def nearest(self, prices: Mapping[tuple[str, Side], float], slack_ppm: int) -> Cycle | None:
         """A basket at these prices, else one that there would be if every price were lower by ``slack_ppm`` (millionths); None if the

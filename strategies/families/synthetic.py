@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from markets.book import Side
-from strategies.families.screen import EPSILON, Graph
+from strategies.families.screen import EPSILON, Floats, Graph
 
 Key = tuple[str, Side]
 
@@ -32,10 +33,42 @@ def synthetic(graph: Graph, prices: Mapping[Key, float], leg: Key) -> Synthetic 
     else completes it, and where the others are a basket by themselves."""
     if leg not in graph.position:
         return None
-    edge = int(np.flatnonzero(graph.of_leg == graph.position[leg])[0])
-    others = {key: price for key, price in prices.items() if key != leg}
-    weight = graph.weights(graph.array(others))
-    begin, target = int(graph.end[edge]), int(graph.start[edge])
+    quoted = graph.array({key: price for key, price in prices.items() if key != leg})
+    ways = ways_from(graph, graph.weights(quoted), graph.ends_of(leg)[1])
+    return None if ways is None else ways.synthetic(leg)
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The cheapest ways from one node: ``distance`` to each, and the edge by which it is reached (-1: none). Distances are a measure's
+    probabilities of a value below each cut but for a constant, so they bound every leg (``quotes``)."""
+
+    graph: Graph
+    begin: int
+    distance: Floats
+    before: NDArray[np.int64]
+
+    def synthetic(self, leg: Key) -> Synthetic | None:
+        """The synthetic price of a leg that ends in ``begin``; its own ask does not matter, because no cheapest way back takes it."""
+        start, _ = self.graph.ends_of(leg)
+        if not np.isfinite(self.distance[start]):
+            return None
+        fixed = -1.0 if leg[1] is Side.NO else 0.0
+        return Synthetic(float(-fixed - self.distance[start]), self._legs(start))
+
+    def _legs(self, at: int) -> tuple[Key, ...]:
+        """What is taken on the way to a node."""
+        graph, found = self.graph, []
+        while at != self.begin:
+            edge = int(self.before[at])
+            if graph.of_leg[edge] >= 0:
+                found.append(graph.legs[int(graph.of_leg[edge])])
+            at = int(graph.start[edge])
+        return tuple(reversed(found))
+
+
+def ways_from(graph: Graph, weight: Floats, begin: int) -> Ways | None:
+    """The cheapest ways from ``begin`` where each edge costs ``weight`` (Bellman and Ford); None where the edges allow a basket."""
     distance, before = np.full(graph.nodes, np.inf), np.full(graph.nodes, -1, dtype=np.int64)
     distance[begin] = 0.0
     for _ in range(graph.nodes + 1):
@@ -43,27 +76,12 @@ def synthetic(graph: Graph, prices: Mapping[Key, float], leg: Key) -> Synthetic 
         best = np.minimum.reduceat(reached, graph.first)
         better = best < distance[graph.heads] - EPSILON
         if not better.any():
-            break
+            return Ways(graph, begin, distance, before)
         lowest = np.repeat(best, graph.sizes)
         for at in np.flatnonzero((reached == lowest) & np.repeat(better, graph.sizes)).tolist():
             before[graph.end[at]] = at
         distance[graph.heads[better]] = best[better]
-    else:
-        return None
-    if not np.isfinite(distance[target]):
-        return None
-    fixed = -1.0 if leg[1] is Side.NO else 0.0
-    return Synthetic(float(-fixed - distance[target]), _way(graph, before, begin, target))
-
-
-def _way(graph: Graph, before: np.ndarray, begin: int, at: int) -> tuple[Key, ...]:
-    found: list[Key] = []
-    while at != begin:
-        edge = int(before[at])
-        if graph.of_leg[edge] >= 0:
-            found.append(graph.legs[int(graph.of_leg[edge])])
-        at = int(graph.start[edge])
-    return tuple(reversed(found))
+    return None
 
 
 def of_legs(graph: Graph, prices: Mapping[Key, float], legs: Sequence[Key]) -> dict[Key, Synthetic]:

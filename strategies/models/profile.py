@@ -258,6 +258,11 @@ class Profile(models.Model):
         help_text="The same for all quotes begun since midnight of the profile's time zone, micro-dollars.",
     )
     orphans = models.CharField(max_length=4, choices=Orphans, default=Orphans.HOLD, db_default=Orphans.HOLD)
+    quote_families = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Rest one leg of a family too, and take the others when it fills, whatever may rest of a single event.",
+    )
     count_incentives = models.BooleanField(
         default=False,
         db_default=False,

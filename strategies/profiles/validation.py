@@ -133,8 +133,12 @@ def _pool(profile: Profile) -> Iterator[Problem]:
 def _quotes(profile: Profile) -> Iterator[Problem]:
     if profile.quoting == Profile.Quoting.NONE:
         return
+    kinds = profile.kinds or []
+    if profile.quote_families and Kind.FAMILY not in kinds:
+        yield "quote_families", f"A leg of a family buys “{Kind.FAMILY.label}”, which is not among the kinds of basket."
+    across_alone = profile.quote_families and not {Kind.ALL_NO, Kind.ALL_YES} & set(kinds)
     for side, kind in _KIND_OF_SIDE.items():
-        if profile.quote_sides in (side, Profile.QuoteSides.BOTH) and kind not in (profile.kinds or []):
+        if profile.quote_sides in (side, Profile.QuoteSides.BOTH) and kind not in kinds and not across_alone:
             yield "quote_sides", f"Quoting {side.upper()} buys “{kind.label}”, which is not among the kinds of basket."
     if profile.quote_min_margin_ppm < profile.min_margin_ppm:
         yield (

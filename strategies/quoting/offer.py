@@ -83,7 +83,7 @@ def best(
         return Refused(NoQuote.STATES)
     one = _wanted(legs, states, side, limits, limits.step)
     found: Offer | Refused = Refused(NoQuote.COST)
-    for count in _sizes(limits, one.pays - one.margin):
+    for count in sizes(limits, one.pays - one.margin):
         found = (
             _hedged(legs, states, way, side, limits, count) if way.takes else _all(legs, states, side, limits, count)
         )
@@ -92,8 +92,8 @@ def best(
     return found
 
 
-def _sizes(limits: QuoteLimits, each: int) -> Iterator[Count]:
-    """Sizes to try, halving: whole steps, and no more than may be spent at ``each`` a basket."""
+def sizes(limits: QuoteLimits, each: int) -> Iterator[Count]:
+    """Sizes of baskets to try, halving: whole steps, and no more than may be spent at ``each`` a basket."""
     steps = min(limits.count, limits.max_cost // max(1, each)) // limits.step
     while steps > 0:
         yield Count(steps * limits.step)
@@ -118,7 +118,9 @@ def _hedged(
     if isinstance(rests, Refused):
         return rests
     market = next(leg for leg in legs if leg.ticker == quoted.ticker)
-    by_ticker = {leg.ticker: leg for leg in quoted.hedge} | {market.ticker: _resting(market, side, count, found.price)}
+    by_ticker = {leg.ticker: leg for leg in quoted.hedge} | {
+        market.ticker: resting_leg(market, side, count, found.price)
+    }
     all_legs = tuple(by_ticker[leg.ticker] for leg in legs)
     if any(leg.cost > limits.max_leg_cost for leg in all_legs):
         return Refused(NoQuote.COST)
@@ -134,7 +136,7 @@ def _all(
     found = resting.bids(legs, wanted, Held())
     if isinstance(found, Refused):
         return found
-    all_legs = tuple(_resting(leg, side, count, found[leg.ticker][0]) for leg in legs)
+    all_legs = tuple(resting_leg(leg, side, count, found[leg.ticker][0]) for leg in legs)
     if any(leg.cost > limits.max_leg_cost for leg in all_legs):
         return Refused(NoQuote.COST)
     alone = resting.most_orphans(legs, found, Held())
@@ -146,6 +148,7 @@ def _most_cost(wanted: Wanted) -> Money:
     return Money(wanted.sets * (wanted.pays - wanted.margin))
 
 
-def _resting(leg: LegMarket, side: Side, count: Count, price: Price) -> Leg:
+def resting_leg(leg: LegMarket, side: Side, count: Count, price: Price) -> Leg:
+    """A leg that fills at its bid, at the most that the maker's fees can be."""
     cost = bid_cost(leg.fees, price, count)
     return Leg(leg.ticker, side, count, price, Money(price * count), Money(cost - price * count), leg.name)

@@ -71,13 +71,22 @@ def bid_cost(fees: FeeSchedule, price: int, count: int) -> int:
     return price * count + most_fees(fees, [(price, count)], is_taker=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Want:
+    """``count`` of one side of a market, resting or taken."""
+
+    market: LegMarket
+    side: Side
+    count: Count
+
+
 Takings = Sequence[Leg | Refused]
 """Each leg of an event taken now, in the order of its legs, or why it cannot be."""
 
 
 def takings(legs: Sequence[LegMarket], side: Side, count: Count) -> list[Leg | Refused]:
     """``count`` of every leg at its asks: once for all synthetic prices of an event."""
-    return [_taken(leg, side, count) for leg in legs]
+    return [taken_now(Want(leg, side, count)) for leg in legs]
 
 
 def synthetic(
@@ -94,35 +103,44 @@ def synthetic(
     ``states``: of the event's certificate; without them nothing is known to be paid, so nothing is quoted. ``taken``: what
     ``takings`` says of these legs, side and count, where it is known already.
     """
-    quoted = legs[at]
+    return of_wants([Want(leg, side, count) for leg in legs], states, at, margin_ppm, taken)
+
+
+def of_wants(
+    wants: Sequence[Want], states: StateList | None, at: int, margin_ppm: int, taken: Takings | None = None
+) -> Synthetic | Refused:
+    """The synthetic price of ``wants[at]`` when it fills and all other wants are taken: legs of both sides, each with its own count."""
+    quoted = wants[at]
     if states is None:
         return Refused(NoQuote.STATES)
     hedge: list[Leg] = []
-    for n, bought in enumerate(takings(legs, side, count) if taken is None else taken):
+    for n, bought in enumerate([taken_now(want) for want in wants] if taken is None else taken):
         if n == at:
             continue
         if isinstance(bought, Refused):
             return bought
         hedge.append(bought)
     cost = Money(sum(leg.cost for leg in hedge))
-    holdings: list[Holding] = [(leg.ticker, side, count) for leg in legs]
+    holdings: list[Holding] = [(want.market.ticker, want.side, want.count) for want in wants]
     pays = floor(holdings, states)
-    most = _most(quoted, count, pays, cost, margin_ppm)
+    most = _most(quoted.market, quoted.count, pays, cost, margin_ppm)
     if isinstance(most, Refused):
         return most
-    touch, ask = quoted.depth.best_bid(side), quoted.depth.best_ask(side)
-    return Synthetic(quoted.ticker, side, count, most, touch, ask, tuple(hedge), cost, pays)
+    depth, side = quoted.market.depth, quoted.side
+    touch, ask = depth.best_bid(side), depth.best_ask(side)
+    return Synthetic(quoted.market.ticker, side, quoted.count, most, touch, ask, tuple(hedge), cost, pays)
 
 
-def _taken(leg: LegMarket, side: Side, count: Count) -> Leg | Refused:
-    """``count`` of a leg at its asks, at the most that it can cost."""
-    curve = WorstCurve(leg, side)
+def taken_now(want: Want) -> Leg | Refused:
+    """What is wanted, taken at its asks, at the most that it can cost."""
+    market, side, count = want.market, want.side, want.count
+    curve = WorstCurve(market, side)
     if not curve.bids:
-        return Refused(NoQuote.NO_HEDGE, leg.ticker)
+        return Refused(NoQuote.NO_HEDGE, market.ticker)
     if curve.total < count:
-        return Refused(NoQuote.HEDGE_DEPTH, leg.ticker)
+        return Refused(NoQuote.HEDGE_DEPTH, market.ticker)
     paid, fees = curve.cost(count)
-    return Leg(leg.ticker, side, count, Price(curve.worst_price(count)), Money(paid), Money(fees), leg.name)
+    return Leg(market.ticker, side, count, Price(curve.worst_price(count)), Money(paid), Money(fees), market.name)
 
 
 def _most(leg: LegMarket, count: int, pays: int, hedge_cost: int, margin_ppm: int) -> Price | Refused:

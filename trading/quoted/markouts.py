@@ -48,7 +48,7 @@ def _begin() -> None:
         order__purpose=Order.Purpose.QUOTE, is_taker=False, created_at__gt=clock.now() - FORGOTTEN, markout=None
     )
     MarkOut.objects.bulk_create(
-        [_row(fill) for fill in recent.select_related("order__leg", "order__position__event")], ignore_conflicts=True
+        [_row(fill) for fill in recent.select_related("order__leg__market__event")], ignore_conflicts=True
     )
 
 
@@ -58,7 +58,7 @@ def _row(fill: Fill) -> MarkOut:
         fill=fill,
         profile_id=order.profile_id,
         mode=fill.mode,
-        series=order.position.event.series_id,
+        series=order.leg.market.event.series_id,
         side=order.side,
         price=fill.price,
         count=fill.count,

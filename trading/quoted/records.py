@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from kalbot.common import clock
 from strategies.models import Kind, QuoteRecord
 from trading.execution.sizing import planner
 from trading.execution.sizing.quotes import SIDE_OF
-from trading.models import MarkOut, Order, Position, PositionStatus
+from trading.models import Leg, MarkOut, Order, Position, PositionStatus
 
 COUNTED: Final = timedelta(days=30)
 """Older quotes say nothing any more, so a series that is quoted no more is tried again some day."""
@@ -71,8 +71,14 @@ def _mean(total: int | None, count: int | None) -> int | None:
 
 def _baskets(now: datetime, by_band: bool) -> Iterator[tuple[Key, dict[str, Any]]]:
     sums: dict[Key, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("baskets", *_COUNTED_COLUMNS), 0))
-    for row in _ended(now, by_band):
-        one = sums[row["event__series_id"], row["mode"], SIDE_OF[Kind(row["kind"])].value, row["band"]]
+    rows = list(_ended(now, by_band))
+    of_families = _resting_legs(row["pk"] for row in rows if row["kind"] == Kind.FAMILY)
+    for row in rows:
+        if row["kind"] == Kind.FAMILY:
+            series, side = of_families[row["pk"], row["decision__quote"]["leg"]]
+        else:
+            series, side = row["event__series_id"], SIDE_OF[Kind(row["kind"])].value
+        one = sums[series, row["mode"], side, row["band"]]
         one["baskets"] += 1
         one["wanted"] += row["target_count"]
         one["complete"] += row["whole"]
@@ -83,29 +89,46 @@ def _baskets(now: datetime, by_band: bool) -> Iterator[tuple[Key, dict[str, Any]
     yield from sums.items()
 
 
+def _resting_legs(positions: Iterable[int]) -> dict[tuple[int, str], tuple[str, str]]:
+    """(position, ticker) -> series and side of each of its legs: a family's quote counts for those of the leg that rests."""
+    legs = Leg.objects.filter(position__in=list(positions)).order_by("pk")
+    columns = legs.values_list("position_id", "market_id", "market__event__series_id", "side")
+    return {(position, ticker): (series, side) for position, ticker, series, side in columns}
+
+
 _COUNTED_COLUMNS: Final = ("wanted", "complete", "orphaned", "tokens")
 
 
 def _quoted(now: datetime) -> QuerySet[Position]:
     still = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.EXECUTING, PositionStatus.COMPLETING)
     return (
-        Position.objects.filter(created_at__gt=now - COUNTED, kind__in=SIDE_OF)
+        Position.objects.filter(created_at__gt=now - COUNTED, kind__in=[*SIDE_OF, Kind.FAMILY])
         .exclude(quoting="")
         .exclude(status__in=still)
     )
 
 
+_COLUMNS: Final = (
+    "pk",
+    "event__series_id",
+    "mode",
+    "kind",
+    "decision__quote",
+    "band",
+    "target_count",
+    "whole",
+    "bought",
+    "legs__count",
+)
+
+
 def _ended(now: datetime, by_band: bool) -> QuerySet[Position, Any]:
     """Each with what it bought: of its least filled leg and of all legs together. Every leg of a quoted basket wants the same count."""
     counted, band = _band(by_band)
-    return (
-        _quoted(now)
-        .filter(counted)
-        .annotate(band=band)
-        .annotate(whole=Min("legs__bought_count"), bought=Sum("legs__bought_count"), legs__count=Count("legs"))
-        .values("event__series_id", "mode", "kind", "band", "target_count", "whole", "bought", "legs__count")
-        .order_by()
-    )
+    rows = _quoted(now).filter(counted).annotate(band=band)
+    rows = rows.annotate(whole=Min("legs__bought_count"), bought=Sum("legs__bought_count"), legs__count=Count("legs"))
+    found: QuerySet[Position, Any] = rows.values(*_COLUMNS).order_by()
+    return found
 
 
 def _tokens(now: datetime, by_band: bool) -> dict[Key, int]:
@@ -115,11 +138,11 @@ def _tokens(now: datetime, by_band: bool) -> dict[Key, int]:
     rows = (
         orders.filter(counted)
         .annotate(band=band)
-        .values("position__event__series_id", "mode", "side", "band")
+        .values("leg__market__event__series_id", "mode", "side", "band")
         .annotate(placed=Count("pk"), whole=Count("pk", filter=Q(filled_count=F("count"))), last=Max("created_at"))
     )
     return {
-        (row["position__event__series_id"], row["mode"], row["side"], row["band"]): row["placed"]
+        (row["leg__market__event__series_id"], row["mode"], row["side"], row["band"]): row["placed"]
         * planner.CREATE_TOKENS
         + (row["placed"] - row["whole"]) * planner.CANCEL_TOKENS
         for row in rows.order_by()

@@ -16,8 +16,10 @@ TAKEN: Final = "taken"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Baskets of one mode, bought one way (``one_leg``, ``all_legs``, ``taken``): those that ended, and what is open."""
+    """Baskets of one mode, bought one way (``one_leg``, ``all_legs``, ``taken``): those that ended, and what is open. ``across``: families,
+    otherwise every outcome of one event."""
 
+    across: bool
     mode: str
     way: str
     ended: int
@@ -35,9 +37,13 @@ class Made:
 
 
 def by_way(since: datetime) -> list[Made]:
-    """Baskets of NO or YES on every outcome that were begun since then."""
-    kinds = [Kind.ALL_NO, Kind.ALL_YES]
-    rows = Position.objects.filter(created_at__gt=since, kind__in=kinds)
+    """Baskets of NO or YES on every outcome, and those across events, that were begun since then."""
+    every = Position.objects.filter(created_at__gt=since)
+    alone, across = every.filter(kind__in=[Kind.ALL_NO, Kind.ALL_YES]), every.filter(kind=Kind.FAMILY)
+    return [*_by_way(alone, False), *_by_way(across, True)]
+
+
+def _by_way(rows: QuerySet[Position], across: bool) -> list[Made]:
     ended = Q(status__in=TERMINAL)
     found = rows.values("mode", "quoting").annotate(
         ended=Count("pk", filter=ended),
@@ -50,6 +56,7 @@ def by_way(since: datetime) -> list[Made]:
     paid = _paid(rows)
     return [
         Made(
+            across,
             row["mode"],
             row["quoting"] or TAKEN,
             row["ended"],

@@ -75,7 +75,7 @@ FIELDSETS: list[tuple[str | None, dict[str, Any]]] = [
             "classes": ["tab"],
             "fields": [
                 "quoting",
-                "quote_sides",
+                ("quote_sides", "quote_families"),
                 ("quote_min_margin_ppm", "quote_count"),
                 ("orphan_budget", "orphan_budget_day"),
                 "orphans",

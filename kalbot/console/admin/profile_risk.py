@@ -33,6 +33,7 @@ MORE_IS_LOOSER: Final[dict[str, bool]] = {
     "orphan_budget_day": True,
     "max_quotes": True,
     "quote_count": True,
+    "quote_families": True,
     "quote_min_margin_ppm": False,
     "quote_stop_seconds": False,
     "cooldown_seconds": False,

@@ -109,6 +109,7 @@ LABELS = {
     "is_active": "Active",
     "quoting": "What may rest",
     "quote_sides": "Side",
+    "quote_families": "One leg of a family",
     "quote_min_margin_ppm": "Margin of a quote, at least",
     "quote_count": "Baskets quoted in an event",
     "max_quotes": "Quotes at once, at most",

@@ -15,11 +15,12 @@ from markets.prices import families as family_prices
 from markets.prices import reader as prices_of
 from markets.terms import certificates
 from strategies.catalogue import universe
-from strategies.cycle import candidate_evaluation, cycle, event_cache, quotes
+from strategies.cycle import candidate_evaluation, cycle, event_cache, quote_records, quotes
 from strategies.explain.live_event import explain_event
-from strategies.models import Decision, Profile, Verdict
+from strategies.models import DOLLAR, Decision, Profile, QuoteRecord, Verdict
 from strategies.reasons import Reason
 from strategies.screening import screening
+from strategies.screening.verdict import Verdict as VerdictOnBooks
 from tests.strategies import world
 from tests.strategies.families import coins
 from tests.strategies.families.coins import FAMILY
@@ -151,7 +152,7 @@ def test_a_fee_change_of_one_member_alone_makes_the_fee_unknown() -> None:
 
 
 def profile(**columns: Any) -> Profile:
-    return world.add_profile(kinds=["family"], min_seconds_to_close=0, **columns)
+    return world.add_profile(**{"kinds": ["family"], "min_seconds_to_close": 0} | columns)
 
 
 def screened() -> Verdict:
@@ -219,21 +220,97 @@ def test_quotes_that_nearly_disagree_are_a_near_miss_with_what_would_turn_it() -
     assert "must fall" in verdict.flip
 
 
-def test_nothing_rests_across_events_whatever_the_profile_quotes() -> None:
-    one = profile(
-        near_miss_ppm=60_000, quoting="one_leg", quote_sides="both", quote_stop_seconds=0, orphan_budget=10**9
+def quoting(**columns: Any) -> Profile:
+    quotes = {"quoting": "one_leg", "quote_sides": "both", "quote_stop_seconds": 0, "orphan_budget": 10**9}
+    return profile(
+        **{"near_miss_ppm": 60_000, "quote_families": True, "quote_min_margin_ppm": 1_000} | quotes | columns
     )
-    one.kinds = ["family", "all_no", "all_yes"]
-    one.save()
-    coins.quote("KXBTC-1", coins.RANGES)
-    coins.quote("KXBTCD-1", coins.THRESHOLDS)
+
+
+WIDE = [(90, 97), (57, 64), (17, 26)]
+"""Coherent thresholds with a spread that leaves something for one who rests."""
+
+
+def instead(
+    one: Profile, ranges: list[tuple[int, int]], thresholds: list[tuple[int, int]]
+) -> tuple[VerdictOnBooks, VerdictOnBooks]:
+    """The verdict on taking the best basket of these books, and what may rest in its place."""
+    coins.quote("KXBTC-1", ranges)
+    coins.quote("KXBTCD-1", thresholds)
     families.refresh()
     view = universe.load([FAMILY], deep=True)[FAMILY]
     prices = family_prices.read(prices_of(), {FAMILY: view.books_of})[FAMILY]
     books = candidate_evaluation.depths_of(prices)
     taken = candidate_evaluation.evaluate_candidate(one, view, books, clock.now_ms(), one.capital)
+    return taken, quotes.instead(one, view, books, taken, one.capital)
+
+
+def test_nothing_rests_across_events_unless_the_profile_quotes_families() -> None:
+    one = quoting(quote_families=False, kinds=["family", "all_no", "all_yes"])
+    taken, found = instead(one, coins.RANGES, WIDE)
     assert taken.constraint == Reason.PRICE
-    assert quotes.instead(one, view, books, taken, one.capital) is taken
+    assert found is taken
+
+
+def test_one_leg_of_a_family_rests_where_the_profile_quotes_families() -> None:
+    taken, found = instead(quoting(), coins.RANGES, WIDE)
+    assert taken.constraint == Reason.PRICE
+    assert (found.status, found.kind) == ("candidate", "family"), (found.constraint, found.flip)
+    assert found.basket is not None
+    assert found.quote["way"] == "one_leg"
+    legs = {leg.ticker: leg for leg in found.basket.legs}
+    assert found.quote["leg"] in legs
+    assert found.basket.floor > found.basket.cost
+    assert found.basket.cost <= found.basket.cost_at_limits < found.basket.floor
+    assert found.quote["orphans"] == legs[found.quote["leg"]].cost
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"quote_min_margin_ppm": 400_000}, "quote_margin"),
+        ({"orphan_budget": DOLLAR // 100}, "quote_orphans"),
+        ({"max_per_leg": DOLLAR // 10}, "quote_cost"),
+        ({"quote_stop_seconds": 7_200}, "quote_ends_soon"),
+        ({"quoting": "none"}, "price"),
+    ],
+)
+def test_each_reason_for_no_quote_of_a_family_is_the_verdict(columns: dict[str, Any], reason: str) -> None:
+    _, found = instead(quoting(**columns), coins.RANGES, WIDE)
+    assert found.constraint == reason
+
+
+def test_the_leg_that_rests_is_on_a_side_that_the_profile_quotes() -> None:
+    for side in ("yes", "no"):
+        _, found = instead(quoting(name=side, quote_sides=side), coins.RANGES, WIDE)
+        if found.basket is not None and found.status == "candidate":
+            leg = next(leg for leg in found.basket.legs if leg.ticker == found.quote["leg"])
+            assert leg.side.value == side
+
+
+def test_fills_of_the_resting_leg_s_series_that_lose_forbid_the_quote() -> None:
+    for series in ("KXBTC", "KXBTCD"):
+        for side in ("yes", "no"):
+            QuoteRecord.objects.create(
+                series_id=series, mode="sim", side=side, at=clock.now(), fills=50, mark_60=-500_000, wanted=5_000,
+                complete=100, orphaned=4_900, baskets=50, tokens=0,
+            )  # fmt: skip
+    quote_records.forget()
+    _, found = instead(quoting(), coins.RANGES, WIDE)
+    assert found.constraint == "quote_loses"
+
+
+def test_a_leg_that_rests_is_decided_and_its_books_are_watched() -> None:
+    quoting(watch_margin_ppm=300_000)
+    coins.quote("KXBTC-1", coins.RANGES)
+    coins.quote("KXBTCD-1", WIDE)
+    assert screened().status == "candidate"
+    assert cycle.run(cycle.NUDGE, ["KXBTCD-1"]).decisions == 1, Verdict.objects.values("event", "live_constraint")
+    decision = Decision.objects.get()
+    assert (decision.event_id, decision.kind, decision.quote["way"]) == (FAMILY, "family", "one_leg")
+    assert decision.guaranteed
+    assert "rests and the others are taken" in decision.explanation
+    assert min(pays for _, pays in decision.payoff) == decision.floor > decision.max_cost >= decision.cost
 
 
 def test_a_planted_edge_is_watched_decided_and_explained() -> None:

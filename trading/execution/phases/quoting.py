@@ -17,7 +17,7 @@ from typing import Final
 from django.db import transaction
 
 from kalbot.common import clock
-from strategies.models import Mode, Profile
+from strategies.models import Kind, Mode, Profile
 from strategies.quoting.offer import Way
 from trading import states
 from trading.books import live_books, others_books
@@ -108,6 +108,8 @@ def _may_rest(position: Position, legs: list[Leg], orders: list[Order]) -> tuple
         return Refusal(DenialCode.QUOTE_WITHDRAWN, f"{request.actor}: {request.reason}")
     if profile.quoting == Profile.Quoting.NONE:
         return Refusal(DenialCode.QUOTE_ENDED, "the profile quotes no more")
+    if position.kind == Kind.FAMILY and not profile.quote_families:
+        return Refusal(DenialCode.QUOTE_ENDED, "the profile quotes no family any more")
     if not profile.is_active:
         return Refusal(DenialCode.INACTIVE_PROFILE, profile.name)
     if clock.now_ms() >= _until_ms(position, legs):

@@ -17,13 +17,13 @@ from markets.terms.states import StateError, StateList
 from strategies.cycle import quote_records
 from strategies.dutch.basket import LegMarket
 from strategies.models import Decision, Kind, Profile
-from strategies.quoting import hedged, resting
+from strategies.quoting import across, hedged, resting
 from strategies.quoting.hedged import Aim
 from strategies.quoting.joining import Held
 from strategies.quoting.offer import Way
 from strategies.quoting.refusal import NoQuote, Refused
 from strategies.quoting.resting import Wanted
-from strategies.quoting.synthetic import takings
+from strategies.quoting.synthetic import Want, takings
 from trading.accounting.position_booking import cost_share
 from trading.books import others_books
 from trading.books.live_books import LiveBooks
@@ -107,14 +107,15 @@ def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], liv
         return Refusal(DenialCode.CERTIFICATE, "no single list of settlement states is stored with the position")
     margin = margin_of(position)
     if margin is None:
-        return Refusal(DenialCode.QUOTE_LOSES, position.event.series_id)
+        return Refusal(DenialCode.QUOTE_LOSES, measured_by(position)[0])
     orders = list(orders)
     target = _target(position, legs, orders)
     if target <= baskets.matched(legs, position.target_count) < position.target_count:
         return Refusal(DenialCode.QUOTE_WITHDRAWN, "made smaller at the exchange")
     resting_now = [o for o in orders if o.purpose == Order.Purpose.QUOTE and o.status == OrderStatus.RESTING]
     markets = others_books.markets_of(position, legs, orders, live)
-    kept = {m.ticker: price for m in markets if (price := _kept(m, legs[0].side, resting_now)) is not None}
+    pairs = zip(markets, legs, strict=True)
+    kept = {m.ticker: price for m, leg in pairs if (price := _kept(m, leg.side, resting_now)) is not None}
     if Way(position.quoting).takes:
         found = _hedged(position, legs, markets, states, kept, margin, target)
     else:
@@ -126,10 +127,18 @@ def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], liv
 
 def margin_of(position: Position) -> int | None:
     """The margin in ppm that its quotes must leave by what those of its series have brought up to now; None where none would do."""
-    decision, side = position.decision, SIDE_OF[Kind(position.kind)]
-    measured = quote_records.of(position.mode, position.event.series_id, side.value, position.quote_band)
+    decision, (series, side) = position.decision, measured_by(position)
+    measured = quote_records.of(position.mode, series, side, position.quote_band)
     pays = Price(decision.floor // decision.count)
     return quote_records.margin_ppm(position.profile, measured, pays)
+
+
+def measured_by(position: Position) -> tuple[str, str]:
+    """(series, side) by whose fills its quotes are judged: of the event and all its legs, or of the one leg of a family that rests."""
+    if position.kind != Kind.FAMILY:
+        return position.event.series_id, SIDE_OF[Kind(position.kind)].value
+    leg = position.legs.select_related("market__event").get(market=position.decision.quote["leg"])
+    return leg.market.event.series_id, leg.side
 
 
 def _target(position: Position, legs: Sequence[Leg], orders: Sequence[Order]) -> int:
@@ -191,8 +200,13 @@ def _hedged(
     tokens = tokens_kept(profile, Way(position.quoting), len(legs))
     most = planner.most_quotes(tokens, account_limits.lately().write.bucket_capacity)
     while True:
-        aim = Aim(Side(legs[0].side), Count(steps * step), margin, Money(position.orphan_limit), only, held, most)
-        found = hedged.bids(markets, states, aim, kept)
+        count, budget = Count(steps * step), Money(position.orphan_limit)
+        if position.kind == Kind.FAMILY:
+            wants = _wants(position, legs, markets, count)
+            found = across.bids(wants, states, only, margin, budget, held, kept.get(only))
+        else:
+            aim = Aim(Side(legs[0].side), count, margin, budget, only, held, most)
+            found = hedged.bids(markets, states, aim, kept)
         steps //= 2
         if not isinstance(found, Refused):
             return Rests(
@@ -201,6 +215,14 @@ def _hedged(
             )
         if not steps:
             return found
+
+
+def _wants(position: Position, legs: Sequence[Leg], markets: Sequence[LegMarket], count: int) -> list[Want]:
+    """What ``count`` baskets need of each leg."""
+    return [
+        Want(market, Side(leg.side), Count(baskets.needed(count, leg.target_count, position.target_count)))
+        for market, leg in zip(markets, legs, strict=True)
+    ]
 
 
 def unhedged(position: Position, legs: Sequence[Leg]) -> Held:
