@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from kalbot.common import clock
 from markets.models import Certificate, Event, FamilyMember
 from markets.terms.atoms import Atoms
 from markets.terms.exhaustiveness import CERTIFICATE_VERSION
@@ -72,6 +73,27 @@ def sync(*twins: Twin) -> None:
     """Write the present books to Redis."""
     for twin in twins:
         twin.sync()
+
+
+def decide_quote(profile: Profile, ranges: Twin, thresholds: Twin, rests: str, count: int = 1_000) -> Decision:
+    """NO from 110 on and YES above 109.99: at every value one pays. Taking both costs more than that; with one of them (``rests``)
+    bought at its bid they cost less."""
+    legs = [(ranges.markets[2], "no", 6_200), (thresholds.markets[1], "yes", 4_000)]
+    quote = {"way": "one_leg", "leg": rests, "until_ms": clock.now_ms() + 86_400_000, "orphans": world.DOLLAR}
+    return world.decide(
+        profile,
+        Event.objects.get(pk=FAMILY),
+        {ticker: price for ticker, _, price in legs},
+        count,
+        kind="family",
+        legs=[{"ticker": t, "side": side, "count": count, "limit_price": price} for t, side, price in legs],
+        floor=10_000 * count,
+        cost=9_950 * count,
+        max_cost=9_990 * count,
+        guaranteed=True,
+        quote=quote,
+        certificate=Certificate.objects.get(event=FAMILY),
+    )
 
 
 def decide(profile: Profile, ranges: Twin, thresholds: Twin, count: int = 1_000) -> Decision:

@@ -152,7 +152,8 @@ def test_a_fee_change_of_one_member_alone_makes_the_fee_unknown() -> None:
 
 
 def profile(**columns: Any) -> Profile:
-    return world.add_profile(**{"kinds": ["family"], "min_seconds_to_close": 0} | columns)
+    chosen: dict[str, Any] = {"kinds": ["family"], "min_seconds_to_close": 0} | columns
+    return world.add_profile(**chosen)
 
 
 def screened() -> Verdict:
