@@ -167,7 +167,7 @@ def test_moves_of_the_other_event_reprice_and_withdraw(pair: Pair) -> None:
     ranges, thresholds = pair
     ticker = thresholds.markets[1]
     thresholds.cancel_makers(ticker, "ask")
-    thresholds.quote(ticker, "ask", 4_200, families.DEPTH)  # two cents dearer: nothing is left for who rests
+    thresholds.quote(ticker, "ask", 4_200, families.DEPTH)  # two cents more: nothing is left for who rests
     thresholds.sync()
     assert tasks.reprice("KXT-2") == 1
     position.refresh_from_db()
