@@ -120,6 +120,11 @@ def dollars(money: int) -> str:
     return f"{'-' if money < 0 else ''}${format_money(abs(money))}"
 
 
+def part_of(money: int, limit: int) -> str:
+    """How much of a limit is used, both in micro-dollars: ``$3.00 of $50.00``."""
+    return f"{dollars(money)} of {dollars(limit)}"
+
+
 def complement(price: int) -> Price:
     """The other side's price of the same level: YES ask = 1 - NO bid."""
     return Price(DOLLAR_PRICE - price)

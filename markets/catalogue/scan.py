@@ -77,7 +77,9 @@ def end_abandoned() -> int:
     """Mark scans whose process died as failed, so that none seems to run for ever. Call it while no scan runs. Returns how many."""
     running = Scan.objects.filter(status=Scan.Status.RUNNING)
     return running.update(
-        status=Scan.Status.FAILED, error="its process ended before the scan did", finished_at=clock.now()
+        status=Scan.Status.FAILED,
+        error="no page in time: its process ended or was too slow, and the next scan took over",
+        finished_at=clock.now(),
     )
 
 

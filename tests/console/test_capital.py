@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from strategies.models import Hurdle, Verdict
-from trading.accounting import ledger, locked
+from trading.accounting import ledger, locked, results
 from trading.models import ACTIVE, Position
 
 Login = Callable[..., Client]
@@ -59,7 +59,7 @@ def test_returns_of_a_young_installation_are_called_what_they_are(sample: dict[s
     assert weeks
     assert all(week.says_little for week in weeks)
     assert "The dimmed returns say little" in login("viewer").get(reverse("admin:capital")).content.decode()
-    week = locked.Week(clock.now(), realised=1, locked=1, ended=locked.FEW)
+    week = locked.Week(clock.now(), realised=1, locked=1, ended=results.FEW)
     assert not week.says_little
     assert replace(week, partly=True).says_little
-    assert replace(week, ended=locked.FEW - 1).says_little
+    assert replace(week, ended=results.FEW - 1).says_little

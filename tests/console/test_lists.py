@@ -13,18 +13,19 @@ import sample_positions
 import sample_rows
 from django.contrib import admin
 from django.db import connection
-from django.db.models import IntegerField
+from django.db.models import F, IntegerField
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console import tasks
+from kalbot.console.admin import base
 from kalbot.console.admin.base import ReadOnlyAdmin
 from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ui import formats
 from strategies.models import Cycle, NearMiss, Profile, Verdict
 from strategies.profiles import seeds
-from trading.models import Fill, Position
+from trading.models import Fill, Leg, Position
 
 BOUND = 20
 
@@ -329,3 +330,15 @@ def test_a_search_of_several_pages_keeps_its_order_and_annotations(sample: dict[
     assert pages[0].result_count == len(keys) > len(pages[0].result_list)
     booked = client.get(reverse("admin:trading_ledgertransaction_changelist"), {"q": f"#{sample['held'].pk}"})
     assert [row.cash_booked for row in booked.context["cl"].result_list] == [-sample["held"].cost]
+
+
+def test_a_page_far_down_a_list_holds_the_rows_of_its_place(sample: dict[str, Any], monkeypatch: Any) -> None:
+    """Beyond ``DEEP`` rows their keys are read first; the rows are the same, in the same order, with what the list adds to them."""
+    monkeypatch.setattr(base, "DEEP", 2)
+    rows = Leg.objects.order_by("-id").annotate(twice=F("target_count") * 2)
+    paginator = base.CappedPaginator(rows, 2)
+    for number in paginator.page_range:
+        page = list(paginator.page(number))
+        assert [row.pk for row in page] == list(rows.values_list("pk", flat=True))[2 * number - 2 : 2 * number]
+        assert all(row.twice == 2 * row.target_count for row in page)
+    assert number > 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +50,7 @@ def _code(decision: Decision) -> str:
     assert executor.execute(decision.pk) is None
     assert not Order.objects.exists()
     decision.refresh_from_db()
+    assert not re.search(r"\d{5,}", decision.denial.detail), "amounts are dollars for people, never micro-dollars"
     return decision.denial.code
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 from django.db.models import Max, Sum
 
@@ -35,10 +34,6 @@ class Locked:
         return (self.position.floor - self.position.cost) / self.amount / days
 
 
-FEW: Final = 20
-"""Ended baskets a week below which one more or less changes its return by a twentieth and more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Week:
     """One week of a profile: ``locked`` is what was held on average, ``realised`` what it made, ``ended`` how many baskets ended;
@@ -53,7 +48,7 @@ class Week:
     @property
     def says_little(self) -> bool:
         """Whether its returns are of too few baskets, or of too little time, to compare a week with another."""
-        return self.partly or self.ended < FEW
+        return self.partly or self.ended < results.FEW
 
     @property
     def on_locked(self) -> float | None:
@@ -139,7 +134,7 @@ def _weeks(profile: Profile, now: datetime, number: int) -> list[Week]:
     assert begin is not None
     first = begin - timedelta(weeks=number - 1)
     held, made = results.held_steps(profile), results.realised_steps(profile, first)
-    ends = list(results.ended(profile, first, now).values_list("ended_at", flat=True))
+    ends = [at for at in results.ended(profile, first, now).values_list("ended_at", flat=True) if at is not None]
     weeks = []
     for week in range(number):
         start = first + timedelta(weeks=week)

@@ -24,6 +24,8 @@ DAY_ZONE: Final = ZoneInfo("America/New_York")
 """The zone in which days, weeks, months and years begin: the exchange's own."""
 PERIODS: Final = ("day", "week", "month", "year", "all")
 SECONDS_A_DAY: Final = 86_400
+FEW: Final = 20
+"""Ended baskets below which one more or less changes a rate by a twentieth and more."""
 
 
 def begin(period: str, now: datetime, zone: ZoneInfo = DAY_ZONE) -> datetime | None:
@@ -54,6 +56,11 @@ class Result:
     drawdown: int
     best: tuple[int, int] | None
     worst: tuple[int, int] | None
+
+    @property
+    def says_little(self) -> bool:
+        """Whether its rates are of too few baskets to compare with another time or profile."""
+        return 0 < self.ended < FEW
 
     @property
     def win_rate_ppm(self) -> int | None:

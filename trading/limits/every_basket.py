@@ -16,7 +16,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
-from kalbot.common.units import dollars
+from kalbot.common.units import part_of
 from markets import exchange_hours
 from strategies.models import Mode, Profile
 from strategies.profiles.contradictions import GUARANTEED, least_cost
@@ -91,7 +91,7 @@ def _money(profile: Any, live: bool, free: _Free) -> Iterator[Refusal]:
     """Less than the smallest basket costs, or a live account without cash. What may be lent to it counts once it is."""
     left = profile.working + (profile.uncommitted or 0)
     if left < (least_cost(profile) if GUARANTEED.issuperset(profile.kinds) else 1):
-        yield Refusal(DenialCode.CAPITAL, f"{dollars(max(0, left))} of {dollars(profile.working)} are free")
+        yield Refusal(DenialCode.CAPITAL, f"{part_of(max(0, left), profile.working)} are free")
     if live:
         account, shards = profile.subaccount or 0, profile.shards or {"0": 0}
         found = [shard_cash.refusal(profile, int(one), 1, free(account, int(one))) for one in shards]
@@ -107,10 +107,10 @@ def _concerns(order: Order, profile: Profile) -> bool:
 
 def _losses(profile: Profile, lost: int, fallen: int) -> Iterator[Refusal]:
     if lost > 0 and lost >= profile.max_daily_loss:
-        words = f"{dollars(lost)} of {dollars(profile.max_daily_loss)} since midnight, {profile.day_zone}"
+        words = f"{part_of(lost, profile.max_daily_loss)} since midnight, {profile.day_zone}"
         yield Refusal(DenialCode.DAILY_LOSS, words)
     if fallen > 0 and fallen >= profile.max_drawdown:
-        yield Refusal(DenialCode.DRAWDOWN, f"{dollars(fallen)} of {dollars(profile.max_drawdown)} below the best")
+        yield Refusal(DenialCode.DRAWDOWN, f"{part_of(fallen, profile.max_drawdown)} below the best")
 
 
 def _unknown() -> Q:

@@ -13,7 +13,7 @@ from typing import Final
 from django.conf import settings
 
 from kalbot.common import clock, pipeline
-from kalbot.common.units import dollars
+from kalbot.common.units import dollars, part_of
 from markets import exchange_hours, selectors
 from markets.models import Event
 from markets.terms.grades import Grade
@@ -127,7 +127,7 @@ def _unknown_orders(intent: Intent, found: Facts) -> Checks:
 def _locks(intent: Intent, found: Facts) -> Checks:
     if found.lock is not None:
         lock = Lock.objects.filter(pk=found.lock).first()
-        yield Refusal(DenialCode.LOCKED, f"{lock.code} until {lock.until:%H:%M:%S}: {lock.reason}" if lock else "")
+        yield Refusal(DenialCode.LOCKED, f"{lock.code} until {lock.until:%H:%M:%S} UTC: {lock.reason}" if lock else "")
     if found.discrepancy is not None:
         row = Discrepancy.objects.get(pk=found.discrepancy)
         yield Refusal(DenialCode.DISCREPANCY, f"{row.code} {row.key}: ours {row.ours}, theirs {row.theirs}")
@@ -140,7 +140,7 @@ def _times(intent: Intent, found: Facts) -> Checks:
     closes = [market.close_time for market in intent.markets if market.close_time is not None]
     first = min(closes, default=intent.decision.event.close_time)
     if first is not None and (first - now).total_seconds() < profile.min_seconds_to_close:
-        yield Refusal(DenialCode.TOO_CLOSE, f"closes {first:%H:%M:%S}")
+        yield Refusal(DenialCode.TOO_CLOSE, f"closes {first:%Y-%m-%d %H:%M:%S} UTC")
     cooldown = timedelta(seconds=profile.cooldown_seconds)
     if intent.position is None and found.last_ended is not None and found.last_ended > now - cooldown:
         words = f"a basket of {intent.decision.event_id} ended less than {profile.cooldown_seconds} s ago"
@@ -185,15 +185,15 @@ def _against_foreign(intent: Intent, found: Facts) -> Checks:
 def _sizes(intent: Intent, found: Facts) -> Checks:
     profile = found.profile
     if intent.worst_cost > profile.max_per_position:
-        yield Refusal(DenialCode.MAX_PER_POSITION, f"{intent.worst_cost} of {profile.max_per_position}")
+        yield Refusal(DenialCode.MAX_PER_POSITION, part_of(intent.worst_cost, profile.max_per_position))
     for (ticker, side), cost in intent.legs.items():
         if cost > profile.max_per_leg:
-            yield Refusal(DenialCode.MAX_PER_LEG, f"{side} {ticker}: {cost} of {profile.max_per_leg}")
+            yield Refusal(DenialCode.MAX_PER_LEG, f"{side} {ticker}: {part_of(cost, profile.max_per_leg)}")
     if intent.position is None and found.is_taken:
         yield Refusal(DenialCode.EVENT_TAKEN, f"a position on {intent.decision.event_id} is active")
     at_risk = found.at_risk + intent.worst_cost
     if at_risk > profile.max_per_event:
-        yield Refusal(DenialCode.MAX_PER_EVENT, f"{dollars(at_risk)} of {dollars(profile.max_per_event)}")
+        yield Refusal(DenialCode.MAX_PER_EVENT, part_of(at_risk, profile.max_per_event))
     if found.active + 1 > profile.max_open_positions:
         yield Refusal(DenialCode.MAX_OPEN_POSITIONS, f"{found.active + 1} of {profile.max_open_positions}")
 
@@ -205,13 +205,12 @@ def _quotes(intent: Intent, found: Facts) -> Checks:
         return
     if position is not None:
         if position.orphan_limit > profile.orphan_budget:
-            budget = dollars(profile.orphan_budget)
-            yield Refusal(DenialCode.ORPHAN_BUDGET, f"{dollars(position.orphan_limit)} of {budget} by now")
+            yield Refusal(DenialCode.ORPHAN_BUDGET, f"{part_of(position.orphan_limit, profile.orphan_budget)} by now")
         return
     if found.quotes + 1 > profile.max_quotes:
         yield Refusal(DenialCode.QUOTES_AT_ONCE, f"{found.quotes + 1} of {profile.max_quotes}")
     if quote["orphans"] > orphans_left(found):
-        yield Refusal(DenialCode.ORPHAN_BUDGET, f"{dollars(quote['orphans'])} of {dollars(orphans_left(found))} left")
+        yield Refusal(DenialCode.ORPHAN_BUDGET, f"{part_of(quote['orphans'], orphans_left(found))} left")
 
 
 def orphans_left(found: Facts) -> int:
@@ -230,9 +229,10 @@ def _order_rate(intent: Intent, found: Facts) -> Checks:
 def _losses(intent: Intent, found: Facts) -> Checks:
     lost, profile = -found.realised_today, found.profile
     if lost > 0 and lost >= profile.max_daily_loss:
-        yield Refusal(DenialCode.DAILY_LOSS, f"{lost} of {profile.max_daily_loss} since midnight, {profile.day_zone}")
+        words = f"{part_of(lost, profile.max_daily_loss)} since midnight, {profile.day_zone}"
+        yield Refusal(DenialCode.DAILY_LOSS, words)
     if found.drawdown > 0 and found.drawdown >= profile.max_drawdown:
-        yield Refusal(DenialCode.DRAWDOWN, f"{found.drawdown} of {profile.max_drawdown} below the best")
+        yield Refusal(DenialCode.DRAWDOWN, f"{part_of(found.drawdown, profile.max_drawdown)} below the best")
 
 
 def _shard(intent: Intent, found: Facts) -> Checks:

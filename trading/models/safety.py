@@ -63,7 +63,7 @@ class Lock(models.Model):
     )
 
     def __str__(self) -> str:
-        return f"{self.code} until {self.until:%H:%M:%S}"
+        return f"{self.code} until {self.until:%H:%M:%S} UTC"
 
 
 class Reconciliation(models.Model):

@@ -20,6 +20,8 @@ from kalbot.console.ui import formats, search
 from kalbot.console.ui.markup import signed
 
 COUNT_LIMIT = 10_000
+DEEP = 1_000
+"""Rows that a page skips beyond which their keys are read first: else the database joins every row that it skips."""
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]  # Django's cannot be written with its rows' type at run time
@@ -47,16 +49,25 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # Django's cannot b
         return list(rows.values_list("pk", flat=True)[:COUNT_LIMIT])
 
     def page(self, number: Any) -> Page[Any]:
-        if self.rows is None:
-            return super().page(number)
         number = self.validate_number(number)
         begin = (number - 1) * self.per_page
-        return Page(self.taken(self.keys[begin : begin + self.per_page]), number, self)
+        rows = self.object_list
+        if self.rows is not None:
+            return Page(self.taken(self.keys[begin : begin + self.per_page]), number, self)
+        if begin < DEEP or not isinstance(rows, models.QuerySet):
+            return super().page(number)
+        return Page(
+            _in_order(rows, list(rows.values_list("pk", flat=True)[begin : begin + self.per_page])), number, self
+        )
 
     def taken(self, keys: list[Any]) -> list[Any]:
         """The rows of these keys, in their order."""
-        found = self.rows.in_bulk(keys) if self.rows is not None else {}
-        return [found[key] for key in keys if key in found]
+        return _in_order(self.rows, keys) if self.rows is not None else []
+
+
+def _in_order(rows: models.QuerySet[Any], keys: list[Any]) -> list[Any]:
+    found = rows.in_bulk(keys)
+    return [found[key] for key in keys if key in found]
 
 
 def keep_filters(found: Any) -> None:

@@ -37,7 +37,6 @@ class DecisionAdmin(ExportedAdmin):
         "cost",
         "promised",
         column("margin_ppm", "share", "Margin"),
-        column("coverage_ppm", "share", "Coverage"),
         "became",
         column("created_at", "ago", "Taken"),
     ]
@@ -125,7 +124,9 @@ class DecisionAdmin(ExportedAdmin):
     @display(description="Became")
     def became(self, decision: Decision) -> SafeString | str:
         if hasattr(decision, "position"):
-            return link(decision.position, f"position #{decision.position.pk} ({decision.position.status})")
+            held = decision.position
+            why = f": {held.close_code.replace('_', ' ')}" if held.close_code else ""
+            return link(held, f"position #{held.pk} ({held.status}{why})")
         if hasattr(decision, "denial"):
             return format_html("denied: {} {}", decision.denial.get_code_display(), decision.denial.detail)
         return "waiting"

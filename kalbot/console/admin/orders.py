@@ -15,7 +15,9 @@ from kalbot.console.admin.filters import (
     RelatedDropdownFilter,
     seen_values,
 )
+from kalbot.console.ui import order_words
 from kalbot.console.ui.display import display
+from kalbot.console.ui.markup import tag
 from trading.models import (
     Fill,
     Order,
@@ -33,6 +35,12 @@ ORDER_UNITS = {
     "shrunk_to": "count",
     "reported_cost": "money",
 }
+
+
+def outcome_tag(order: Order) -> SafeString:
+    """The outcome as a label; its sentence on hover."""
+    word = order_words.outcome(order)
+    return tag(word, hint=order_words.ENDED.get(word, order.get_status_display()))
 
 
 class FillInline(ReadOnlyInline):
@@ -56,7 +64,7 @@ class OrderAdmin(ExportedAdmin):
         "price",
         "count",
         column("filled_count", "count", "Filled"),
-        label("status"),
+        "outcome",
         column("error_code", "text", "Error"),
         column("created_at", "ago", "Made"),
     ]
@@ -74,6 +82,11 @@ class OrderAdmin(ExportedAdmin):
     ordering = ["-created_at"]
     units = ORDER_UNITS
     inlines = [FillInline]
+
+    @display(description="Status", ordering="status")
+    def outcome(self, order: Order) -> SafeString:
+        """Its status while it is on its way, afterwards whether it was filled."""
+        return outcome_tag(order)
 
     @display(description="Order")
     def short_id(self, order: Order) -> str:

@@ -19,6 +19,7 @@ from kalbot.console.admin.filters import (
     choice,
     seen_values,
 )
+from kalbot.console.admin.orders import outcome_tag
 from kalbot.console.dialogs.exits import ForceExit, WithdrawExit
 from kalbot.console.dialogs.quotes import WithdrawQuote
 from kalbot.console.dialogs.register import detail_action
@@ -30,6 +31,7 @@ from kalbot.console.ui.markup import signed, tag
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
 from trading.closing import exits
+from trading.denials import DenialCode
 from trading.models import (
     ACTIVE,
     TERMINAL,
@@ -87,12 +89,17 @@ class OrderInline(ReadOnlyInline):
         "price",
         "count",
         "filled_count",
-        "status",
+        "outcome",
         "error_code",
         "actor",
     ]
     readonly_fields = fields
     units = ORDER_UNITS
+
+    @display(description="Status")
+    def outcome(self, order: Order) -> SafeString:
+        """Its status while it is on its way, afterwards whether it was filled."""
+        return outcome_tag(order)
 
 
 class PositionEventInline(ReadOnlyInline):
@@ -111,7 +118,7 @@ class PositionAdmin(ExportedAdmin):
         key_link("profile"),
         event_link(),
         words("kind"),
-        label("status"),
+        "state",
         column("matched_count", "count", "Baskets"),
         "cost_now",
         "least",
@@ -191,6 +198,18 @@ class PositionAdmin(ExportedAdmin):
         places = getattr(position, "_decimals", {}).get("floor", 2)
         amount = signed("money", position.floor if position.cost else None, places)
         return format_html("{}<br>{}", amount, tag(grade_of_held(position))) if position.cost else amount
+
+    @display(description="Status", ordering="status")
+    def state(self, position: Position) -> SafeString:
+        """The status, and below it the code of why nothing was bought or why something is still held."""
+        code = position.residual_code or position.close_code
+        shown = tag(position.status, hint=position.get_status_display())
+        if not code:
+            return shown
+        sentence = next((known.sentence for known in DenialCode if known == code), code)
+        return format_html(
+            '{}<br><small class="k-quiet" title="{}">{}</small>', shown, sentence, code.replace("_", " ")
+        )
 
     @display(description="Held is")
     def grade_now(self, position: Position) -> SafeString | str:

@@ -14,7 +14,7 @@ from kalbot.common import clock
 from kalbot.common.units import PPM
 from strategies.models import Profile
 from strategies.reasons import sentence_of
-from trading.accounting import locked
+from trading.accounting import locked, results
 from trading.accounting.locked import Capital
 from trading.accounting.results import DAY_ZONE
 
@@ -52,7 +52,7 @@ def row(found: Capital, now: datetime) -> dict[str, Any]:
             for week in found.weeks[::-1]
             if week.realised or week.locked
         ],
-        "few": locked.FEW if any(week.says_little for week in found.weeks if week.realised or week.locked) else 0,
+        "few": results.FEW if any(week.says_little for week in found.weeks if week.realised or week.locked) else 0,
     }
 
 

@@ -16,6 +16,7 @@ from kalbot.common.units import PPM
 from kalbot.console.pages import triage_card
 from kalbot.console.ui import formats, value_plot
 from kalbot.console.ui.links import page_url
+from kalbot.console.ui.order_words import outcome
 from markets.models import Market
 from markets.terms.atoms import Atoms
 from markets.terms.grades import Grade
@@ -198,7 +199,7 @@ def timeline(position: Position, names: dict[str, str]) -> list[Moment]:
                 order.created_at,
                 "order",
                 f"{order.action} {number} {leg_name(order.leg, names)} at {price}: "
-                f"{order.get_status_display()}, {formats.count(order.filled_count)} filled",
+                f"{outcome(order)}, {formats.count(order.filled_count)} of {number}",
                 page_url("trading.order", order.pk),
                 "bad" if order.status == "rejected" else "plain",
             )

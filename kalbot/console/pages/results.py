@@ -55,6 +55,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "refusal": refusal(request, first, last, now),
         "now": now,
         "rows": [{"result": one, "unrealised": open_[one.profile.pk], "ended_url": ended_url(one)} for one in rows],
+        "few": results.FEW if any(one.says_little for one in rows) else 0,
         "chosen": chosen,
         "address": address(period, first, last),
         "groups": groups(chosen, since, until),

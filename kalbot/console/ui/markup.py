@@ -14,6 +14,7 @@ COLOURS = {
         [
             "open",
             "done",
+            "filled",
             "granted",
             "settled",
             "active",
@@ -46,6 +47,7 @@ COLOURS = {
             "void",
             "revoked",
             "resting",
+            "partly filled",
             "live",
             "conditional",
         ],

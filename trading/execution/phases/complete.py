@@ -15,6 +15,7 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from kalbot.common import clock
+from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading import states
 from trading.accounting import ledger
@@ -275,7 +276,9 @@ def _rescue(position: Position, lease: Lease, legs: list[Leg]) -> list[Order]:
     found = rescue.find(position, legs)
     if found is None:
         return []
-    states.note(position, f"completing for a result of {found.result} instead of {found.instead_of} by an unwind")
+    states.note(
+        position, f"completing for {dollars(found.result)} in all instead of {dollars(found.instead_of)} by an unwind"
+    )
     return [
         _buy(lease, position, leg, price, count, "completing loses less than an unwind")
         for leg, count, price in found.purchases

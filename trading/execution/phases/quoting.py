@@ -112,8 +112,11 @@ def _may_rest(position: Position, legs: list[Leg], orders: list[Order]) -> tuple
         return Refusal(DenialCode.QUOTE_ENDED, "the profile quotes no family any more")
     if not profile.is_active:
         return Refusal(DenialCode.INACTIVE_PROFILE, profile.name)
-    if clock.now_ms() >= _until_ms(position, legs):
-        return Refusal(DenialCode.QUOTE_ENDED)
+    until_ms = _until_ms(position, legs)
+    if clock.now_ms() >= until_ms:
+        stop, until = profile.quote_stop_seconds, clock.from_ms(until_ms)
+        words = f"at {until:%Y-%m-%d %H:%M:%S} UTC, {stop} s before the event ends"
+        return Refusal(DenialCode.QUOTE_ENDED, words)
     if position.mode == Mode.LIVE:
         if not reconcile.ensure_reconciled():
             return Refusal(DenialCode.NOT_RECONCILED)

@@ -1,0 +1,51 @@
+"""What became of an order, in words: whether it was filled, not only that it is over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from kalbot.common import clock
+from kalbot.console.ui import order_words
+from trading.models import Order, OrderStatus, Position
+
+
+@pytest.mark.parametrize(
+    ("columns", "word"),
+    [
+        ({"filled_count": 400}, "filled"),
+        ({"filled_count": 100, "rested_at": clock.now()}, "partly filled"),
+        ({}, "not filled"),
+        ({"rested_at": clock.now(), "expires_at": clock.now() + timedelta(hours=1)}, "cancelled"),
+        ({"rested_at": clock.now(), "expires_at": clock.now() - timedelta(hours=1)}, "expired"),
+        ({"status": OrderStatus.RESTING}, "resting"),
+        ({"status": OrderStatus.BOOKING}, "booking"),
+    ],
+)
+def test_the_word_says_what_happened(columns: dict[str, Any], word: str) -> None:
+    order = Order(**{"count": 400, "status": OrderStatus.DONE, "ended_at": clock.now(), **columns})
+    assert order_words.outcome(order) == word
+
+
+def test_lists_and_the_story_say_it(sample: dict[str, Any], login: Any) -> None:
+    order = Order.objects.filter(status=OrderStatus.DONE).latest("created_at")
+    Order.objects.filter(pk=order.pk).update(filled_count=0, rested_at=None)
+    client = login("viewer")
+    rows = client.get(reverse("admin:trading_order_changelist")).content.decode()
+    assert order_words.ENDED["not filled"] in rows
+    assert ">done<" not in rows
+    page = client.get(reverse("admin:trading_position_change", args=[order.position_id])).content.decode()
+    assert ": not filled, 0 of " in page
+    assert "terminal" not in page
+
+
+def test_a_list_of_positions_says_why_nothing_was_bought(sample: dict[str, Any], login: Any) -> None:
+    position = Position.objects.latest("id")
+    Position.objects.filter(pk=position.pk).update(status="aborted", close_code="quote_ended", residual_code="")
+    client = login("viewer")
+    rows = client.get(reverse("admin:trading_position_changelist")).content.decode()
+    assert "The time for quoting this event is over." in rows
+    assert "(aborted: quote ended)" in client.get(reverse("admin:strategies_decision_changelist")).content.decode()
