@@ -209,7 +209,7 @@ class Stream:
         """Redis no longer has our token. If no other leader has one (Redis was emptied), acquire it again and rewrite everything."""
         if not self._lead():
             raise Fenced
-        log.warning("leadership acquired again: Redis had lost the token")
+        log.warning("leadership acquired again: it had expired while this process did nothing, or Redis was emptied")
         self.books.touch_all()
 
     def _withdraw(self, keep_leading: bool = False) -> None:

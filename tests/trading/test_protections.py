@@ -88,6 +88,7 @@ def test_unwound_baskets_lock_the_profile_and_nobody_else(profile: Profile) -> N
         assert _lock_of(profile) is None
         position = _ended(profile, number, status="aborted", fees=1, realised=1)
         position.events.create(from_status="completing", to_status="unwinding")
+        world.add_order_of(position, action="sell", purpose="unwind", filled_count=100)
         protections.after_unwind(position)
     found = _lock_of(profile)
     assert found is not None

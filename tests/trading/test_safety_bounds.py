@@ -61,6 +61,8 @@ def test_three_unwound_baskets_within_an_hour_lock_the_profile() -> None:
         for one in found
         for status in ("executing", "unwinding")
     ]
+    for one in found:
+        world.add_order_of(one, action="sell", purpose="unwind", filled_count=1)
     first = PositionEvent.objects.filter(pk=rows[0].pk)
     for at, source, locked in (
         (NOW - HOUR, "executing", True),
@@ -72,6 +74,21 @@ def test_three_unwound_baskets_within_an_hour_lock_the_profile() -> None:
         Lock.objects.all().delete()
         protections.after_unwind(found[0])
         assert _locks() == ({"unwound_baskets": 900.0} if locked else {}), (at, source)
+    names = ", ".join(f"#{one.pk}" for one in found[:3])
+    assert Lock.objects.get().reason == f"3 baskets were unwound within an hour: {names}"
+
+
+def test_a_basket_whose_legs_were_kept_was_not_unwound() -> None:
+    """Orphans of a quote inside their budget, or a basket whose rest was offered again: it passes through unwinding and sells nothing."""
+    profile = world.add_profile()
+    for number in range(3):
+        one = ended(profile, number)
+        one.events.create(from_status="quoting", to_status="unwinding")
+        order = world.add_order_of(one, action="sell", purpose="unwind", filled_count=1)
+    for changes in ({"filled_count": 0}, {"filled_count": 1, "purpose": "exit"}):
+        Order.objects.filter(pk=order.pk).update(**changes)
+        protections.after_unwind(one)
+        assert not Lock.objects.exists(), changes
 
 
 def test_four_losses_in_a_row_lock_the_profile_and_fewer_or_a_gain_do_not() -> None:

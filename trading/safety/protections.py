@@ -51,14 +51,23 @@ def in_force(profile: int | Expression, now: datetime | Expression) -> QuerySet[
 def after_unwind(position: Position) -> None:
     """A basket was unwound in whole or part: too many of them lock the profile."""
     since = clock.now() - FAILED_WITHIN
-    unwound = PositionEvent.objects.filter(
-        position__profile=position.profile, to_status=PositionStatus.UNWINDING, at__gte=since
+    began = PositionEvent.objects.filter(
+        _sold_in_an_unwind(), position__profile=position.profile, to_status=PositionStatus.UNWINDING, at__gte=since
     ).exclude(from_status=PositionStatus.UNWINDING)
-    count = unwound.values("position").distinct().count()
-    if count >= UNWOUND_BASKETS:
-        lock(position.profile, Lock.Code.UNWOUND_BASKETS, f"{count} baskets were unwound within an hour", FAILED_LOCK)
+    unwound = sorted(set(began.values_list("position", flat=True)))
+    if len(unwound) >= UNWOUND_BASKETS:
+        names = ", ".join(f"#{pk}" for pk in unwound)
+        reason = f"{len(unwound)} baskets were unwound within an hour: {names}"
+        lock(position.profile, Lock.Code.UNWOUND_BASKETS, reason, FAILED_LOCK)
     after_rejects(position.profile)
     after_end(position)
+
+
+def _sold_in_an_unwind() -> Exists:
+    """Whether an event's position sold anything to be rid of it: what is kept as orphans, or completed after all, passes through
+    *unwinding* too."""
+    sales = Order.objects.filter(position=OuterRef("position"), purpose=Order.Purpose.UNWIND, filled_count__gt=0)
+    return Exists(sales)
 
 
 def after_failure(position: Position) -> None:
