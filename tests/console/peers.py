@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -19,13 +21,14 @@ from aiosmtpd.controller import Controller
 @dataclass
 class Receiver:
     """What a server got. ``answer`` is the status with which HTTP answers, with ``headers``; what holds ``refused`` it answers with 400.
-    ``drips``: it says one byte after the other without an end, until the connection is closed."""
+    ``answers`` is the body; ``drips``: it says one byte after the other without an end, until the connection is closed."""
 
     port: int = 0
     answer: int = 200
     refused: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     drips: bool = False
+    answers: bytes = b""
     left: Event = field(default_factory=Event)
     messages: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -33,8 +36,8 @@ class Receiver:
 
 
 @contextmanager
-def http_receiver() -> Iterator[Receiver]:
-    """A web service that keeps the JSON it is sent."""
+def http_receiver(certificate: Path | None = None) -> Iterator[Receiver]:
+    """A web service that keeps the JSON it is sent, over TLS where it has a certificate."""
     got = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -48,6 +51,7 @@ def http_receiver() -> Iterator[Receiver]:
             for name, value in got.headers.items():
                 self.send_header(name, value)
             self.end_headers()
+            self.wfile.write(got.answers)
             if got.drips:
                 self._drip()
 
@@ -68,6 +72,10 @@ def http_receiver() -> Iterator[Receiver]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     got.port = server.server_address[1]
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import apprise
 import pytest
+import time_machine
 from django.db.models import F
 from django.urls import reverse
 from peers import Receiver, http_receiver, smtp_receiver
 
+from bench.streaming.stage import certificate
 from kalbot.common import clock
 from kalbot.console import tasks
 from kalbot.console.models import Act, Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
@@ -24,7 +27,7 @@ from kalbot.console.notify.drafts import SEVERITIES, Draft, store
 from kalbot.console.pages import attention
 from markets.models import Certificate, ContractTerms, TermsChange
 from trading import states
-from trading.models import Discrepancy, ExitRequest, Lock, PositionEvent, PositionStatus, TradingState
+from trading.models import Denial, Discrepancy, ExitRequest, Lock, Position, PositionEvent, PositionStatus, TradingState
 from trading.safety import discrepancies, halt
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +113,33 @@ def test_a_service_that_answers_without_an_end_is_left_and_named(
     made.refresh_from_db()
     assert made.last_error == "The service did not answer within 0.5 s."
     assert web.left.wait(60), "its connection is closed, and the thread that waited is gone"
+
+
+def test_a_service_whose_certificate_nobody_vouches_for_is_sent_nothing(db: None, tmp_path: Path) -> None:
+    with http_receiver(certificate(tmp_path)) as got:
+        made = channel(got)
+        say()
+        Channel.objects.update(address=addresses.encrypt(f"jsons://127.0.0.1:{got.port}/hook"))
+        run()
+        made.refresh_from_db()
+        assert (made.failures, got.messages) == (1, [])
+        assert "onnection error" in made.last_error
+        assert service.send(f"jsons://127.0.0.1:{got.port}/hook?verify=no", "t", "b", urgent=False) == "", (
+            "a person's word"
+        )
+
+
+def test_a_service_that_answers_ten_megabytes_took_the_message_and_its_words_are_cut(db: None, web: Receiver) -> None:
+    made = channel(web)
+    web.answers = b"x" * 10_000_000
+    say()
+    run()
+    assert (len(web.messages), Delivery.objects.get().status) == (1, Delivery.Status.SENT)
+    web.answer = 500
+    say("two")
+    run()
+    made.refresh_from_db()
+    assert (made.failures, len(made.last_error) <= 300) == (1, True)
 
 
 def test_the_same_thing_is_stored_once(db: None) -> None:
@@ -587,6 +617,47 @@ def test_the_summary_comes_once_a_day_after_seven_and_keeps_the_modes_apart(samp
     assert [line.split(":")[0] for line in lines[:2]] == ["Live", "Sim"]
     monday = datetime(2030, 1, 7, 12, 30, tzinfo=UTC)
     assert [one.key.split(":")[0] for one in summaries.due(monday)] == ["daily", "weekly"]
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2030-03-10", 23), ("2030-11-03", 25), ("2030-06-03", 24)], ids=["spring", "autumn", "summer"]
+)
+def test_a_day_on_which_clocks_change_is_summed_up_whole_and_once(
+    sample: dict[str, Any], settings: Any, day: str, hours: int
+) -> None:
+    settings.SUMMARY_TIME_ZONE = "America/New_York"
+    zone = ZoneInfo("America/New_York")
+    begin = datetime.fromisoformat(f"{day}T00:00").replace(tzinfo=zone).astimezone(UTC)
+    end = begin + timedelta(hours=hours)
+    position = Position.objects.filter(mode="live").first()
+    assert position is not None
+    for at, day_of in ((begin, 0), (end - timedelta(seconds=1), 0), (begin - timedelta(seconds=1), -1), (end, 1)):
+        Position.objects.filter(pk=position.pk).update(status="settled", ended_at=at)
+        for offset in (-1, 0, 1):
+            morning = (datetime.fromisoformat(f"{day}T08:00") + timedelta(days=offset + 1)).replace(tzinfo=zone)
+            (daily,) = [one for one in summaries.due(morning) if one.key.startswith("daily")]
+            counted = "Live: nothing ended" not in daily.body and "Live: 0 ended" not in daily.body
+            assert counted is (offset == day_of), (at, daily.title, daily.body)
+
+
+def test_a_summary_names_the_locks_of_now_and_the_denials_of_its_days(sample: dict[str, Any]) -> None:
+    now = datetime(2030, 1, 9, 12, 30, tzinfo=UTC)
+    Lock.objects.all().delete()
+    denied = Denial.objects.first()
+    assert denied is not None
+    Denial.objects.exclude(pk=denied.pk).delete()
+    Denial.objects.update(code="depth")
+    Lock.objects.create(code="residual", reason="over since four", until=now - timedelta(hours=3))
+    for at, is_named in (
+        (datetime(2030, 1, 8, 12, tzinfo=UTC), True),
+        (datetime(2030, 1, 9, 12, tzinfo=UTC), False),
+        (datetime(2030, 1, 7, 12, tzinfo=UTC), False),
+    ):
+        Denial.objects.filter(pk=denied.pk).update(at=at)
+        with time_machine.travel(now):
+            (draft,) = summaries.due(now)
+        assert ("Denied most: depth (1)." in draft.body) is is_named, at
+        assert "Locks" not in draft.body
 
 
 def test_the_ping_outward_says_whether_all_is_well(

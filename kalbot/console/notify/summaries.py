@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db.models import Count, Sum
 
+from kalbot.common import clock
 from kalbot.console.notify.drafts import Draft
 from kalbot.console.notify.models import EventKind, Notification
 from kalbot.console.ui import formats
@@ -37,7 +38,7 @@ def due(now: datetime) -> list[Draft]:
 def summary(title: str, start: datetime, end: datetime, key: str) -> Draft:
     """What happened between two moments."""
     lines = [line for mode in (Mode.LIVE, Mode.SIM) for line in of_mode(mode, start, end)]
-    lines += attention(end)
+    lines += attention(start, end)
     last = end - timedelta(microseconds=1)
     days = f"{start:%Y-%m-%d}" if last.date() == start.date() else f"{start:%Y-%m-%d} to {last:%Y-%m-%d}"
     return Draft(EventKind.SUMMARY, key, f"{title}, {days} ({start.tzname()})", "\n".join(lines), path="/admin/")
@@ -57,13 +58,12 @@ def of_mode(mode: Mode, start: datetime, end: datetime) -> list[str]:
     ]
 
 
-def attention(now: datetime) -> list[str]:
-    """What a person should see to."""
+def attention(start: datetime, end: datetime) -> list[str]:
+    """What a person should see to now, and what was denied most between two moments."""
     differences = Discrepancy.objects.filter(resolved_at=None).count()
-    locked = Lock.objects.filter(until__gt=now).count()
-    denied = (
-        Denial.objects.filter(at__gte=now - timedelta(days=1)).values("code").annotate(n=Count("pk")).order_by("-n")[:3]
-    )
+    locked = Lock.objects.filter(until__gt=clock.now()).count()
+    denials = Denial.objects.filter(at__gte=start, at__lt=end)
+    denied = denials.order_by().values("code").annotate(n=Count("pk")).order_by("-n", "code")[:3]
     lines = []
     if differences:
         lines.append(f"Open differences with the exchange: {differences}.")
