@@ -25,7 +25,7 @@ from kalbot.common import cache, clock
 from kalbot.console.api import tokens
 from kalbot.console.api.views import api
 from kalbot.console.models import Act, ApiToken
-from trading.models import ExitRequest, TradingState
+from trading.models import ExitRequest, Position, TradingState
 from trading.safety import halt
 from triage.models import Recommendation
 
@@ -278,6 +278,40 @@ def test_a_key_with_another_body_is_another_request_and_the_body_is_kept(call: C
     assert json.loads(Act.objects.get().shown[0][1])["below_floor"] == "a test"
 
 
+def test_a_key_that_was_used_for_another_position_or_advice_is_refused(sample: dict[str, Any]) -> None:
+    """What is meant may be in the path alone: two exits with the same words are two exits."""
+    _, secret = tokens.make(sample_rows.person("olga", "operator"), "phone", "operator", 1)
+    held = list(Position.objects.filter(status="open").order_by("pk")[:2])
+    body = {**WHY, "least_price": "0.4321", "below_floor": "a test"}
+    answers = [send(secret, "POST", f"/positions/{one.pk}/exit", body, **{"Idempotency-Key": "k1"}) for one in held]
+    assert [one.status_code for one in answers] == [200, 409], answers[1].content
+    assert list(ExitRequest.objects.values_list("position", flat=True)) == [held[0].pk]
+    advice = Recommendation.objects.filter(status="open").first()
+    assert advice is not None
+    answers = [
+        send(secret, "POST", f"/recommendations/{pk}/dismiss", WHY, **{"Idempotency-Key": "k2"})
+        for pk in (advice.pk, _another(advice).pk)
+    ]
+    assert [one.status_code for one in answers] == [200, 409], answers[1].content
+
+
+def _another(advice: Recommendation) -> Recommendation:
+    taken = Recommendation.objects.values("position")
+    position = Position.objects.exclude(pk__in=taken).first()
+    assert position is not None
+    return Recommendation.objects.create(position=position, advice=advice.advice, reason=advice.reason)
+
+
+def test_a_long_request_that_differs_at_its_end_is_another_one(sample: dict[str, Any]) -> None:
+    _, secret = tokens.make(sample_rows.person("olga", "operator"), "phone", "operator", 1)
+    long = {**WHY, "least_price": "0.4", "counts": {f"yes {number:040}": "1" for number in range(500)}}
+    path = f"/positions/{sample['held'].pk}/exit"
+    first = send(secret, "POST", path, long, **{"Idempotency-Key": "k1"})
+    other = send(secret, "POST", path, {**long, "reason": "another reason"}, **{"Idempotency-Key": "k1"})
+    assert first.status_code == other.status_code == 409
+    assert ("Not held" in first.json()["detail"], "something else" in other.json()["detail"]) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -291,6 +325,17 @@ def test_a_key_with_another_body_is_another_request_and_the_body_is_kept(call: C
         ("GET", "/results?first=0001-01-01&last=9999-12-31", None, 200),
         ("GET", "/results?first=9999-12-31&last=9999-12-31", None, 200),
         ("POST", "/halt", [], 422),
+        ("POST", "/halt", {"reason": "half a \ud800 character"}, 400),
+        ("POST", "/halt", {**WHY, "profile": "half a \ud800 character"}, 400),
+        ("POST", "/halt", {**WHY, "profile": "a whole one \U0001f600"}, 404),
+        ("POST", "/positions/1/exit", {**WHY, "least_price": "0.4", "counts": {"yes \udfff": "1"}}, 400),
+        ("GET", "/why/%ED%A0%80?profile=careful", None, 200),
+        ("GET", f"/positions/{10**30}", None, 404),
+        ("POST", f"/positions/{10**30}/exit", {**WHY, "least_price": "0.4"}, 404),
+        ("POST", f"/recommendations/{2**63}/dismiss", WHY, 404),
+        ("GET", f"/positions?limit={10**30}", None, 200),
+        ("GET", "/positions?limit=-1&state=all", None, 200),
+        ("GET", "/results?first=2030-02-30", None, 422),
     ],
 )
 def test_hostile_values_are_refused_and_break_nothing(

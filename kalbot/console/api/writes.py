@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Final
 
@@ -30,7 +31,7 @@ def once(
     key = request.headers.get("Idempotency-Key", "").strip()
     if len(key) > 24:
         raise HttpError(400, "An Idempotency-Key has at most 24 characters.")
-    sent = json.dumps(json.loads(request.body or b"{}"), sort_keys=True)
+    shown = [["Request", _kept(json.dumps(json.loads(request.body or b"{}"), sort_keys=True))]]
     with transaction.atomic():
         record, fresh = Act.objects.get_or_create(
             token=f"api:{token.pk}:{key}" if key else token_urlsafe(24),
@@ -39,11 +40,11 @@ def once(
                 "actor": actor[:150],
                 "reason": reason,
                 "target": target[:120],
-                "shown": [["Request", sent[:LONGEST]]],
+                "shown": shown,
             },
         )
     if not fresh:
-        return _repeated(record, name, [["Request", sent[:LONGEST]]])
+        return _repeated(record, (name, target[:120], shown))
     try:
         result = act(actor)
     except KalbotError as error:
@@ -58,9 +59,15 @@ def once(
     return Done(result=result)
 
 
-def _repeated(record: Act, name: str, shown: list[list[str]]) -> Done:
-    """What came of the first request with this key. 409 where it was refused, is not known to have ended, or was another one."""
-    if (record.name, record.shown) != (name, shown):
+def _kept(sent: str) -> str:
+    """What is kept of a request; of a long one its hash too, for two may differ at their ends alone."""
+    return sent if len(sent) <= LONGEST else f"{sent[:LONGEST]}... SHA-256 {sha256(sent.encode()).hexdigest()}"
+
+
+def _repeated(record: Act, asked: tuple[str, str, list[list[str]]]) -> Done:
+    """What came of the first request with this key. 409 where it was refused, is not known to have ended, or was another one: another
+    act, target (which may be in the path alone) or body."""
+    if (record.name, record.target, record.shown) != asked:
         raise HttpError(409, "This Idempotency-Key was used for something else.")
     if record.outcome == Act.Outcome.DONE:
         return Done(result=record.result, repeated=True)

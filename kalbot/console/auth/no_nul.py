@@ -1,7 +1,9 @@
-"""A NUL in a request is an answer 400: PostgreSQL keeps no text with one, and would make an error of it wherever it was looked up."""
+"""Text that no database keeps is an answer 400: a NUL, which PostgreSQL refuses wherever it is looked up, and half of a character (a
+surrogate that stands alone in JSON), which has no encoding at all."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -20,4 +22,19 @@ class NoNulMiddleware:
         is_api = request.path_info.startswith(API)
         if "\0" in address or "%00" in address or (is_api and rb"\u0000" in request.body):
             return JsonResponse({"detail": "Text must not contain the character NUL."}, status=400)
+        if is_api and _holds_a_half(request.body):
+            return JsonResponse({"detail": "Text must not contain half of a character."}, status=400)
         return self.get_response(request)
+
+
+def _holds_a_half(body: bytes) -> bool:
+    """Whether a text of this JSON has no encoding. What is no JSON is refused by whoever reads it."""
+    if rb"\ud" not in body.lower():
+        return False
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
