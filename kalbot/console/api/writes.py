@@ -64,10 +64,10 @@ def _kept(sent: str) -> str:
     return sent if len(sent) <= LONGEST else f"{sent[:LONGEST]}... SHA-256 {sha256(sent.encode()).hexdigest()}"
 
 
-def _repeated(record: Act, asked: tuple[str, str, list[list[str]]]) -> Done:
+def _repeated(record: Act, meant: tuple[str, str, list[list[str]]]) -> Done:
     """What came of the first request with this key. 409 where it was refused, is not known to have ended, or was another one: another
     act, target (which may be in the path alone) or body."""
-    if (record.name, record.target, record.shown) != asked:
+    if (record.name, record.target, record.shown) != meant:
         raise HttpError(409, "This Idempotency-Key was used for something else.")
     if record.outcome == Act.Outcome.DONE:
         return Done(result=record.result, repeated=True)
