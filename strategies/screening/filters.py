@@ -133,7 +133,8 @@ def _closes(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
         return Miss(Reason.CLOSE_TIME, "unknown", "a known end")
     left, least = (event.ends_ms - now_ms) // 1000, rules.profile.min_seconds_to_close
     if left < least:
-        late = _below(Reason.CLOSES_SOON, left, least, f"{left} s to the end", f"at least {least} s")
+        shown = f"{left} s to the end" if left >= 0 else f"ended {-left} s ago"
+        late = _below(Reason.CLOSES_SOON, left, least, shown, f"at least {least} s")
         return None if late is None else late._replace(flip="nothing: it is too late for this event")
     days, most = (event.ends_ms - now_ms) / DAY_MS, rules.profile.max_days_to_close
     return _above(Reason.CLOSES_LATE, days, most, f"{days:.2f} days to the end", f"at most {most:g} days")

@@ -342,3 +342,9 @@ def test_a_page_far_down_a_list_holds_the_rows_of_its_place(sample: dict[str, An
         assert [row.pk for row in page] == list(rows.values_list("pk", flat=True))[2 * number - 2 : 2 * number]
         assert all(row.twice == 2 * row.target_count for row in page)
     assert number > 2
+
+
+def test_helps_of_columns_speak_of_no_stored_unit() -> None:
+    for model in admin.site._registry:
+        for name, text in base.help_without_units(model).items():
+            assert not re.search("1/100|1/10,000|illionth|micro-dollar", text), f"{model.__name__}.{name}: {text}"

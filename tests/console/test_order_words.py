@@ -37,6 +37,8 @@ def test_lists_and_the_story_say_it(sample: dict[str, Any], login: Any) -> None:
     rows = client.get(reverse("admin:trading_order_changelist")).content.decode()
     assert order_words.ENDED["not filled"] in rows
     assert ">done<" not in rows
+    own = client.get(reverse("admin:trading_order_change", args=[order.pk])).content.decode()
+    assert order_words.ENDED["not filled"] in own
     page = client.get(reverse("admin:trading_position_change", args=[order.position_id])).content.decode()
     assert ": not filled, 0 of " in page
     assert "terminal" not in page

@@ -206,7 +206,10 @@ class ReadOnlyInline(UnitColumns, TabularInline):
         return False
 
 
-_UNIT_WORDS = re.compile(r",? ?(micro-dollars( a contract)?|1/10,000 dollar|1/100 contract|millionths)\b", re.I)
+_UNIT_WORDS = re.compile(
+    r"[,;:]? ?(micro-dollars( a contract| of money)?|1/10,000 dollar|1/100( of contracts| contract)?|millionths)\b",
+    re.I,
+)
 
 
 _SHAPE = re.compile(r":? ?(\[[\[{].*?\.\.\.\]|\{[^}]*\})")

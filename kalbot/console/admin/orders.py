@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
@@ -82,11 +86,21 @@ class OrderAdmin(ExportedAdmin):
     ordering = ["-created_at"]
     units = ORDER_UNITS
     inlines = [FillInline]
+    readonly_fields = ["became"]
 
     @display(description="Status", ordering="status")
     def outcome(self, order: Order) -> SafeString:
         """Its status while it is on its way, afterwards whether it was filled."""
         return outcome_tag(order)
+
+    @display(description="What became of it")
+    def became(self, order: Order) -> SafeString:
+        """The outcome with its sentence, on the order's own page."""
+        word = order_words.outcome(order)
+        return format_html("{} {}", tag(word), order_words.ENDED.get(word, order.get_status_display()))
+
+    def get_fields(self, request: HttpRequest, obj: Order | None = None) -> list[Any]:
+        return ["became", *(name for name in super().get_fields(request, obj) if name not in ("became", "status"))]
 
     @display(description="Order")
     def short_id(self, order: Order) -> str:
