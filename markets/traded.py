@@ -24,8 +24,8 @@ Hit = tuple[str, Side]
 """(market ticker, side of the bid that was hit)"""
 
 
-def count(trades: Iterable[Trade]) -> int:
-    """Count trades that were not counted before. Returns how many; 0 where Redis does not answer."""
+def count(trades: Iterable[Trade]) -> list[Trade]:
+    """Count trades that were not counted before. Returns those; none where Redis does not answer."""
     listed = [trade for trade in trades if not trade.is_block_trade]
     now = int(clock.now_ms() / 1000)
     try:
@@ -47,8 +47,8 @@ def count(trades: Iterable[Trade]) -> int:
             pipe.expire(bucket, _KEPT)
             pipe.execute()
     except redis.RedisError:
-        return 0
-    return len(new)
+        return []
+    return new
 
 
 def rates(hits: Sequence[Hit]) -> dict[Hit, float] | None:

@@ -47,7 +47,7 @@ def _measured() -> int:
     what is quoted no more: a fault there keeps nothing from trading. A replay has its prints from the tape and needs no exchange."""
     try:
         if cache.is_isolated():
-            return groups.delete_ended()
+            return groups.delete_ended() + markouts.measure()
         return groups.delete_ended() + prints.fetch() + markouts.measure() + queue.measure()
     except Exception:
         log.exception("quotes were not measured; it will be tried again")

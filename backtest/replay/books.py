@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from backtest.replay.own_orders import OwnOrders
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Depth, Level, Side
-from markets.kalshi.ws.frames import BookDelta, BookSnapshot
+from markets.kalshi.ws.frames import BookDelta, BookSnapshot, UserOrderFrame
 from markets.prices import PUBLISHED_LEVELS, EventPrices, MarketPrice, Quote
 from markets.streaming.state.books import Books
 from markets.streaming.state.market_state import MarketState
@@ -29,8 +30,11 @@ class ReplayBooks(Books):
     def __init__(self) -> None:
         super().__init__()
         self.taken: dict[LevelKey, int] = {}
+        self.own = OwnOrders()
         self.followed: set[str] = set()
-        """Markets of which a level was taken or in which an order rests."""
+        """Markets of which a level was taken, in which an order rests, or where the recorded account had orders."""
+        self._resting: dict[str, set[LevelKey]] = {}
+        """Market -> levels in which an order rests, or once did."""
         self.on_level: Callable[[LevelKey, int], None] = lambda level, displayed: None
         self._depths: dict[str, Depth] = {}
 
@@ -54,7 +58,8 @@ class ReplayBooks(Books):
         self._depths.pop(ticker, None)
         if ticker in self.followed:
             sides: dict[Side, dict[int, int]] = {Side.YES: dict(frame.yes), Side.NO: dict(frame.no)}
-            for level in [level for level in self.taken if level[0] == ticker]:
+            taken = {level for level in self.taken if level[0] == ticker}
+            for level in sorted(taken | self._resting.get(ticker, set())):
                 self._seen(level, sides[level[1]].get(level[2], 0))
 
     def set_status(self, ticker: str, status: str) -> None:
@@ -80,8 +85,19 @@ class ReplayBooks(Books):
         self.followed.add(ticker)
         self._depths.pop(ticker, None)
 
+    def follow(self, level: LevelKey) -> None:
+        """An order rests in this level: ``on_level`` is called for its changes."""
+        self._resting.setdefault(level[0], set()).add(level)
+        self.followed.add(level[0])
+
+    def own_order(self, frame: UserOrderFrame) -> None:
+        """An order of the account that recorded the tape: nobody else's liquidity."""
+        self.own.seen(frame)
+        self.followed.add(frame.ticker)
+        self._depths.pop(frame.ticker, None)
+
     def depth(self, state: MarketState) -> Depth:
-        """The published part of a book, less what was taken."""
+        """The published part of a book, less what was taken and what was the recorded account's own."""
         found = self._depths.get(state.ticker)
         if found is None:
             found = state.book.depth(PUBLISHED_LEVELS)
@@ -93,7 +109,10 @@ class ReplayBooks(Books):
         return found
 
     def _left(self, ticker: str, side: Side, levels: Sequence[Level]) -> tuple[Level, ...]:
-        left = ((price, count - self.taken.get((ticker, side, price), 0)) for price, count in levels)
+        gone = self.own.resting(ticker, side)
+        left = (
+            (price, count - self.taken.get((ticker, side, price), 0) - gone.get(price, 0)) for price, count in levels
+        )
         return tuple((price, count) for price, count in left if count > 0)
 
     def _seen(self, level: LevelKey, displayed: int) -> None:
@@ -103,7 +122,7 @@ class ReplayBooks(Books):
                 self.taken[level] = displayed
             else:
                 del self.taken[level]
-        self.on_level(level, displayed)
+        self.on_level(level, max(0, displayed - self.own.resting(level[0], level[1]).get(level[2], 0)))
 
 
 class ReplayPrices:

@@ -20,20 +20,22 @@ from typing import Any, Final
 
 from backtest.replay.clock import SECOND, SimulatedClock
 from backtest.replay.feed import Feed
+from backtest.replay.moves import Moves
 from kalbot.common import clock, messages
 from markets import prices
 from markets.catalogue import families
 from markets.models import Scan
-from markets.streaming.loop import EVALUATE_SECONDS
-from markets.streaming.state.all_in import is_worth_evaluating
 from markets.tape.records import Record
+from strategies.catalogue import settling
 from strategies.cycle import cycle
-from strategies.models import Kind, Profile, Verdict
+from strategies.models import Kind, Profile
 from strategies.screening import screening, watchlist
 from trading import sweeper
 from trading.closing import settlement
 from trading.execution import executor
 from trading.models import Position, PositionStatus
+from trading.quoted import idle
+from trading.quoted import records as quote_records
 from triage import agent
 
 SCREEN_SECONDS: Final = 120
@@ -44,13 +46,15 @@ FULL_CYCLE_SECONDS: Final = 300
 SWEEP_SECONDS: Final = 2
 SETTLE_SECONDS: Final = 5
 ASSESS_SECONDS: Final = 15
+COUNT_QUOTES_SECONDS: Final = 60
+LEARN_SETTLING_SECONDS: Final = 21_600
 """The intervals that a new installation has."""
 LISTED_SECONDS: Final = 10
 """How often at most a pass that goes on listing events is screened: prices are old after fifteen."""
 PASSED: Final = ("after a pass",)
 JUDGING: Final = (messages.SCREEN, messages.RUN_CYCLE)
 """Tasks that make candidates."""
-BEGINNING: Final = (messages.EXECUTE_DECISION, messages.EXIT_POSITION)
+BEGINNING: Final = (messages.EXECUTE_DECISION, messages.EXIT_POSITION, messages.REPRICE, messages.REPLACE_QUOTE)
 """Tasks after which a sweep may find work."""
 COUNTING: Final = (messages.SWEEP, messages.SETTLE)
 """The same of those that say how much they did."""
@@ -79,10 +83,7 @@ class Engine:
         self._jobs: list[tuple[int, int, str, tuple[Any, ...]]] = []
         self._waiting: set[tuple[str, tuple[Any, ...]]] = set()
         self._numbers = count()
-        self._evaluated: dict[str, int] = {}
-        self._could_pay: set[str] = set()
-        """Events whose best prices pay, or nearly: kept up to date with every move."""
-        self._candidates: set[str] | None = None
+        self._moves = Moves(feed.books, feed.catalogue, self._soon)
         self._full_cycle_ns = 0
         self._screened_ns = -NEVER
         self._sweep_ns = 0
@@ -108,6 +109,10 @@ class Engine:
             messages.EVALUATE_EVENT: lambda *events: cycle.run(cycle.NUDGE, events),
             messages.EXECUTE_DECISION: executor.execute,
             messages.EXIT_POSITION: executor.step,
+            messages.REPRICE: self._reprice,
+            messages.REPLACE_QUOTE: idle.replace,
+            messages.COUNT_QUOTES: quote_records.refresh,
+            messages.LEARN_SETTLING: settling.learn,
             messages.SWEEP: lambda at: sweeper.sweep(),
             messages.SETTLE: settlement.run,
             messages.ASSESS: lambda: agent.assess_positions(agent.open_position_ids()),
@@ -123,11 +128,11 @@ class Engine:
             self._waiting.discard((name, args))
             self._is_idle = True
             self._clock.set(at)
-            self._feed.catalogue.flush()
+            self._feed.before_task()
             did = self._do[name](*args)
             self.ran[name] += 1
             if name in JUDGING:
-                self._candidates = None
+                self._moves.candidates = None
             self._after(name, begins_work=name in BEGINNING or (name in COUNTING and bool(did)))
             self.on_task(name)
             progress(self._clock.time_ns())
@@ -146,6 +151,7 @@ class Engine:
         """Apply the records until ``until_ns``, at most to the first of ``jobs``. The inner loop of a replay."""
         record, records, feed = self._next, self._records, self._feed
         set_clock, apply, moved, start_ns, applied = self._clock.set, feed.apply, feed.books.moved, self._start_ns, 0
+        follow, follows = self._moves.follow, self._follows
         while record is not None:
             at = record.received_ns
             if at > until_ns or (jobs and at > jobs[0][0]):
@@ -156,7 +162,7 @@ class Engine:
             self.last_ns = at
             record = self._next = next(records, None)
             if moved:
-                self._follow(at, moved)
+                follow(at, follows and at >= start_ns)
             if at >= start_ns and (
                 self._is_idle or feed.is_noteworthy
             ):  # before it is what was known, and nothing is done
@@ -173,6 +179,9 @@ class Engine:
                 self._screen_passes(at)
             if self._follows:
                 self._every(at, self._cycle_seconds, messages.RUN_CYCLE)
+            self._every(at, LEARN_SETTLING_SECONDS, messages.LEARN_SETTLING)
+            if self._quotes:
+                self._every(at, COUNT_QUOTES_SECONDS, messages.COUNT_QUOTES)
             if self._holds:
                 self._every(at, ASSESS_SECONDS, messages.ASSESS)
         elif feed.scanned is None and feed.catalogue.listed:
@@ -184,49 +193,26 @@ class Engine:
             feed.catalogue.settled = False
             self._every(at, SETTLE_SECONDS, messages.SETTLE)
 
-    def _is_candidate(self, event: str) -> bool:
-        """Whether a profile would judge ``event`` on its books: verdicts change in screenings and cycles only."""
-        if self._candidates is None:
-            rows = Verdict.objects.filter(status=Verdict.Status.CANDIDATE)
-            self._candidates = set(rows.values_list("event_id", flat=True))
-        return event in self._candidates
-
-    def _follow(self, at: int, moved: set[str]) -> None:
-        """Events whose best prices moved and whose baskets are near to paying are evaluated at once, as the stream has it done."""
-        books = self._feed.books
-        for event in sorted(moved):
-            if not is_worth_evaluating(books.events.get(event, ()), self._feed.catalogue.least_multiplier(event)):
-                self._could_pay.discard(event)
-                continue
-            self._could_pay.add(event)
-            due = (
-                self._follows
-                and at >= self._start_ns
-                and at - self._evaluated.get(event, 0) >= EVALUATE_SECONDS * SECOND
-            )
-            if due and self._is_candidate(event):
-                self._evaluated[event] = at
-                self._schedule(at + TASK_NS, messages.EVALUATE_EVENT, (event,))
-        moved.clear()
-
     def _cycle(self, recorded_at: int = 0) -> None:
         """Beat's cycle: in full now and then, in between on what could pay. One at a recorded time is in full."""
         now_ns = self._clock.time_ns()
         if recorded_at or self._is_blind or now_ns >= self._full_cycle_ns:
             self._full_cycle_ns = now_ns + FULL_CYCLE_SECONDS * SECOND
             cycle.run()
-        elif self._could_pay:
-            events = sorted(self._could_pay)
+        elif self._moves.could_pay:
+            events = sorted(self._moves.could_pay)
             watchlist.refresh(screening.active_profiles(), prices.reader(), events)
             cycle.run(cycle.NUDGE, events)
 
     @cached_property
     def _is_blind(self) -> bool:
         """Whether a profile wants what the screen of best prices does not see."""
-        profiles = screening.active_profiles()
-        return self._buys_families or any(
-            Kind.COVERAGE in one.kinds or one.quoting != Profile.Quoting.NONE for one in profiles
-        )
+        covers = any(Kind.COVERAGE in one.kinds for one in screening.active_profiles())
+        return covers or self._quotes or self._buys_families
+
+    @cached_property
+    def _quotes(self) -> bool:
+        return any(one.quoting != Profile.Quoting.NONE for one in screening.active_profiles())
 
     @cached_property
     def _buys_families(self) -> bool:
@@ -248,10 +234,21 @@ class Engine:
         else:
             self._every(at, SCREEN_SECONDS, messages.SCREEN)
 
-    def _schedule(self, at: int, name: str, args: tuple[Any, ...]) -> None:
-        if (name, args) not in self._waiting:
-            self._waiting.add((name, args))
-            heapq.heappush(self._jobs, (at, next(self._numbers), name, args))
+    def _schedule(self, at: int, name: str, args: tuple[Any, ...]) -> bool:
+        """False where the same waits already: it will see what has happened since."""
+        if (name, args) in self._waiting:
+            return False
+        self._waiting.add((name, args))
+        heapq.heappush(self._jobs, (at, next(self._numbers), name, args))
+        return True
+
+    def _soon(self, at: int, name: str, event: str) -> bool:
+        return self._schedule(at + TASK_NS, name, (event,))
+
+    def _reprice(self, event: str) -> None:
+        """As the task does."""
+        for pk in Position.objects.filter(event_id=event, status=PositionStatus.QUOTING).values_list("pk", flat=True):
+            executor.step(pk)
 
     def _after(self, name: str, *, begins_work: bool) -> None:
         """Work that was begun goes on by itself; what is open is assessed when something comes.
@@ -268,6 +265,9 @@ class Engine:
         elif due is not None:
             self._sweep(max(now_ns, round(due.timestamp() * 1_000_000) * 1_000 - 1))
         self._holds = Position.objects.filter(status=PositionStatus.OPEN).exists()
+        if self._quotes:
+            quoting = Position.objects.filter(status=PositionStatus.QUOTING)
+            self._moves.quoted = frozenset(quoting.values_list("event_id", flat=True))
 
     def _sweep(self, after_ns: int) -> None:
         """Sweep at the first of beat's moments after ``after_ns``, if none is scheduled that comes before."""

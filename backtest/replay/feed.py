@@ -13,15 +13,20 @@ import msgspec
 
 from backtest.replay.books import SNAPSHOT, ReplayBooks, ReplayPrices
 from backtest.replay.catalogue import Announced, Catalogue
+from kalbot.common import clock
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
-from markets import exchange_hours
+from markets import exchange_hours, traded
 from markets.book import Side
+from markets.kalshi.scalars import moment
 from markets.kalshi.schemas.pages import parse_orderbook
+from markets.kalshi.schemas.trades import Trade
+from markets.kalshi.vocabulary import Side as WireSide
 from markets.kalshi.ws import frames
 from markets.streaming.intake import StreamIntake
 from markets.tape.connections import Connections
 from markets.tape.records import UNREADABLE, Kind, Record, unpack_frames
 from markets.terms.rules_file import Sample
+from trading.venues import prints
 from triage.sources import cached
 from triage.sources.protocol import Snapshot
 
@@ -29,9 +34,11 @@ log = logging.getLogger(__name__)
 
 _FRAMES: Final = Kind.FRAMES
 TOP: Final = Price(DOLLAR_PRICE)
+TRADES_KNOWN: Final = 50_000
+"""Names of the latest trades that are kept, to know them again."""
 NAMES: Final = {kind: kind.name.lower() for kind in Kind}
-Print = Callable[[str, Side, int, int], None]
-"""Market, side that the taker bought, its price, count."""
+Print = Callable[[str, Side, int, int, int], None]
+"""Market, side that the taker bought, its price, count, time of the trade (ms)."""
 
 
 class Feed:
@@ -50,7 +57,15 @@ class Feed:
         """``rules``: series -> texts for its events that were recorded without. ``fees``: fee type of series recorded without.
         ``fee_ppm``: every recorded fee multiplier times this, millionths."""
         self.books, self.prices, self._touch_size = books, prices, touch_size
-        self.on_print: Print = lambda ticker, side, price, count: None
+        self.on_print: Print = lambda ticker, side, price, count, at_ms: None
+        self.hides_own = True
+        """What the recorded account had resting is nobody's liquidity. A paper profile that traded beside it saw it all the same."""
+        self.counts_trades = False
+        """Somebody chooses by what is traded (``markets.traded``)."""
+        self._traded: list[Trade] = []
+        self._trade_ids: dict[str, None] = {}
+        self._count_ms: int | None = None
+        """When trades are counted next; None before the first."""
         self.scanned: bool | None = None
         """A scan ended since screening last ran; None where the tape has no scans."""
         self.is_noteworthy = False
@@ -126,12 +141,25 @@ class Feed:
                 self._sids.setdefault(frame.sid, set()).add(frame.market_ticker)
             self.books.snapshot(frame, at)
         elif isinstance(frame, frames.TradeFrame):
-            price = frame.yes_price if frame.taker_side.value == "yes" else complement(frame.yes_price)
-            self.on_print(frame.market_ticker, Side(frame.taker_side.value), price, frame.count)
+            self._print(
+                Trade(
+                    trade_id=frame.trade_id,
+                    ticker=frame.market_ticker,
+                    count=frame.count,
+                    yes_price=frame.yes_price,
+                    taker_side=frame.taker_side,
+                    created=None,
+                    is_block_trade=frame.is_block_trade,
+                ),
+                min(frame.ts_ms, at) if frame.ts_ms else at,
+            )
         elif isinstance(frame, frames.GapFrame):
             self.books.mark_suspect(sorted(self._sids.get(frame.sid, ())))
         elif isinstance(frame, frames.RejectedFrame):
             self.books.mark_suspect([frame.market_ticker] if frame.market_ticker else [])
+        elif isinstance(frame, frames.UserOrderFrame):
+            if self.hides_own:
+                self.books.own_order(frame)
         elif isinstance(frame, Announced):
             self.is_noteworthy = True
             self.catalogue.announced(frame, self._epoch, at)
@@ -202,10 +230,46 @@ class Feed:
         return (parsed, count) if 0 < parsed < TOP and count > 0 else None
 
     def _trade(self, record: Record) -> None:
-        content = json.loads(record.payload)
-        side, yes_price = Side(content["taker_side"]), parse_price(content["yes_price_dollars"])
-        price = yes_price if side is Side.YES else complement(yes_price)
-        self.on_print(record.key, side, price, parse_count(content["count_fp"]))
+        content, at = json.loads(record.payload), record.received_ns // 1_000_000
+        created = moment(content.get("created_time"))
+        trade = Trade(
+            trade_id=content.get("trade_id") or f"{record.received_ns} {self.counts['trade']}",
+            ticker=record.key,
+            count=parse_count(content["count_fp"]),
+            yes_price=parse_price(content["yes_price_dollars"]),
+            taker_side=WireSide(content["taker_side"]),
+            created=created,
+            is_block_trade=False,
+        )
+        self._print(trade, at if created is None else min(at, int(created.timestamp() * 1000)))
+
+    def _print(self, trade: Trade, at_ms: int) -> None:
+        """Orders that rest meet a trade, and it is counted. One that is on the tape twice, by the stream and by a reading of the
+        exchange's list, is one."""
+        if trade.is_block_trade or not self._is_new(trade.trade_id):
+            return
+        price = trade.yes_price if trade.taker_side.value == "yes" else complement(trade.yes_price)
+        self.on_print(trade.ticker, Side(trade.taker_side.value), price, trade.count, at_ms)
+        if self.counts_trades:
+            self._traded.append(trade)
+            self._count_ms = self._count_ms or 0
+
+    def _is_new(self, trade_id: str) -> bool:
+        if trade_id in self._trade_ids:
+            return False
+        self._trade_ids[trade_id] = None
+        if len(self._trade_ids) > TRADES_KNOWN:
+            del self._trade_ids[next(iter(self._trade_ids))]
+        return True
+
+    def before_task(self) -> None:
+        """What a task reads is brought up to date: rows of events, and what was traded, as often as the product reads that."""
+        self.catalogue.flush()
+        now = clock.now_ms()
+        if self._count_ms is not None and now >= self._count_ms:
+            self._count_ms = now + prints.EVERY * 1000
+            traded.count(self._traded)
+            self._traded.clear()
 
     def _gap(self, record: Record) -> None:
         """Nothing that was known before a gap is a price: of the event that it names, or of everything."""

@@ -26,11 +26,12 @@ from markets.tape.reader import Tape
 from markets.tape.recorder import paused
 from markets.tape.records import Record
 from markets.terms.rules_file import read_rules
-from strategies.cycle import candidates, event_cache, memo, near_misses
+from strategies.cycle import candidates, event_cache, memo, near_misses, quote_records
 from strategies.models import Profile
 from strategies.screening import verdict_rows, watchlist
 from trading.venues import factory
 from trading.venues.replay import ReplayVenue
+from triage.learning import current
 
 Records = Callable[[Options], Iterator[Record]]
 
@@ -67,6 +68,7 @@ def open_run(
         feed = Feed(books, source, options.touch_size, read_rules(options.rules), options.fees, options.fee_ppm)
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
         feed.on_print, books.on_level = venue.on_print, venue.on_level
+        feed.counts_trades = options.profile.get("quoting", Profile.Quoting.NONE) != Profile.Quoting.NONE
         stack.enter_context(factory.use(venue))
         engine = Engine(everything, feed, simulated, options.start_ns, options.cycle_seconds, cycles)
         stack.enter_context(messages.deliver_to(engine.deliver))
@@ -117,8 +119,10 @@ def _forget() -> None:
     event_cache.forget()
     memo.forget()
     near_misses.forget()
+    quote_records.forget()
     verdict_rows.forget()
     watchlist.forget()
+    current.forget()
 
 
 @contextmanager

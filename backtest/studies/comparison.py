@@ -122,6 +122,7 @@ def compare(options: Options, profile: Profile) -> Compared:
     found = Compared(profile.name, measured_latency(profile))
     wanted = replace(options, latency=Latency(*found.latency_ms))
     with session.open_run(wanted, session.records_of(wanted), recorded_cycles()) as running:
+        running.feed.hides_own = profile.mode == Mode.LIVE
         engine, seen = running.engine, _Seen()
         engine.on_task = seen.after
         engine.run()

@@ -1,8 +1,8 @@
 """Whether anything is known before it came: what was decided before a moment must not depend on what is after it.
 
 For each of several random moments the tape is replayed twice more: cut at the moment, and with everything after it poisoned (prices
-mirrored, results and trades turned round, events paused and their rules replaced, sources silenced). Everything that happened before the
-moment must be the same in all three.
+mirrored, results and trades turned round, events paused and their rules replaced, fees tripled, terms withdrawn, the exchange shut, sources
+silenced). Everything that happened before the moment must be the same in all three.
 """
 
 from __future__ import annotations
@@ -112,6 +112,14 @@ def _poisoned(record: Record) -> Record:
         turned = event | {"markets": paused}
     elif record.kind is Kind.SOURCE:
         turned = json.loads(record.payload) | {"data": {}}
+    elif record.kind is Kind.SERIES:
+        series = json.loads(record.payload)
+        turned = series | {"fee_multiplier": 3 * float(series.get("fee_multiplier") or 1)}
+    elif record.kind is Kind.TERMS:
+        turned = json.loads(record.payload) | {"status": "proposed"}
+    elif record.kind is Kind.STATUS:
+        answer = json.loads(record.payload)
+        turned = answer | {"status": (answer.get("status") or {}) | {"trading_active": False, "indexes": []}}
     else:
         return record
     return Record(record.received_ns, record.kind, record.key, json.dumps(turned).encode())
@@ -121,7 +129,7 @@ def _turned_frame(frame: bytes) -> bytes:
     """A frame with the words yes and no exchanged in books, deltas and trades."""
     swapped = frame.replace(b"yes_dollars_fp", b"\0").replace(b"no_dollars_fp", b"yes_dollars_fp")
     swapped = swapped.replace(b"\0", b"no_dollars_fp")
-    for key in (b'"side":', b'"taker_side":'):
+    for key in (b'"side":', b'"taker_side":', b'"result":'):
         yes, no = key + b'"yes"', key + b'"no"'
         swapped = swapped.replace(yes, b"\0").replace(no, yes).replace(b"\0", no)
     return swapped

@@ -23,7 +23,9 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from kalbot.common import clock
+from kalbot.common.units import format_count, format_price
 from markets.kalshi.schemas.series import Series
+from markets.kalshi.schemas.trades import Trade
 from markets.models import TapeGap
 from markets.tape import retention
 from markets.tape.records import Kind
@@ -48,7 +50,7 @@ class Recorder:
     """A tape writer with the product's own kinds of records. No method blocks or raises for what the disk does."""
 
     def __init__(self, folder: Path, role: str) -> None:
-        """``role``: stream0, scan, status, triage: the beginning of the segments' names."""
+        """``role``: stream0, scan, status, trades, triage: the beginning of the segments' names."""
         self._folder, self._role = folder, role
         self._next_prune = 0.0
         self._whole = False
@@ -116,6 +118,18 @@ class Recorder:
     def status(self, answer: msgspec.Struct) -> None:
         """What the exchange said of its status and its schedule."""
         self.writer.raw(Kind.STATUS, "", msgspec.json.encode(answer))
+
+    def trades(self, trades: Iterable[Trade]) -> None:
+        """Public trades that were read: known from now on, however long ago they were made."""
+        for trade in trades:
+            content = {
+                "trade_id": trade.trade_id,
+                "yes_price_dollars": format_price(trade.yes_price),
+                "count_fp": format_count(trade.count),
+                "taker_side": trade.taker_side.value,
+                "created_time": None if trade.created is None else trade.created.isoformat(),
+            }
+            self.writer.record(Kind.TRADE, trade.ticker, content)
 
     def source(self, source: str, subject: str, fetched_ms: int, as_of_ms: int, data: Mapping[str, Any]) -> None:
         """What a triage source answered; it is known from now on."""

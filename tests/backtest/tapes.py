@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from backtest.options import Options, checked
+from markets.exchange_hours import Answer
 from markets.tape import store
 from markets.tape.imports.listing import market
 from markets.tape.imports.rest_books import settlement
@@ -17,6 +20,7 @@ from markets.tape.records import Kind, Record, pack_frames
 from markets.tape.store import json_record
 from strategies.profiles.seeds import SEEDED
 from tests.markets.terms.wording import soccer
+from tests.markets.test_exchange_hours import OPEN, schedule
 from trading.venues.replay import Latency
 
 SECOND = 10**9
@@ -32,6 +36,7 @@ class Recorder:
     seq: int = 0
     epoch: str = "e1"
     series: set[str] = field(default_factory=set)
+    _lives: int = 0
 
     def opened(self, at: float, epoch: str = "e1") -> None:
         self.epoch, self.seq = epoch, 0
@@ -82,6 +87,40 @@ class Recorder:
     def delta(self, at: float, ticker: str, side: str, price: str, change: str) -> None:
         message = {"market_ticker": ticker, "side": side, "price_dollars": price, "delta_fp": change}
         self._frame(at, "orderbook_delta", message)
+
+    def lifecycle(self, at: float, ticker: str, event_type: str) -> None:
+        """A message about a market's life; its subscription counts by itself."""
+        self._lives += 1
+        message = {"market_ticker": ticker, "event_type": event_type}
+        self._raw(at, {"type": "market_lifecycle_v2", "sid": 3, "seq": self._lives, "msg": message})
+
+    def own_order(
+        self, at: float, ticker: str, price: str, count: str, *, status: str = "resting", bids_yes: bool = True
+    ) -> None:
+        """An order of the recording account; ``price`` of YES."""
+        left = count if status == "resting" else "0.00"
+        message = {
+            "order_id": f"own-{ticker}-{price}",
+            "ticker": ticker,
+            "exchange_index": 0,
+            "status": status,
+            "outcome_side": "yes" if bids_yes else "no",
+            "book_side": "bid" if bids_yes else "ask",
+            "yes_price_dollars": price,
+            "initial_count_fp": count,
+            "fill_count_fp": "0.00",
+            "remaining_count_fp": left,
+            "taker_fill_cost_dollars": "0",
+            "maker_fill_cost_dollars": "0",
+            "taker_fees_dollars": "0",
+            "maker_fees_dollars": "0",
+        }
+        self._raw(at, {"type": "user_order", "sid": 2, "msg": message})
+
+    def status(self, at: float, *, trading: bool) -> None:
+        """What the exchange said of itself."""
+        said = Answer(_ns(at) // 10**6, msgspec.structs.replace(OPEN, trading_active=trading), schedule(), "1")
+        self.records.append(Record(_ns(at), Kind.STATUS, "", msgspec.json.encode(said)))
 
     def alive(self, at: float) -> None:
         """A heartbeat's answer: the connection lives, nothing changed."""

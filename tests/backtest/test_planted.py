@@ -7,7 +7,9 @@ import logging
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -24,6 +26,7 @@ from markets.tape.imports.source import iso
 from markets.tape.reader import Tape
 from markets.tape.records import Kind, Record, pack_frames, unpack_frames
 from tests.backtest.tapes import SECOND, START, Recorder, options, planted
+from tests.conftest import REMEMBERING
 from tests.markets.terms.wording import WEATHER_NOTE, WEATHER_RULE
 from tests.markets.test_exchange_hours import OPEN, schedule
 from trading.venues.replay import Latency
@@ -107,6 +110,18 @@ def test_two_runs_of_one_seed_are_the_same_and_the_fingerprint_says_so(tmp_path:
     assert first.fingerprint == again.fingerprint != other.fingerprint
 
 
+def test_what_this_process_remembers_is_forgotten_before_and_after_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that replays has read what is known today, which nobody knew while the tape was recorded."""
+    forgotten: Counter[str] = Counter()
+    for name in REMEMBERING:
+        monkeypatch.setattr(f"{name}.forget", partial(forgotten.update, [name]))
+    session.run(options(planted(tmp_path)))
+    assert dict(forgotten).keys() == set(REMEMBERING)
+    assert min(forgotten.values()) >= 2
+
+
 def test_no_decision_depends_on_what_comes_after_it(tmp_path: Path) -> None:
     found = leaks.check(options(planted(tmp_path)), cuts=2)
     assert found.problems == []
@@ -179,6 +194,9 @@ def test_the_poison_changes_everything_that_says_something_and_nothing_before_it
         Kind.SETTLEMENT: b'{"result":"no","settlement_value_dollars":"0.0000"}',
         Kind.BOOK: b'{"orderbook_fp":{"yes_dollars":[["0.4000","1.00"]],"no_dollars":[]}}',
         Kind.QUOTE: b'{"yes_bid_dollars":"0.4000","no_bid_dollars":null}',
+        Kind.SERIES: b'{"ticker":"A","fee_type":"quadratic","fee_multiplier":1}',
+        Kind.TERMS: b'{"status":"approved"}',
+        Kind.STATUS: b'{"status":{"trading_active":true,"indexes":[]}}',
     }
     given = [Record(at, kind, "k", payload) for at in (1, 2) for kind, payload in content.items()]
     found = list(leaks.poison(iter(given), 2))
@@ -186,7 +204,7 @@ def test_the_poison_changes_everything_that_says_something_and_nothing_before_it
     for before, after in zip(given[len(content) :], found[len(content) :], strict=True):
         assert (after.received_ns, after.kind, after.key) == (before.received_ns, before.kind, before.key)
         assert after.payload != before.payload
-    assert unpack_frames(found[-6].payload) == [frame.replace(b'"no"', b'"yes"')]
+    assert unpack_frames(found[len(content) + 1].payload) == [frame.replace(b'"no"', b'"yes"')]
 
 
 _IN_A_PROCESS = """

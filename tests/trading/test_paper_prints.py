@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,9 @@ import pytest
 from kalbot.common import cache, clock
 from markets import traded
 from markets.book import Side
+from markets.tape.reader import Tape
+from markets.tape.recorder import recorder
+from markets.tape.records import Kind
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
 from trading.closing import exits
@@ -110,6 +116,26 @@ def test_trades_are_read_while_a_profile_quotes_and_counted_for_every_market(twi
     rates = traded.rates([hit])
     assert rates is not None
     assert 60 < rates[hit] <= 70
+
+
+def test_trades_that_were_counted_are_on_the_tape_once_with_the_time_at_which_they_were_made(
+    twin: Twin, settings: Any, tmp_path: Path
+) -> None:
+    settings.KALBOT_TAPE_DIR = str(tmp_path)
+    quoted.profile()
+    quoted.sell_no(twin, 1, 5_800, 700)
+    for _ in range(2):
+        _due()
+        prints.fetch()
+    tape = recorder("trades")
+    assert tape is not None
+    tape.close()
+    (record,) = Tape.open(tmp_path).records(kinds=[Kind.TRADE])
+    assert record.key == twin.markets[1]
+    said = json.loads(record.payload)
+    assert (said["yes_price_dollars"], said["count_fp"], said["taker_side"]) == ("0.4200", "7.00", "yes")
+    assert said["trade_id"]
+    assert datetime.fromisoformat(said["created_time"]).timestamp() * 1000 <= twin.exchange.now() + 1
 
 
 @pytest.mark.parametrize("silent", [False, True])

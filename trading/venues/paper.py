@@ -28,6 +28,7 @@ from django.db.models import Sum
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import DOLLAR_PRICE
+from markets import exchange_hours
 from markets.book import Level, Side
 from markets.fees import OrderFees
 from markets.kalshi.grid import is_on_grid
@@ -81,6 +82,9 @@ class PaperVenue:
             raise Refused(
                 OrderError.INVALID_PRICE, f"{order.price} (1/10,000 dollar) is not on the grid of {order.leg.market_id}"
             )
+        shut = exchange_hours.obstacle(order.position.event.exchange_index, is_live=False)
+        if shut is not None and shut.why is exchange_hours.Closed.PAUSED:
+            raise Refused(OrderError.PAUSED, shut.detail)
         levels, fees, ahead = self._levels(order)
         if order.purpose == Order.Purpose.QUOTE and levels:
             raise Refused(OrderError.INVALID_ORDER, "post only cross")

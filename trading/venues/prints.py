@@ -8,6 +8,7 @@ delay a fill on paper.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -20,6 +21,7 @@ from markets import traded
 from markets.book import Side
 from markets.kalshi.errors import KalshiError
 from markets.kalshi.schemas.trades import Trade
+from markets.tape.recorder import recorder
 from strategies.models import Profile
 from trading.models import Order, PaperOrder
 from trading.venues import connection
@@ -65,11 +67,18 @@ def fetch(every: int = EVERY) -> int:
     found = 0
     try:
         for page in connection.public().catalogue.trades(min_ts=since, is_block_trade=False, max_pages=MOST_PAGES):
-            traded.count(page)
+            _record(traded.count(page))
             found += sum(_keep(trade) for trade in page if trade.ticker in tickers)
     except KalshiError as error:
         log.warning("public trades not read: %s", error)
     return found
+
+
+def _record(trades: Sequence[Trade]) -> None:
+    """Put them on the tape: whoever replays it counts them as they were counted here."""
+    tape = recorder("trades") if trades else None
+    if tape is not None:
+        tape.trades(trades)
 
 
 def _keep(trade: Trade) -> int:

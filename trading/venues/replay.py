@@ -30,6 +30,10 @@ class Market(Protocol):
         """``count`` of the bid for ``side`` at ``price`` is gone."""
         ...
 
+    def follow(self, level: tuple[str, Side, int]) -> None:
+        """An order rests in this level (market, side of the bid, price)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -68,7 +72,9 @@ class ReplayVenue(PaperVenue):
         self._market, self._latency, self._model = market, latency, model
         self._random = random.Random(seed)
         self._queues: dict[tuple[str, Side, int], dict[Any, Queue]] = {}
-        self._reached: dict[Any, int] = {}
+        self._joined_ms: dict[Any, int] = {}
+        self._reached: dict[Any, list[tuple[int, int]]] = {}
+        """Order -> (time of a trade, contracts of it that reached the order) since it was read last."""
         self.rested = 0
 
     def _travel(self) -> None:
@@ -91,11 +97,16 @@ class ReplayVenue(PaperVenue):
     def _joined(self, order: Order, ahead: int) -> None:
         self.rested += 1
         level = self._level_of(order)
+        self._market.follow(level)
         self._queues.setdefault(level, {})[order.pk] = Queue(self._model, ahead, ahead)
+        self._joined_ms[order.pk] = clock.now_ms()
 
     def _advance(self, order: Order, paper: PaperOrder) -> PaperOrder:
         """What prints brought to the order since the last call, then the rules of paper."""
-        reached = min(self._reached.pop(order.pk, 0), paper.remaining_count)
+        ends = order.expires_at
+        trades = self._reached.pop(order.pk, ())
+        brought = sum(count for at_ms, count in trades if ends is None or at_ms <= ends.timestamp() * 1000)
+        reached = min(brought, paper.remaining_count)
         if reached:
             with transaction.atomic():
                 paper = PaperOrder.objects.select_for_update().get(pk=order.pk)
@@ -109,12 +120,16 @@ class ReplayVenue(PaperVenue):
         return paper
 
     def cancel(self, order: Order) -> Any:
-        """See Venue; the order leaves its queue."""
+        """See Venue. The request travels, and what is traded until it arrives still reaches the order."""
+        self._travel()
+        self.fetch(order)
         self._left(order)
         return super().cancel(order)
 
     def _left(self, order: Order) -> None:
         self._queues.get(self._level_of(order), {}).pop(order.pk, None)
+        self._joined_ms.pop(order.pk, None)
+        self._reached.pop(order.pk, None)
 
     def _level_of(self, order: Order) -> tuple[str, Side, int]:
         """The level of the book that the order is part of: a purchase is a bid, a sale a bid for the other side."""
@@ -122,16 +137,19 @@ class ReplayVenue(PaperVenue):
             return order.leg.market_id, Side(order.side), order.price
         return order.leg.market_id, Side(order.side).other, complement(order.price)
 
-    def on_print(self, ticker: str, side: Side, price: int, count: int) -> None:
-        """Somebody bought ``side`` at ``price``: he met bids for the other side at the rest of a dollar."""
+    def on_print(self, ticker: str, side: Side, price: int, count: int, at_ms: int) -> None:
+        """Somebody bought ``side`` at ``price`` at the time ``at_ms``: he met bids for the other side at the rest of a dollar. A trade may
+        be heard of late; what came to rest after it had no part in it."""
         for key, queues in self._queues.items():
             if key[0] != ticker or key[1] is not side.other or key[2] < complement(price):
                 continue
             for pk, queue in queues.items():
+                if at_ms <= self._joined_ms.get(pk, at_ms):
+                    continue
                 through = key[2] > complement(price)
                 reached = count if through else queue.on_print(count)
                 if reached:
-                    self._reached[pk] = self._reached.get(pk, 0) + reached
+                    self._reached.setdefault(pk, []).append((at_ms, reached))
 
     def on_level(self, level: tuple[str, Side, int], displayed: int) -> None:
         """The recorded size of a level changed."""

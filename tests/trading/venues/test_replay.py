@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import time_machine
 
 from kalbot.common import clock
+from markets import exchange_hours
 from markets.book import Side
+from markets.exchange_hours import Answer
 from markets.fees import OrderFees
+from tests.markets.test_exchange_hours import OPEN, schedule
 from tests.trading import world
 from trading.models import Order, PaperOrder
 from trading.venues.protocol import Refused
@@ -18,6 +22,8 @@ from trading.venues.queues import QueueModel
 from trading.venues.replay import Latency, ReplayVenue
 
 A = "KXT-1-0"
+LATER = 2**53
+"""A trade after whatever rests (ms)."""
 
 
 class Taken:
@@ -25,9 +31,13 @@ class Taken:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Side, int, int]] = []
+        self.followed: list[tuple[str, Side, int]] = []
 
     def take(self, ticker: str, side: Side, price: int, count: int) -> None:
         self.calls.append((ticker, side, price, count))
+
+    def follow(self, level: tuple[str, Side, int]) -> None:
+        self.followed.append(level)
 
 
 @pytest.fixture
@@ -67,26 +77,26 @@ def test_a_print_fills_what_it_reaches_at_the_orders_own_price_with_a_makers_fee
     order = _order(price=2_900)
     _books()
     assert venue.create(order).remaining_count == 500
-    venue.on_print(A, Side.NO, 7_100, 300)
+    venue.on_print(A, Side.NO, 7_100, 300, LATER)
     assert venue.fetch(order).fill_count == 0, "400 stand before it"
-    venue.on_print(A, Side.NO, 7_100, 150)
+    venue.on_print(A, Side.NO, 7_100, 150, LATER)
     assert venue.fetch(order).fill_count == 50
     assert [(f.price, f.count, f.fee, f.is_taker) for f in venue.fills(order)] == [
         (2_900, 50, OrderFees(world.FEES).add(2_900, 50, is_taker=False), False)
     ]
-    venue.on_print(A, Side.NO, 7_000, 60)
+    venue.on_print(A, Side.NO, 7_000, 60, LATER)
     assert venue.fetch(order).fill_count == 50, "nobody sold as low as that"
-    venue.on_print(A, Side.YES, 2_900, 60)
-    venue.on_print("KXT-1-1", Side.NO, 7_100, 60)
+    venue.on_print(A, Side.YES, 2_900, 60, LATER)
+    venue.on_print("KXT-1-1", Side.NO, 7_100, 60, LATER)
     assert venue.fetch(order).fill_count == 50, "that is another side, or another market"
-    venue.on_print(A, Side.NO, 7_200, 60)
-    venue.on_print(A, Side.NO, 7_100, 40)
+    venue.on_print(A, Side.NO, 7_200, 60, LATER)
+    venue.on_print(A, Side.NO, 7_100, 40, LATER)
     assert venue.fetch(order).fill_count == 150, "one went through its price, both are counted"
-    venue.on_print(A, Side.NO, 7_200, 9_000)
+    venue.on_print(A, Side.NO, 7_200, 9_000, LATER)
     ack = venue.fetch(order)
     assert (ack.fill_count, ack.remaining_count) == (500, 0)
     assert not PaperOrder.objects.get(pk=order.pk).is_open
-    venue.on_print(A, Side.NO, 7_200, 9_000)
+    venue.on_print(A, Side.NO, 7_200, 9_000, LATER)
     assert venue.fetch(order).fill_count == 500
 
 
@@ -94,11 +104,11 @@ def test_a_cancelled_order_has_left_its_queue_and_a_sale_waits_as_a_bid_for_the_
     order = _order(price=2_900)
     _books()
     venue.create(order)
-    venue.on_print(A, Side.NO, 7_200, 100)
+    venue.on_print(A, Side.NO, 7_200, 100, LATER)
     ack = venue.cancel(order)
-    assert (ack.fill_count, ack.remaining_count) == (0, 0), "what reached it meanwhile was not fetched before"
-    venue.on_print(A, Side.NO, 7_200, 100)
-    assert venue.fetch(order).fill_count == 0
+    assert (ack.fill_count, ack.remaining_count) == (100, 0), "somebody sold to it before it was gone"
+    venue.on_print(A, Side.NO, 7_200, 100, LATER)
+    assert venue.fetch(order).fill_count == 100
     assert venue._queues == {(A, Side.YES, 2_900): {}}
     bought = _order(2, price=3_200, count=300, purpose="entry")
     world.publish("KXT-2", {"KXT-2-0": (((2_900, 400),), ((6_800, 400),))})
@@ -117,11 +127,11 @@ def test_a_cancelled_order_has_left_its_queue_and_a_sale_waits_as_a_bid_for_the_
         status="sending",
     )
     assert venue.create(sale).remaining_count == 300, "no more than the leg holds"
-    venue.on_print("KXT-2-0", Side.YES, 3_100, 200)
+    venue.on_print("KXT-2-0", Side.YES, 3_100, 200, LATER)
     assert venue.fetch(sale).fill_count == 200
-    venue.on_print("KXT-2-0", Side.YES, 3_000, 200)
+    venue.on_print("KXT-2-0", Side.YES, 3_000, 200, LATER)
     assert venue.fetch(sale).fill_count == 200
-    venue.on_print("KXT-2-0", Side.YES, 3_200, 200)
+    venue.on_print("KXT-2-0", Side.YES, 3_200, 200, LATER)
     assert venue.fetch(sale).fill_count == 300
 
 
@@ -135,7 +145,7 @@ def test_a_cancelled_level_brings_the_order_forward_by_its_model(market: Taken) 
         venue.create(order)
         venue.on_level((ticker, Side.YES, 2_900), 200)
         venue.on_level((ticker, Side.NO, 2_900), 0)
-        venue.on_print(ticker, Side.NO, 7_100, 250)
+        venue.on_print(ticker, Side.NO, 7_100, 250, LATER)
         world.publish(order.position.event_id, {ticker: (((2_900, 200),), ((6_800, 400),))})
         reached[model] = venue.fetch(order).fill_count
     assert reached == {QueueModel.OPTIMISTIC: 250, QueueModel.REALISTIC: 50, QueueModel.PESSIMISTIC: 0}
@@ -189,3 +199,52 @@ def test_an_order_that_expired_fills_no_more(venue: ReplayVenue) -> None:
     with time_machine.travel(until, tick=False):
         assert venue.fetch(order).remaining_count == 0
         assert venue._queues == {(A, Side.YES, 2_900): {}}
+
+
+def test_a_cancel_travels_and_what_is_sold_to_the_order_meanwhile_is_a_fill(
+    venue: ReplayVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = _order(price=2_900)
+    _books()
+    venue.create(order)
+    monkeypatch.setattr(clock, "sleep", lambda seconds: venue.on_print(A, Side.NO, 7_200, 200, LATER))
+    ack = venue.cancel(order)
+    assert (ack.fill_count, ack.remaining_count) == (200, 0)
+
+
+def test_a_trade_that_was_made_before_the_order_came_to_rest_does_not_fill_it(venue: ReplayVenue) -> None:
+    """Public trades are read up to twenty seconds late."""
+    with time_machine.travel("2026-09-01T12:00:00Z", tick=False) as now:
+        order = _order(price=2_900)
+        _books()
+        venue.create(order)
+        made = clock.now_ms()
+        now.shift(5)
+        _books()
+        venue.on_print(A, Side.NO, 7_200, 200, made)
+        assert venue.fetch(order).fill_count == 0
+        venue.on_print(A, Side.NO, 7_200, 200, made + 1)
+        assert venue.fetch(order).fill_count == 200
+
+
+def test_a_trade_after_the_order_expired_does_not_fill_it_however_late_it_is_read(venue: ReplayVenue) -> None:
+    with time_machine.travel("2026-09-01T12:00:00Z", tick=False) as now:
+        order = _order(price=2_900, expires_at=clock.now() + timedelta(seconds=10))
+        _books()
+        venue.create(order)
+        now.shift(12)
+        venue.on_print(A, Side.NO, 7_200, 200, clock.now_ms() - 3_000)
+        venue.on_print(A, Side.NO, 7_200, 300, clock.now_ms())
+        ack = venue.fetch(order)
+        assert (ack.fill_count, ack.remaining_count) == (200, 0)
+
+
+def test_an_order_that_arrives_while_the_exchange_is_shut_is_refused(venue: ReplayVenue) -> None:
+    order = _order(price=3_200)
+    _books()
+    paused = msgspec.structs.replace(OPEN, trading_active=False)
+    exchange_hours.keep(Answer(clock.now_ms(), paused, schedule(), "1"))
+    with pytest.raises(Refused, match="trading_is_paused"):
+        venue.create(order)
+    exchange_hours.keep(Answer(clock.now_ms(), OPEN, schedule(), "1"))
+    assert venue.create(order).fill_count == 400

@@ -1,0 +1,141 @@
+"""Attempts to make a backtest flatter: profit that nobody could have made must not be in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backtest.replay import session
+from backtest.replay.books import ReplayBooks
+from kalbot.common.units import Count, Price
+from markets.book import Side
+from markets.kalshi.vocabulary import Side as WireSide
+from markets.kalshi.ws.frames import BookDelta, BookSnapshot
+from markets.tape.records import Kind
+from tests.backtest.tapes import SECOND, START, Recorder, options
+from trading.models import LedgerTransaction
+from trading.venues.replay import Latency
+
+pytestmark = pytest.mark.usefixtures("own_database")
+LEGS = [f"GAME-EDGE-L{leg}" for leg in range(3)]
+
+
+def _edge(*, at: float = 30, events: tuple[str, ...] = ("GAME-EDGE",)) -> Recorder:
+    """NO on every outcome pays from second ``at`` on, twenty sets an event."""
+    tape = Recorder()
+    tape.opened(0)
+    for event in events:
+        tape.event(0, event, 3)
+        for leg in range(3):
+            tape.book(1, f"{event}-L{leg}", [("0.3000", "50.00")], [("0.5500", "50.00")])
+    for second in range(2, 100, 2):
+        tape.alive(second)
+    for event in events:
+        for leg in range(3):
+            tape.delta(at, f"{event}-L{leg}", "yes", "0.4000", "20.00")
+    return tape
+
+
+def _written(tape: Recorder, folder: Path) -> Path:
+    tape.records.sort(key=lambda record: record.received_ns)
+    return tape.write(folder)
+
+
+def test_what_the_recording_account_itself_had_resting_is_not_bought(tmp_path: Path) -> None:
+    """Its own bids were in the books that it recorded: without them there was no edge."""
+    tape = _edge()
+    for ticker in LEGS:
+        tape.own_order(29.9, ticker, "0.4000", "20.00")
+    found = session.run(options(_written(tape, tmp_path / "own")))
+    assert "refused" not in found.counts
+    assert (found.decisions, found.spent) == (0, 0)
+    tape = _edge()
+    for ticker in LEGS:
+        tape.own_order(29.9, ticker, "0.4000", "15.00")
+    found = session.run(options(_written(tape, tmp_path / "most")))
+    assert {leg["bought"] for p in found.positions for leg in p["legs"]} == {500}, "five of twenty were others'"
+    tape = _edge()
+    for ticker in LEGS:
+        tape.own_order(29.9, ticker, "0.4000", "20.00")
+        tape.own_order(29.95, ticker, "0.4000", "20.00", status="canceled")
+    found = session.run(options(_written(tape, tmp_path / "gone")))
+    assert {leg["bought"] for p in found.positions for leg in p["legs"]} == {2_000}
+
+
+def test_an_order_that_arrives_after_the_exchange_shut_fills_nothing(tmp_path: Path) -> None:
+    """Decided while it was open, half a second on its way, shut after 0.2 s; the edge stays in the books."""
+    tape = _edge()
+    tape.status(29, trading=True)
+    tape.status(30.2, trading=False)
+    found = session.run(options(_written(tape, tmp_path), latency=Latency(500, 500, 500)))
+    assert "refused" not in found.counts
+    assert (found.decisions, found.spent) == (1, 0)
+
+
+def test_an_order_that_arrives_while_a_market_is_paused_fills_nothing(tmp_path: Path) -> None:
+    tape = _edge()
+    tape.lifecycle(30.2, LEGS[0], "deactivated")
+    found = session.run(options(_written(tape, tmp_path), latency=Latency(500, 500, 500)))
+    assert "refused" not in found.counts
+    assert found.decisions == 1
+    bought = {leg["ticker"]: leg["bought"] for p in found.positions for leg in p["legs"]}
+    assert bought[LEGS[0]] == 0
+
+
+def test_an_edge_whose_end_was_lost_with_a_torn_block_is_not_bought(tmp_path: Path) -> None:
+    """The books moved in a block that is damaged: what they showed before it is no price after it."""
+    tape = _edge()
+    gone = [record for record in tape.records if record.received_ns <= START + 25 * SECOND]
+    lost = [record for record in tape.records if START + 25 * SECOND < record.received_ns <= START + 35 * SECOND]
+    rest = [record for record in tape.records if record.received_ns > START + 35 * SECOND]
+    for name, records in (("a", gone), ("b", lost), ("c", rest)):
+        tape.records = records
+        _written(tape, tmp_path).mkdir(exist_ok=True)
+        (part,) = [path for path in tmp_path.glob("*.tape") if path.name.endswith("-w.tape")]
+        part.rename(part.with_name(part.name.replace("-w.tape", f"-{name}.tape")))
+    (damaged,) = tmp_path.glob("*-b.tape")
+    content = bytearray(damaged.read_bytes())
+    content[-3] ^= 0xFF
+    damaged.write_bytes(bytes(content))
+    found = session.run(options(tmp_path))
+    assert found.counts["gaps"] == 1
+    assert found.decisions == 0
+
+
+def test_two_edges_at_once_do_not_spend_the_same_cash(tmp_path: Path) -> None:
+    tape = _edge(events=("GAME-A", "GAME-B", "GAME-C"))
+    found = session.run(options(_written(tape, tmp_path), profile={"capital": 40_000_000}))
+    assert found.baskets >= 1
+    assert sum(position["spent"] for position in found.positions) <= 40_000_000
+
+
+def test_a_result_pays_when_it_is_known_and_not_before(tmp_path: Path) -> None:
+    tape = _edge()
+    tape.settled(80, {LEGS[0]: "yes", LEGS[1]: "no", LEGS[2]: "no"})
+    wanted = options(_written(tape, tmp_path))
+    with session.open_run(wanted, session.records_of(wanted)) as running:
+        running.engine.run()
+        paid = LedgerTransaction.objects.filter(kind="settlement").order_by("pk").first()
+        assert paid is not None
+        assert paid.at.timestamp() >= START / SECOND + 80
+
+
+def test_without_a_recorded_fee_nothing_is_bought(tmp_path: Path) -> None:
+    tape = _edge()
+    tape.records = [record for record in tape.records if record.kind is not Kind.SERIES]
+    assert session.run(options(_written(tape, tmp_path))).decisions == 0
+
+
+def test_a_level_in_which_only_an_order_rests_is_followed() -> None:
+    """By deltas and by snapshots: cancels before the order bring it forward, and what was there is not there for ever."""
+    books, seen = ReplayBooks(), []
+    books.on_level = lambda level, displayed: seen.append((level[2], displayed))
+    books.watch("E", {"M": "active"})
+    levels = ((Price(4_000), Count(500)),)
+    books.snapshot(BookSnapshot(1, 1, "M", levels, (), None, None), 1)
+    books.follow(("M", Side.YES, 4_000))
+    books.delta(BookDelta(1, 2, "M", WireSide.YES, Price(4_000), Count(-200), None, None, None), 2)
+    books.snapshot(BookSnapshot(1, 3, "M", ((Price(4_000), Count(100)),), (), None, None), 3)
+    books.snapshot(BookSnapshot(1, 4, "M", (), (), None, None), 4)
+    assert seen == [(4_000, 300), (4_000, 100), (4_000, 0)]
