@@ -39,6 +39,7 @@ def random_tape(folder: Path, seed: int) -> Path:
         tape.event(0, event, 3)
     _books(tape, 1, tickers, numbers)
     raised: set[str] = set()
+    content: dict[str, Any] = {}
     at = 2.0
     while at < SECONDS:
         at += numbers.expovariate(4)

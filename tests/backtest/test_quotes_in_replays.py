@@ -85,9 +85,9 @@ def test_what_trades_is_counted_for_whoever_quotes_and_an_idle_quote_gives_way_t
         rates = traded.rates([("GAME-B-L0", Side.NO), ("GAME-A-L0", Side.NO)])
         assert rates is not None
         assert rates["GAME-B-L0", Side.NO] > 0 == rates["GAME-A-L0", Side.NO]
-        first, second = list(Position.objects.exclude(quoting="").order_by("pk"))[:2]
-        assert (first.event_id, second.event_id) == ("GAME-A", "GAME-B")
-        assert first.quote_withdrawn.startswith("kalbot: GAME-B is expected to return"), "nothing is traded in it"
+        idle, busy = list(Position.objects.exclude(quoting="").order_by("pk"))[:2]
+        assert (idle.event_id, busy.event_id) == ("GAME-A", "GAME-B")
+        assert idle.quote_withdrawn.startswith("kalbot: GAME-B is expected to return"), "nothing is traded in it"
         assert running.engine.ran[messages.REPLACE_QUOTE] == 1
 
 
