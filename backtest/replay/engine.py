@@ -26,6 +26,7 @@ from markets import prices
 from markets.catalogue import families
 from markets.models import Scan
 from markets.tape.records import Record
+from markets.watchlist import quoted
 from strategies.catalogue import settling
 from strategies.cycle import cycle
 from strategies.models import Kind, Profile
@@ -36,6 +37,7 @@ from trading.execution import executor
 from trading.models import Position, PositionStatus
 from trading.quoted import idle
 from trading.quoted import records as quote_records
+from trading.tasks import reprice
 from triage import agent
 
 SCREEN_SECONDS: Final = 120
@@ -109,7 +111,7 @@ class Engine:
             messages.EVALUATE_EVENT: lambda *events: cycle.run(cycle.NUDGE, events),
             messages.EXECUTE_DECISION: executor.execute,
             messages.EXIT_POSITION: executor.step,
-            messages.REPRICE: self._reprice,
+            messages.REPRICE: reprice,
             messages.REPLACE_QUOTE: idle.replace,
             messages.COUNT_QUOTES: quote_records.refresh,
             messages.LEARN_SETTLING: settling.learn,
@@ -245,11 +247,6 @@ class Engine:
     def _soon(self, at: int, name: str, event: str) -> bool:
         return self._schedule(at + TASK_NS, name, (event,))
 
-    def _reprice(self, event: str) -> None:
-        """As the task does."""
-        for pk in Position.objects.filter(event_id=event, status=PositionStatus.QUOTING).values_list("pk", flat=True):
-            executor.step(pk)
-
     def _after(self, name: str, *, begins_work: bool) -> None:
         """Work that was begun goes on by itself; what is open is assessed when something comes.
 
@@ -266,8 +263,7 @@ class Engine:
             self._sweep(max(now_ns, round(due.timestamp() * 1_000_000) * 1_000 - 1))
         self._holds = Position.objects.filter(status=PositionStatus.OPEN).exists()
         if self._quotes:
-            quoting = Position.objects.filter(status=PositionStatus.QUOTING)
-            self._moves.quoted = frozenset(quoting.values_list("event_id", flat=True))
+            self._moves.quoted = quoted()
 
     def _sweep(self, after_ns: int) -> None:
         """Sweep at the first of beat's moments after ``after_ns``, if none is scheduled that comes before."""
