@@ -34,7 +34,9 @@ def main() -> int:
         "--quoted", action="store_true", help="the same for a basket whose legs rest (tests/faults/quoted.py)"
     )
     parser.add_argument(
-        "--family", action="store_true", help="the same for a basket across two events (tests/faults/families.py)"
+        "--family",
+        action="store_true",
+        help="the same for a basket across two events (tests/faults/families.py); with --quoted one leg of it rests",
     )
     parser.add_argument(
         "--keep-going", action="store_true", help="list every failing seed instead of stopping at the first"

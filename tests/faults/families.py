@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from kalbot.common import clock
 from markets.models import Event
 from markets.terms.reading.strikes import Interval, at_least, less
 from strategies.models import Decision, Profile
@@ -42,6 +44,31 @@ def draw_family(seed: int) -> tuple[Schedule, Harsh]:
     plan.kind, harsh.shares, harsh.fine = "family", (), False
     harsh.second_round, harsh.cash, harsh.collateral = None, None, None
     return plan, harsh
+
+
+def draw_quoted_family(seed: int) -> tuple[Schedule, Harsh]:
+    """The same for a profile that rests one leg and takes the others when it fills."""
+    plan, harsh = draw_family(seed)
+    rng = random.Random(f"quoted family {seed}")
+    plan.count = rng.choice((100, 300, 500, 1_000))
+    plan.profile |= {
+        "quoting": "one_leg",
+        "quote_families": True,
+        "orphans": rng.choice(("hold", "hold", "sell")),
+        "orphan_budget": rng.choice((3, 10, 50)) * world.DOLLAR,
+        "orphan_budget_day": 50 * world.DOLLAR,
+        "quote_min_margin_ppm": rng.choice((1_000, 20_000)),
+        "quote_stop_seconds": 3_600,
+        "max_orders_per_minute": 1_000,
+    }
+    return plan, harsh
+
+
+def quote_of(plan: Schedule, legs: Sequence[dict[str, object]]) -> dict[str, object]:
+    """What a decision says of the leg that rests: any of them."""
+    rng = random.Random(f"rests {plan.seed}")
+    until = clock.now_ms() + rng.choice((30_000, 120_000, 300_000))
+    return {"way": "one_leg", "leg": rng.choice(legs)["ticker"], "until_ms": until, "orphans": world.DOLLAR}
 
 
 def shape_of(plan: Schedule) -> Shape:
@@ -105,6 +132,7 @@ def decide(profile: Profile, plan: Schedule, ranges: Twin, thresholds: Twin) -> 
     cost = sum(walk.most_for(int(str(leg["limit_price"])), plan.count, world.FEES) for leg in legs)
     floor = 10_000 * plan.count
     limits = {str(leg["ticker"]): int(str(leg["limit_price"])) for leg in legs}
+    rests: dict[str, Any] = {} if profile.quoting == "none" else {"quote": quote_of(plan, legs)}
     return world.decide(
         profile,
         family,
@@ -114,8 +142,9 @@ def decide(profile: Profile, plan: Schedule, ranges: Twin, thresholds: Twin) -> 
         legs=legs,
         floor=floor,
         cost=cost,
-        max_cost=cost,
+        max_cost=max(cost, floor * 99 // 100) if rests else cost,
         guaranteed=floor > cost,
+        **rests,
         certificate=family.certificates.get(),
     )
 

@@ -187,14 +187,16 @@ def run(
 
     ``troubles`` are kinds of the simulator's own schedule of the seed (``simulator/faults/trouble.py``), on top of the harness's;
     ``harsh`` draws them and more (``tests/faults/harsh.py``), ``quoted`` too, for a basket whose legs rest (``tests/faults/quoted.py``),
-    ``family`` for one across two events (``tests/faults/families.py``).
+    ``family`` for one across two events (``tests/faults/families.py``), both for one of which one leg rests.
     """
     clear()
     ids = random.Random(f"ids {seed}")
     _ids_from(lambda: uuid.UUID(int=ids.getrandbits(128), version=4))
     cache.prices().flushdb()
     plan, more = (
-        quotes.draw_quoted(seed)
+        families.draw_quoted_family(seed)
+        if quoted and family
+        else quotes.draw_quoted(seed)
         if quoted
         else families.draw_family(seed)
         if family

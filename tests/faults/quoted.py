@@ -79,15 +79,21 @@ def decide(profile: Profile, twin: Twin, plan: Schedule) -> Decision:
 
 
 def flow(run: Run) -> None:
-    """Somebody buys YES of some outcome through what is displayed: NO bids are met, ours among them."""
+    """Somebody buys what displayed bids of a market are against: NO bids are met, ours among them; of a family those of the leg that
+    rests."""
+    rests = {leg["ticker"]: leg["side"] for leg in run.decision.legs if leg["ticker"] == run.decision.quote.get("leg")}
     for _ in range(run.rng.choice((0, 1, 1, 2))):
-        ticker = run.rng.choice(run.twin.markets)
-        levels = run.twin.exchange.books[ticker].no_levels()
+        is_yes = run.plan.kind == "family" and "yes" in rests.values()
+        ticker = run.rng.choice(list(rests) if run.plan.kind == "family" else run.twin.markets)
+        book = run.twin.exchange.books[ticker]
+        levels = book.yes_levels() if is_yes else book.no_levels()
         if not levels or run.twin.exchange.markets[ticker].status != "active":
             continue
-        price = 10_000 - max(level for level, _ in levels) + run.rng.choice((0, 0, 100))
-        run.twin.quote(ticker, "bid", min(9_900, price), run.rng.choice((50, 100, 700, 2_500)), rest=False)
-        run.note(f"somebody buys YES {ticker} up to {price}")
+        best, further = max(level for level, _ in levels), run.rng.choice((0, 0, 100))
+        price = max(100, best - further) if is_yes else min(9_900, 10_000 - best + further)
+        count = run.rng.choice((50, 100, 700, 2_500))
+        run.twin.quote(ticker, "ask" if is_yes else "bid", price, count, rest=False)
+        run.note(f"somebody {'sells' if is_yes else 'buys'} YES {ticker} at {price}")
 
 
 def change_by_hand(run: Run) -> None:
@@ -109,14 +115,15 @@ def change_by_hand(run: Run) -> None:
 
 
 def _move(run: Run, order: TwinOrder, by: int) -> None:
-    """Its NO price by so much, as a request of the person's own."""
-    price = Price(10_000 - order.price + by)
+    """Its price by so much, as a request of the person's own."""
+    is_yes = order.book_side == "bid"
+    price = Price((order.price if is_yes else 10_000 - order.price) + by)
     if not 0 < price < 10_000:
         return
     terms = AmendOrder(
         order_id=order.order_id,
         ticker=order.ticker,
-        outcome_side=Side.NO,
+        outcome_side=Side.YES if is_yes else Side.NO,
         price=price,
         count=Count(order.filled + order.remaining),
         exchange_index=order.shard,

@@ -23,3 +23,13 @@ def test_every_invariant_holds_while_quotes_rest_in_a_harsh_world(redis_db: obje
             harness.run(seed, quoted=True)
             filled += Fill.objects.filter(order__purpose=Order.Purpose.QUOTE).exists()
     assert filled or not ON_SQLITE, "no quote of any seed filled"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_invariant_holds_while_one_leg_of_a_family_rests_in_a_harsh_world(redis_db: object) -> None:
+    filled = 0
+    with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
+        for seed in range(SEEDS):
+            harness.run(seed, quoted=True, family=True)
+            filled += Fill.objects.filter(order__purpose=Order.Purpose.QUOTE).exists()
+    assert filled or not ON_SQLITE, "no quote of any seed filled"
