@@ -12,7 +12,7 @@ from simulator.core import ExchangeCore
 from simulator.faults.read_lag import ReadSide
 from simulator.faults.stale_cache import StaleCache
 from simulator.flow import edges, maker_flow, market_makers
-from simulator.listing import lifecycle, maintenance, rolling, thresholds
+from simulator.listing import lifecycle, maintenance, rolling
 from simulator.listing.model import Event
 from simulator.persistence.snapshot import Snapshot
 from simulator.persistence.state import StateFile, take_line
@@ -56,8 +56,7 @@ class Exchange(ExchangeCore):
             self.add_market(copy.deepcopy(market), *loaded.levels.get(ticker, ([], [])))
         for event in list(self.events.values()):
             lifecycle.draw_outcome(self, event)
-            second = None if self.config.still else thresholds.list_beside(self, event)
-            for each in (event, second) if second is not None else (event,):
+            for each in (event, *(() if self.config.still else rolling.list_companions(self, event))):
                 lifecycle.schedule(self, each)
 
     def begin(self) -> None:

@@ -15,13 +15,14 @@ USUAL_SECONDS_TO_CLOSE, SECONDS_TO_CLOSE = 60, 20
 """Least seconds to the close: what profiles are made with, and what they have in the demo."""
 READ_FOR_THE_DEMO: Final = {
     "/terms/TEMPERATURE.txt": "one report, whole degrees, no void.",
+    "/terms/LAUNCH.txt": "one day for all dates, no void.",
     "/terms/BTC.txt": "one average at one instant for ranges and thresholds, no void.",
 }
 
 
 def approve_simulated_terms() -> None:
-    """The demo's risk manager approves the simulator's documents about temperatures and Bitcoin, not the one about Ethereum: so both
-    grades are traded."""
+    """The demo's risk manager approves the simulator's documents about temperatures, launches and Bitcoin, not the one about Ethereum: so
+    both grades are traded."""
     documents.check_all()
     for url, note in READ_FOR_THE_DEMO.items():
         entry = ContractTerms.objects.get(exchange="simulator", url=url, version=1)

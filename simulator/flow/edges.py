@@ -12,7 +12,6 @@ from itertools import pairwise
 from random import Random
 
 from simulator.core import ExchangeCore
-from simulator.listing import thresholds
 from simulator.listing.model import ACTIVE, Edge, Event, Market
 from simulator.listing.series import weather_city
 from simulator.matching.book import ASK, BID
@@ -25,7 +24,7 @@ from . import family_edges, market_makers
 
 KINDS = ("all_no", "all_yes", "coverage")
 ACROSS_EVERY = 3
-"""Beside every so many of them one is planted across two events, where thresholds stand beside ranges."""
+"""Beside every so many of them one is planted across two events, where thresholds stand beside ranges, or across two dates of a ladder."""
 RANGES = ("KXBTC", "KXETH")
 FEW = 8
 """More outcomes than this, and NO is offered on three of them only."""
@@ -59,7 +58,7 @@ def _plant_next(exchange: ExchangeCore) -> None:
     rng.shuffle(names)
     kind = KINDS[(number - 1) % len(KINDS)]
     if number % ACROSS_EVERY == 0:
-        across = [name for name in names if thresholds.ranges_of(exchange, exchange.events[name]) is not None]
+        across = [name for name in names if family_edges.can_be_on(exchange, exchange.events[name])]
         any(family_edges.plant(exchange, exchange.events[name], rng.randint(*HOLD_MS), rng) for name in across)
     if kind == "all_no":  # range events as soon as they can be; then everything else
         names.sort(key=lambda name: _turn_of(exchange.events[name], exchange.now()))

@@ -1,14 +1,16 @@
-"""Mispriced baskets across two events of one value: a threshold offered for less than the range above it is bid for.
+"""Mispriced baskets of one value: a threshold offered for less than the range above it is bid for, a date for less than an earlier one.
 
-YES above the threshold and NO in the range right above it pay a dollar at every value, and two above the range.
+YES above the threshold and NO in the range right above it pay a dollar at every value, and two above the range; so do YES before a date
+and NO before an earlier one on every day, and two between the dates.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 from simulator.core import ExchangeCore
-from simulator.listing import thresholds
+from simulator.listing import date_ladders, thresholds
 from simulator.listing.model import ACTIVE, Edge, Event, Market
 from simulator.matching.book import ASK, BID
 from simulator.matching.engine import execute_market_maker
@@ -23,16 +25,23 @@ MARGIN = (350, 700)
 LEAST_BID = 1_500
 
 
+def can_be_on(exchange: ExchangeCore, event: Event) -> bool:
+    """Whether such a basket can be planted with this event: thresholds beside ranges, or a ladder of dates."""
+    return date_ladders.is_one(event) or thresholds.ranges_of(exchange, event) is not None
+
+
 def plant(exchange: ExchangeCore, event: Event, hold_ms: int, rng: Random) -> Edge | None:
-    """Offer a threshold of ``event`` below the bid on the range above it; returns the edge, or None where it does not suit."""
-    ranges, now = thresholds.ranges_of(exchange, event), exchange.now()
+    """Offer a threshold of ``event`` below the bid on the range above it, a date below that on an earlier one; returns the edge, or None
+    where it does not suit."""
+    ranges = event if date_ladders.is_one(event) else thresholds.ranges_of(exchange, event)
+    now = exchange.now()
     if (
         ranges is None
         or {event.ticker, ranges.ticker} & exchange.edges.keys()
         or "void" in (ranges.outcome, event.outcome)
     ):
         return None
-    pair = _pair(exchange, event, ranges)
+    pair = _dates(exchange, event) if ranges is event else _pair(exchange, event, ranges)
     markets = [exchange.markets[ticker] for ticker in (*event.markets, *ranges.markets)]
     trading = exchange.state.trading_active(now, event.shard) and all(m.status == ACTIVE for m in markets)
     if pair is None or not trading or min(m.close_ms for m in markets) - now < hold_ms + 5_000:
@@ -66,6 +75,20 @@ def _pair(exchange: ExchangeCore, event: Event, ranges: Event) -> tuple[Market, 
         return None
     bid, _, threshold, above = max(found, key=lambda one: one[:2])
     return threshold, above, bid
+
+
+def _dates(exchange: ExchangeCore, event: Event) -> tuple[Market, Market, int] | None:
+    """The likeliest date that another one follows, that other one first, and what is bid for the earlier."""
+    markets = [exchange.markets[ticker] for ticker in event.markets]
+    found = []
+    for earlier, later in pairwise(markets):
+        bid = exchange.books[earlier.ticker].best_bid()
+        if bid is not None and bid >= LEAST_BID:
+            found.append((bid, later.ticker, later, earlier))
+    if not found:
+        return None
+    bid, _, later, earlier = max(found, key=lambda one: one[:2])
+    return later, earlier, bid
 
 
 def _offer(exchange: ExchangeCore, market: Market, side: str, price: int, rng: Random) -> int:

@@ -15,7 +15,7 @@ from simulator.persistence.snapshot import Snapshot
 from simulator.randomness import named_id
 from simulator.units import ONE
 
-from . import lifecycle, thresholds
+from . import date_ladders, lifecycle, thresholds
 from .model import ACTIVE, FINALIZED, Event, Market
 from .series import rules_text, weather_city
 from .tickers import day_ms, event_day, moved_day, next_ticker
@@ -78,12 +78,17 @@ def roll(exchange: ExchangeCore, loaded: Snapshot, settled: Event) -> Event:
     lifecycle.schedule(exchange, event)
     exchange.feed.event_created(event)
     _announce(exchange, event)
-    second = thresholds.list_beside(exchange, event)
-    if second is not None:
-        lifecycle.schedule(exchange, second)
-        exchange.feed.event_created(second)
-        _announce(exchange, second)
+    for companion in list_companions(exchange, event):
+        lifecycle.schedule(exchange, companion)
+        exchange.feed.event_created(companion)
+        _announce(exchange, companion)
     return event
+
+
+def list_companions(exchange: ExchangeCore, event: Event) -> list[Event]:
+    """List what comes and goes with an event: the thresholds beside ranges, a ladder of dates."""
+    found = (thresholds.list_beside(exchange, event), date_ladders.list_with(exchange, event))
+    return [companion for companion in found if companion is not None]
 
 
 def _announce(exchange: ExchangeCore, event: Event) -> None:

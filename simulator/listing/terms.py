@@ -6,6 +6,7 @@ from typing import Final
 
 from simulator.core import ExchangeCore
 
+from . import date_ladders
 from .series import weather_city
 
 _COIN: Final = """Simulated contract terms: ranges and thresholds of the {coin} price.
@@ -17,6 +18,11 @@ These are terms of the simulator and of no other exchange.
 DOCUMENTS: Final = {
     "/terms/BTC.txt": _COIN.format(coin="Bitcoin", index="Bitcoin Real-Time Index"),
     "/terms/ETH.txt": _COIN.format(coin="Ethereum", index="Ethereum Real-Time Index"),
+    "/terms/LAUNCH.txt": """Simulated contract terms: the day of a launch.
+The value is the day on which the first launch of the simulated rocket takes place. A market is Yes if that day is earlier than its date.
+One day determines all markets of all events. If there is no launch, all markets resolve to No.
+These are terms of the simulator and of no other exchange.
+""",
     "/terms/TEMPERATURE.txt": """Simulated contract terms: daily temperature.
 The value is the highest or lowest temperature in the National Weather Service's daily climate report, in whole degrees Fahrenheit.
 "Between" includes both ends. One report determines all markets of an event.
@@ -31,6 +37,8 @@ def path_of(series: str) -> str:
     """The path of the document that controls a series, "" without one."""
     if series in ("KXBTC", "KXBTCD", "KXETH"):
         return f"/terms/{series[2:5]}.txt"
+    if series == date_ladders.SERIES:
+        return "/terms/LAUNCH.txt"
     return "/terms/TEMPERATURE.txt" if weather_city(series) else ""
 
 
