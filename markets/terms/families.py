@@ -147,3 +147,6 @@ def _one_moment(members: Sequence[Member], *, dated: bool) -> None:
     ):
         if None in values or (len(values) > 1 and not (dated and name != "shard")):
             raise NotRead(f"{name.split()[0]}_differs", f"The members do not have one {name}.")
+    days = {member.facts.strike_date for member in members if member.facts.strike_date}
+    if len(days) > 1 and not dated:  # each may agree with its rules, where an evening of theirs is the next day in UTC
+        raise NotRead("strike_differs", f"The exchange dates the members differently: {', '.join(sorted(days))}.")

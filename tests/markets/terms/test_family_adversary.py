@@ -28,7 +28,7 @@ from tests.markets.terms.test_family_forms import (
     member,
     noted,
 )
-from tests.markets.terms.wording import PRICE_NOTE, price_range
+from tests.markets.terms.wording import PRICE_NOTE, PRICE_RULE, price_range
 
 CANCELLED = (
     "Note 4/28/25: For the markets beginning after the May meeting, if a scheduled FOMC meeting is canceled and does not occur on its "
@@ -156,3 +156,73 @@ def test_whatever_happens_by_a_date_is_a_ladder(change: Callable[[str], str]) ->
     rule = change(LEAVES)
     terms = replace(GAMES, forms=(rule,))
     assert len(certified(member(dated("Jan 1, 2027", "Feb 1, 2027", rule=rule), terms)).atoms) == 3
+
+
+OTHER_VALUES: dict[str, tuple[str, str]] = {
+    "other hour": ("at 5 PM EDT on", "at 5 PM EST on"),
+    "winter time": ("EDT", "EST"),
+    "no zone": ("EDT", "ET"),
+    "other window": ("sixty seconds", "sixty minutes"),
+    "after": ("before 5", "after 5"),
+    "weighted": ("simple average", "volume weighted average"),
+    "last value": ("simple average of the sixty seconds", "last value"),
+    "other index": ("Real-Time Index (BRTI)", "Reference Rate (BRR)"),
+    "other unit": ("Index (BRTI)", "Index (BRTI) in EUR"),
+    "other day": ("Jul 17", "Jul 18"),
+    "other year": ("2026", "2027"),
+    "at any time": ("is {} at", "is {} at any time before"),
+    "rounded": ("is {}", "rounded to the nearest dollar is {}"),
+    "denied": (" is {}", " is not {}"),
+    "other letter": ("5 PM", "5 \N{CYRILLIC CAPITAL LETTER ER}M"),
+    "hidden letter": ("5 PM", "5\N{ZERO WIDTH SPACE} PM"),
+}
+"""What one member's rule may say in place of the other's."""
+
+
+@pytest.mark.parametrize("change", OTHER_VALUES.values(), ids=OTHER_VALUES)
+def test_a_word_by_which_one_member_means_another_value_makes_no_family(change: tuple[str, str]) -> None:
+    rule = PRICE_RULE.replace(*change)
+    assert rule != PRICE_RULE
+    refused(certify_family([coin(price_range()), coin(thresholds(rule=rule))]))
+
+
+OWN_STATES = (
+    "The value is rounded to the nearest dollar.",
+    "Except that the market above $54,300 uses Binance.",
+    "If no data is available, the market resolves to the last price.",
+    "If the index is delayed, the next value counts.",
+    "If trading is halted the contract is void.",
+    "A value equal to the strike counts as above.",
+    "The strike of this market was changed to $54,250.",
+    "The first market whose strike is reached resolves to Yes.",
+    "All markets resolve to Yes if the value is unavailable.",
+    "Not all markets resolve to No if no data is available.",
+)
+"""What the rules of one member, or of all, may add."""
+
+
+@pytest.mark.parametrize("sentence", OWN_STATES)
+def test_a_sentence_that_is_not_read_or_adds_a_state_makes_no_family(sentence: str) -> None:
+    note = f"{PRICE_NOTE} {sentence}"
+    refused(certify_family([coin(price_range()), coin(thresholds(note=note))]))
+    refused(certify_family([coin(price_range(note=note)), coin(thresholds(note=note))]))
+
+
+@pytest.mark.parametrize(
+    ("days", "is_family"),
+    [
+        (("2026-07-17", "2026-07-17"), True),
+        (("2026-07-18", "2026-07-18"), True),  # in UTC an evening in New York is the next day
+        (("2026-07-17", "2026-07-18"), False),
+        (("2026-07-17", ""), True),
+    ],
+)
+def test_members_that_the_exchange_dates_differently_are_no_family(days: tuple[str, str], is_family: bool) -> None:
+    """Each agrees with its own rules; together they say two days."""
+    members = [
+        coin(replace(facts, strike_date=day)) for facts, day in zip((price_range(), thresholds()), days, strict=True)
+    ]
+    found = certify_family(members)
+    assert isinstance(found, FamilyCertificate) is is_family
+    if not is_family:
+        assert refused(found) == "strike_differs"
