@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from random import Random
-from types import SimpleNamespace
 
 import pytest
 
 from markets.book import Level
 from tests.trading import world
-from trading.accounting import accounts, shard_cash
+from trading.accounting import accounts
 from trading.execution.orders import record, sell_ladder
 from trading.models import ExchangeAccount, ForeignOrder, Leg, OrderStatus
 from trading.venues.protocol import Ack
@@ -65,24 +64,6 @@ def test_a_try_stops_at_the_least_price_and_needs_a_bid_there(least: int, limit:
 def test_a_try_goes_down_by_its_rung_and_the_last_one_is_repeated() -> None:
     found = [sell_ladder.rung_limit([(5_000, 100)], attempt, 1) for attempt in range(6)]
     assert found == [4_900, 4_700, 4_000, 1, 1, 1]
-
-
-@pytest.mark.parametrize(
-    ("shards", "shard", "left"),
-    [
-        ({}, 1, 1_000 + 70 - 300),
-        ({"1": 400}, 1, 400 + 5 - 20),
-        ({"0": 400}, 1, 0 + 5 - 20),
-        ({"1": 400}, 0, 0 + 5 - 20),
-    ],
-)
-def test_cash_of_a_shard_is_its_own_where_the_exchange_lists_shards_and_all_where_not(
-    shards: dict[str, int], shard: int, left: int
-) -> None:
-    row = SimpleNamespace(spent_here=5, reserved_here=20, spent=70, reserved=300)
-    assert shard_cash.left(row, shards, 1_000, shard) == left
-    nothing = SimpleNamespace(spent_here=None, reserved_here=None, spent=None, reserved=None)
-    assert shard_cash.left(nothing, shards, 1_000, shard) == (int(shards.get(str(shard), 0)) if shards else 1_000)
 
 
 ASIDE = 4_000 * 200

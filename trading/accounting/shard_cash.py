@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import Combinable
+from django.db.models.functions import Least
 
 from kalbot.common import pipeline
 from kalbot.common.pipeline import Statement
@@ -24,6 +25,8 @@ from trading.models import ACTIVE, Account, ExchangeAccount, LedgerEntry, Ledger
 
 READ_LAG: Final = timedelta(seconds=10)
 """How far the exchange's reads of own data may lie behind its writes."""
+MOVES_NOTHING: Final = ("reserve", "release")
+"""Kinds of transactions between cash and what is set aside: in all they take nothing."""
 SUBACCOUNT: Final = Param("subaccount", BigIntegerField())
 SHARD: Final = Param("shard", BigIntegerField())
 _LOCK: Final = Prepared(lambda: ShardCash.objects.select_for_update().filter(subaccount=SUBACCOUNT, shard=SHARD))
@@ -57,26 +60,23 @@ def free(subaccount: int, shard: int) -> int | None:
 
 def left(row: Any, shards: dict[str, int], balance: int, shard: int) -> int:
     """The same of a row that was read with ``promised``. ``shards`` and ``balance``: what the exchange listed last."""
-    if shards:
-        return int(shards.get(str(shard), 0)) + (row.spent_here or 0) - (row.reserved_here or 0)
-    return balance + (row.spent or 0) - (row.reserved or 0)
+    found = int(shards.get(str(shard), 0)) if shards else balance
+    return found + (row.spent or 0) - (row.reserved or 0)
 
 
 def promised(account: Q) -> dict[str, Combinable]:
-    """Annotations: what baskets of an ``account`` (rows of its profiles) have set aside, and spent since it was seen, on one shard and
-    in all. The query takes ``subaccount`` and ``shard``."""
+    """Annotations: what baskets of an ``account`` (rows of its profiles) have set aside, and spent since it was seen: on one shard, or in
+    all where the exchange lists no shards. The query takes ``subaccount`` and ``shard``."""
     active = Position.objects.filter(account, mode=Mode.LIVE, status__in=ACTIVE)
     seen = ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).values(at=F("seen_at") - Value(READ_LAG))[:1]
     moved = LedgerEntry.objects.filter(transaction=OuterRef("pk"), account__in=[Account.CASH, Account.RESERVED])
-    booked = LedgerTransaction.objects.filter(
-        account, mode=Mode.LIVE, at__gt=Subquery(seen), position__isnull=False
-    ).annotate(cash=total(moved, F("amount")))
-    spent = booked.filter(cash__lt=0)
+    booked = LedgerTransaction.objects.filter(account, mode=Mode.LIVE, at__gt=Subquery(seen), position__isnull=False)
+    booked = booked.exclude(kind__in=MOVES_NOTHING).annotate(cash=Least(total(moved, F("amount")), Value(0)))
+    listed = ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).exclude(shards={})
+    here = ~Exists(listed)
     return {
-        "reserved": total(active, F("reserved")),
-        "reserved_here": total(active.filter(_on_shard("event")), F("reserved")),
-        "spent": total(spent, F("cash")),
-        "spent_here": total(spent.filter(_on_shard("position__event")), F("cash")),
+        "reserved": total(active.filter(here | _on_shard("event")), F("reserved")),
+        "spent": total(booked.filter(here | _on_shard("position__event")), F("cash")),
     }
 
 
