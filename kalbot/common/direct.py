@@ -6,12 +6,14 @@ values go through the fields' own conversion, so rows are the same. No signals a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
 
@@ -28,13 +30,15 @@ Keys = Mapping[type[models.Model], Sequence[int]]
 
 
 class _Column(NamedTuple):
-    """``plain``: the exact types of values that the database takes as they are; ``is_made``: whether the field makes its value itself
-    when a row is inserted (a time of creation)."""
+    """``plain``: the exact types of values that the database takes as they are; ``quick``: an exact type of others with the function that
+    makes the database's value of one, as the field would; ``is_made``: whether the field makes its value itself when a row is inserted (a
+    time of creation)."""
 
     attname: str
     name: str
     field: models.Field[Any, Any]
     plain: frozenset[type]
+    quick: tuple[type, Callable[[Any, Any], Any]] | None
     is_made: bool
 
 
@@ -187,6 +191,8 @@ def _insert(
 def _value(column: _Column, value: Any, using: Any) -> Any:
     if type(value) in column.plain:
         return value
+    if column.quick is not None and type(value) is column.quick[0]:
+        return column.quick[1](value, using)
     if hasattr(value, "as_sql"):
         raise TypeError(f"{column.attname}: an expression is no value")
     return column.field.get_db_prep_save(value, using)
@@ -198,13 +204,31 @@ def _table(model: type[models.Model]) -> _Table:
     columns = {}
     for one in model._meta.concrete_fields:
         is_made = type(one).pre_save is not models.Field.pre_save
-        columns[one.attname] = _Column(one.attname, quote(str(one.column)), one, _plain(one), is_made)
+        columns[one.attname] = _Column(one.attname, quote(str(one.column)), one, _plain(one), _quick(one), is_made)
     key = next(column for column in columns.values() if column.name == quote(key_column(model)))
     return _Table(quote(model._meta.db_table), key, columns)
 
 
+def _quick(field: models.Field[Any, Any]) -> tuple[type, Callable[[Any, Any], Any]] | None:
+    target = _target(field)
+    if isinstance(target, models.UUIDField):
+        return UUID, lambda value, using: value if using.features.has_native_uuid_field else value.hex
+    if isinstance(target, models.DateTimeField):
+        return (
+            datetime,
+            lambda value, using: (
+                using.ops.adapt_datetimefield_value(value) if value.tzinfo else field.get_db_prep_save(value, using)
+            ),
+        )
+    return None
+
+
+def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
+    return field.target_field if isinstance(field, models.ForeignKey) else field
+
+
 def _plain(field: models.Field[Any, Any]) -> frozenset[type]:
-    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    target = _target(field)
     if isinstance(target, models.DateTimeField | models.UUIDField):
         return frozenset({type(None)})
     if isinstance(target, models.BooleanField):

@@ -7,18 +7,41 @@ the way there and back of each, and that of ``BEGIN`` where the transaction has 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, Final, NamedTuple
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 
 BEGIN: Final = "BEGIN"
+_UNFIT: Final = ("26000", "0A000")
+"""A kept statement is not there (any more), or its tables have changed: all are given again, with the next message."""
+_numbers = count(1)
+
+
+class Kept(NamedTuple):
+    """A statement as Postgres keeps it for a connection, parsed and planned: with ``$1``, ``$2`` ... of these ``types``, for these
+    ``values``. Its ``name`` there begins with this."""
+
+    name: str
+    sql: str
+    types: str
+    values: Sequence[Any]
 
 
 class Statement(NamedTuple):
-    """One that returns rows (an UPDATE: by RETURNING)."""
+    """One that returns rows (an UPDATE: by RETURNING). ``kept``: the same for a server that keeps it, where it is run again and again."""
 
     sql: str
     values: Sequence[Any]
+    kept: Kept | None = None
+
+
+class _Part(NamedTuple):
+    """One statement of a message."""
+
+    text: str
+    values: Sequence[Any]
+    has_rows: bool
 
 
 def rows_of(*statements: Statement) -> list[list[Any]]:
@@ -34,17 +57,39 @@ def rows_of(*statements: Statement) -> list[list[Any]]:
 def _in_one_message(statements: Sequence[Statement]) -> list[list[Any]]:
     if not statements:
         return []
-    begin = [BEGIN] if _begins() else []
-    values = [value for one in statements for value in one.values]
-    with connection.cursor() as cursor:
-        cursor.execute("; ".join([*begin, *(one.sql for one in statements)]), values)
-        found = []
-        for number in range(len(begin) + len(statements)):
-            if number:
-                cursor.nextset()
-            if number >= len(begin):
-                found.append(cursor.fetchall())
-        return found
+    parts = [_Part(BEGIN, (), False)] if _begins() else []
+    connection.ensure_connection()
+    names: dict[str, str] = connection.connection.kept
+    before = set(names)
+    parts += [part for one in statements for part in _parts(one, names)]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("; ".join(one.text for one in parts), [value for one in parts for value in one.values])
+            found = []
+            for number, one in enumerate(parts):
+                if number:
+                    cursor.nextset()
+                if one.has_rows:
+                    found.append(cursor.fetchall())
+            return found
+    except Error as error:
+        fits = getattr(error.__cause__, "sqlstate", None) not in _UNFIT
+        for new in names.keys() - (before if fits else set()):
+            del names[new]
+        raise
+
+
+def _parts(one: Statement, names: dict[str, str]) -> list[_Part]:
+    """The statement as it is sent; one that is kept under its name, which it is given first where the connection does not have it."""
+    if one.kept is None:
+        return [_Part(one.sql, one.values, True)]
+    made = []
+    if one.kept.sql not in names:
+        # never twice in a process: whether a message that failed got so far is not known
+        names[one.kept.sql] = f"{one.kept.name}_{next(_numbers)}"
+        made = [_Part(f"PREPARE {names[one.kept.sql]}{one.kept.types} AS {one.kept.sql}", (), False)]
+    values = f"({', '.join(['%s'] * len(one.kept.values))})" if one.kept.values else ""
+    return [*made, _Part(f"EXECUTE {names[one.kept.sql]}{values}", one.kept.values, True)]
 
 
 def _begins() -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 
 from kalbot.common import direct, pipeline
 from kalbot.common.pipeline import Statement
+from kalbot.common.prepared import Param, Prepared
 from markets.models import Event, Watch
 from tests.strategies.world import add_event
 
@@ -165,3 +166,75 @@ def test_a_connection_that_was_lost_in_the_transaction_is_not_opened_again_in_it
     with pytest.raises(DatabaseError):
         _lost()
     assert Watch.objects.get(source="a").priority == 1
+
+
+def _kept() -> list[str]:
+    """Names of the statements that the server keeps for this connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM pg_prepared_statements WHERE name LIKE 'markets_watch_%%' ORDER BY prepare_time"
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def _by_source(prepared: Prepared[Watch], source: str) -> list[tuple[int, str, bool]]:
+    return [(row.priority, row.event.ticker, row.is_own) for row in prepared.rows(source=source, own="E1")]  # type: ignore[attr-defined]
+
+
+def _watches() -> Prepared[Watch]:
+    source, own = Param("source", models.CharField()), Param("own", models.CharField())
+    is_own = models.Exists(Event.objects.filter(pk=models.OuterRef("event"), ticker=own))
+    rows = Watch.objects.filter(source=source, event__in=Event.objects.filter(ticker=own))
+    return Prepared(lambda: rows.select_related("event").annotate(is_own=is_own).order_by("priority"))
+
+
+def test_a_query_that_is_compiled_once_gives_what_it_gives_however_often_it_is_run() -> None:
+    _event()
+    prepared = _watches()
+    for _ in range(8):  # the server changes its plan after five
+        assert _by_source(prepared, "a") == [(1, "E1", True)]
+        assert _by_source(prepared, "b;%s'") == [(7, "E1", True)]
+        assert _by_source(prepared, "nobody's") == []
+    if connection.vendor == "postgresql":
+        assert len(_kept()) == 1, "one statement, whatever its values"
+
+
+def test_rows_of_one_related_row_share_its_instance() -> None:
+    event = _event()
+    one, other = Prepared(lambda: Watch.objects.select_related("event__series").order_by("source")).rows()
+    assert one.event is other.event
+    assert (one.source, other.source, one.event.series.ticker) == ("a", "b;%s'", event.series_id)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite keeps statements by itself")
+def test_a_statement_that_the_server_no_longer_has_or_that_no_longer_fits_is_given_again() -> None:
+    _event()
+    prepared = _watches()
+    assert _by_source(prepared, "a")
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")  # as a pool does between two of its clients
+    with pytest.raises(DatabaseError):
+        _by_source(prepared, "a")
+    assert _by_source(prepared, "a") == [(1, "E1", True)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE markets_watch ALTER COLUMN priority TYPE bigint"
+        )  # as a migration does beside a worker
+    with pytest.raises(DatabaseError):
+        _by_source(prepared, "a")
+    assert _by_source(prepared, "a") == [(1, "E1", True)]
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE markets_watch ALTER COLUMN priority TYPE integer")
+    with pytest.raises(DatabaseError):
+        _by_source(prepared, "a")
+    with transaction.atomic(), pytest.raises(IntegrityError), transaction.atomic():
+        pipeline.rows_of(RAISED, prepared.statement(source="a", own="E1"), TWICE)
+    assert _by_source(prepared, "a") == [(1, "E1", True)]
+    names = _kept()
+    for _ in range(3):
+        with pytest.raises(IntegrityError):
+            pipeline.rows_of(prepared.statement(source="a", own="E1"), TWICE)
+        assert _by_source(prepared, "a") == [(1, "E1", True)]
+    assert _kept() == names, "what fails for another reason has the server keep nothing twice"
+    connection.close()
+    assert _by_source(prepared, "a") == [(1, "E1", True)]

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Final
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from kalbot.common.units import Count, Price
@@ -31,7 +31,7 @@ from trading.venues import connection as venue_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ORDER: Final = tuple(model._meta.db_table for model in (ExchangeAccount, Position, ProfileBalance, ShardCash))
-LOCKED: Final = re.compile(r'UPDATE "(\w+)"|SELECT "(trading_shardcash)"')
+LOCKED: Final = re.compile(r'UPDATE "(\w+)"|(?:SELECT "|EXECUTE )(trading_shardcash)(?:"|_\d)')
 """A row of a shard's cash is read for nothing else."""
 LIMITS: Final = (3_000, 3_200, 3_100)
 
@@ -65,7 +65,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[object, list[s
         note(Position._meta.db_table)
         return made(order_ids)
 
-    shard_cash.locking(0, 0)  # built once a process, and maybe before the statement that is sent before it
+    with transaction.atomic():
+        shard_cash.locking(0, 0)  # built once a process, and maybe before the statement that is sent before it
     made = PositionBooking.of_orders
     monkeypatch.setattr(PositionBooking, "of_orders", of_orders)
     monkeypatch.setattr(QuerySet, "select_for_update", select_for_update)

@@ -25,9 +25,14 @@ class Unanswered(psycopg.OperationalError):
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that waits for each answer at most ``answer_seconds`` (None: for ever), and no longer than ``bounded`` allows."""
+    """A connection that waits for each answer at most ``answer_seconds`` (None: for ever), and no longer than ``bounded`` allows.
+    ``kept``: the statements that the server keeps for it (``kalbot.common.pipeline``) -> their names."""
 
     answer_seconds: float | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kept: dict[str, str] = {}
 
     def wait(self, gen: Generator[Any, Any, Any], interval: float = _INTERVAL, timeout: float | None = None) -> Any:
         """See psycopg. Raises Unanswered, after which the connection is closed."""
