@@ -90,8 +90,11 @@ def _prepare(folder: Path, redis_url: str) -> str:
     from django.core.management import call_command
     from django.db import connection
 
+    from kalbot import celery
+
     django.setup()
     call_command("migrate", verbosity=0)
+    celery.collect_less()  # as in a worker
     return connection.vendor
 
 
@@ -118,6 +121,7 @@ def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
             twin.add_market([(ask - 100, 100_000)], [(ask, 100_000)])
         watch = _Stopwatch(twin.session)
         connection.use(twin.client())
+        connection.measure_clock()  # a worker's client has done so once in five minutes
         reconcile.ensure_reconciled()
         twin.sync()
         decision = world.decide(profile, twin.row, dict.fromkeys(twin.markets, ask), 100)

@@ -127,7 +127,12 @@ def obstacle(shard: int, *, is_live: bool) -> Obstacle | None:
 
     Paper, which needs no exchange, goes by what is known; live trading needs a fresh answer.
     """
-    found, now = last(), clock.now()
+    return obstacle_of(last(), shard, is_live=is_live)
+
+
+def obstacle_of(found: Answer | None, shard: int, *, is_live: bool) -> Obstacle | None:
+    """The same by an answer that was read before."""
+    now = clock.now()
     age = None if found is None else clock.now_ms() - found.checked_ms
     if found is None or age is None or not 0 <= age <= FRESH_MS:
         return Obstacle(Closed.UNKNOWN, "no answer of the last two minutes") if is_live else None

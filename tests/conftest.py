@@ -26,6 +26,7 @@ REMEMBERING = (
     "strategies.cycle.memo",
     "strategies.cycle.near_misses",
     "strategies.cycle.quote_records",
+    "trading.venues.account_limits",
     "triage.learning.current",
 )
 """Modules that keep what they read for as long as nothing says that it has changed."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 from django.db.models import Model, Q
@@ -142,7 +145,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
         if market.event_id == decision.event_id:
             decision.event = market.event
     if profile.mode == Mode.LIVE:
-        exchange_hours.ensure(connection.client(), decision.event.exchange_index)
+        basket.goes_by(exchange_hours.ensure(connection.client(), decision.event.exchange_index))
         connection.measure_clock()
     live = live_books.read(decision.event, is_changed=basket.fees_changed)
     risk.market(basket, live)
@@ -199,12 +202,16 @@ def _same_account(read: Profile, now: Profile) -> None:
 
 def _is_same(now: Decision, then: Decision) -> bool:
     """Whether decision and profile are as they were when the plan was made."""
-    pairs: tuple[tuple[Model, Model], ...] = ((now, then), (now.profile, then.profile))
     return all(
-        getattr(one, column.attname) == getattr(other, column.attname)
-        for one, other in pairs
-        for column in one._meta.concrete_fields
+        _columns(type(one))(one) == _columns(type(one))(other)
+        for one, other in ((now, then), (now.profile, then.profile))
     )
+
+
+@cache
+def _columns(model: type[Model]) -> Callable[[Model], tuple[Any, ...]]:
+    """Reads every column of a row."""
+    return attrgetter(*(column.attname for column in model._meta.concrete_fields))
 
 
 def _stored(

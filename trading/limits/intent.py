@@ -12,7 +12,7 @@ from django.db.models import BigIntegerField, CharField, DateTimeField, Exists, 
 from kalbot.common import clock
 from kalbot.common.pipeline import Statement
 from kalbot.common.prepared import Param, Prepared
-from markets import selectors
+from markets import exchange_hours, selectors
 from markets.models import Certificate, Market
 from strategies.models import Decision, Mode, Profile
 from trading.denials import DenialCode, Denied
@@ -69,6 +69,7 @@ class Intent:
         """The same basket, or some of its legs (perhaps none any more), at other costs, on the rows that were read."""
         found = replace(self, worst_cost=worst_cost, legs=legs, orders=orders)
         tickers = found.tickers
+        self._hand_on(found)
         found.__dict__["first_row"] = self.first_row
         found.__dict__["markets"] = [market for market in self.markets if market.ticker in tickers]
         return found
@@ -76,8 +77,22 @@ class Intent:
     def funded(self, locks: int) -> Intent:
         """The same, for which ``locks`` has to be set aside; on the rows that were read."""
         found = replace(self, locks=locks)
+        self._hand_on(found)
         found.__dict__["markets"] = self.markets
         return found
+
+    @cached_property
+    def hours(self) -> exchange_hours.Answer | None:
+        """What the exchange said last of when it takes orders; read at first use, unless it was before (``goes_by``)."""
+        return exchange_hours.last()
+
+    def goes_by(self, hours: exchange_hours.Answer | None) -> None:
+        """Take ``hours``, which were read just now."""
+        self.__dict__["hours"] = hours
+
+    def _hand_on(self, other: Intent) -> None:
+        if "hours" in self.__dict__:
+            other.goes_by(self.hours)
 
     @property
     def reading(self) -> Statement:

@@ -151,7 +151,8 @@ def _exchange_hours(intent: Intent, found: Facts) -> Checks:
     """No basket begins while the exchange is shut, shortly before an announced pause, or without knowing."""
     if intent.position is not None and intent.position.status != PositionStatus.QUOTING:
         return
-    shut = exchange_hours.obstacle(intent.decision.event.exchange_index, is_live=found.profile.mode == Mode.LIVE)
+    live = found.profile.mode == Mode.LIVE
+    shut = exchange_hours.obstacle_of(intent.hours, intent.decision.event.exchange_index, is_live=live)
     if shut is not None:
         yield Refusal(_HOURS[shut.why], shut.detail)
 

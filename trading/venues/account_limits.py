@@ -43,6 +43,7 @@ def refresh(client: KalshiClient) -> ApiLimits:
         log.warning("account limits are not valid (%s); the Basic tier's are in force", limits)
         limits = BASIC
     client.transport.limiter.update(limits)
+    forget()
     try:
         stored = msgspec.json.encode(_Stored(limits.usage_tier, limits.read, limits.write))
         cache.prices().set(KEY, stored, ex=EXPIRY_SECONDS)
@@ -55,10 +56,15 @@ _remembered: list[tuple[float, ApiLimits]] = []
 
 
 def lately() -> ApiLimits:
-    """``known``, remembered in this process for a few seconds: for questions about every event."""
+    """``known``, remembered in this process for a few seconds: for questions about every event, and for every plan."""
     if not _remembered or time.monotonic() >= _remembered[0][0]:
         _remembered[:] = [(time.monotonic() + REMEMBERED_SECONDS, known())]
     return _remembered[0][1]
+
+
+def forget() -> None:
+    """``lately`` reads again."""
+    _remembered.clear()
 
 
 def known() -> ApiLimits:

@@ -65,7 +65,7 @@ def plan_of(decision: Decision, legs: list[PlanLeg], *, smallest: bool = False) 
 def write_budget(decision: Decision, together: bool) -> WriteBudget:
     """The account's write bucket as last learnt (else the Basic tier's), and what it holds now. Paper keeps to the same limits,
     on a bucket of its own that is full."""
-    write = account_limits.known().write
+    write = account_limits.lately().write
     available = write.bucket_capacity
     if decision.mode == Mode.LIVE:
         # a batch bills the unscoped bucket, a single order that of its shard (docs/kalshi-protocol.md 3)
