@@ -194,7 +194,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.NO_LEAST_PRICE: "There is no live price to take the least prices from; say what each leg must bring at least.",
     DenialCode.SALE_NEEDS_FUNDS: "Selling takes back collateral that was returned, and there is not as much cash.",
     DenialCode.NO_BID: "Nobody bids enough for what is left.",
-    DenialCode.OWN_ORDER: "An order on the account itself rests before all other bids: the exchange would stop the sale.",
+    DenialCode.OWN_ORDER: "An order on our own account stands in the way: the exchange would stop the one that trades with it.",
     DenialCode.REQUEST_WITHDRAWN: "The exit request was withdrawn.",
 }
 

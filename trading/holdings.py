@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from strategies.cycle.holdings import Committed
 from strategies.models import Decision, Profile
+from trading.books import own_orders
 from trading.execution.sizing import planner
 from trading.execution.sizing.planner import WriteBudget
 from trading.models import TERMINAL, WORKING, ProfileBalance
@@ -45,8 +47,13 @@ class PositionHoldings:
         made = ProfileBalance.objects.filter(profile=profile).values_list("realised", flat=True).first() or 0
         return Committed(totals["count"], totals["waiting"] + totals["committed"], totals["quotes"], -made)
 
-    def idle_quotes(self, profile: Profile, since: datetime) -> set[str]:
-        """Events of quotes that were begun before ``since`` and have bought nothing; none while one is being withdrawn already."""
+    def idle_quotes(self, profile: Profile, since: datetime) -> Mapping[str, int]:
+        """Events of quotes that were begun before ``since`` and have bought nothing, with what is set aside for each; none while one is
+        being withdrawn already."""
         if idle.is_being_withdrawn(profile):
-            return set()
-        return set(idle.quotes(profile).filter(created_at__lt=since).values_list("event_id", flat=True))
+            return {}
+        return dict(idle.quotes(profile).filter(created_at__lt=since).values_list("event_id", "reserved"))
+
+    def own_bids(self, tickers: Collection[str]) -> Mapping[tuple[str, str], int]:
+        """(ticker, side) -> the highest bid that rests on the accounts themselves, 1/10,000 dollar."""
+        return {(ticker, side.value): price for (ticker, side), price in own_orders.bids(tickers).items()}

@@ -1,4 +1,5 @@
-"""Several live profiles on one book: contracts that one decided to take are not there for the next, and whose turn it is.
+"""Several live profiles on one book: contracts that one decided to take are not there for the next, bids of our own are nobody's to be
+taken, and whose turn it is.
 
 Profiles on paper have each an exchange of its own (``trading.venues.paper``); they share nothing.
 """
@@ -16,6 +17,7 @@ from django.db.models import Max
 from kalbot.common import clock
 from markets.book import Depth, Level, Side
 from markets.models import Event
+from strategies.cycle import holdings
 from strategies.models import Decision, Mode, Profile
 
 CLAIMED_FOR: Final = timedelta(seconds=10)
@@ -27,14 +29,27 @@ _NOBODY: Final = datetime.min
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Live decisions of a moment ago on some markets (``ids``), and what they take: (ticker, side) -> 1/100 contracts."""
+    """Live decisions of a moment ago on some markets (``ids``), what they take: (ticker, side) -> 1/100 contracts, and the highest bids
+    that we rest there ourselves (``own``)."""
 
     ids: frozenset[UUID] = frozenset()
     taken: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    own: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def left(self, books: Mapping[str, Depth]) -> dict[str, Depth]:
         """``books`` (by ticker) without what is taken, the best levels first."""
         return {ticker: self._left(ticker, depth) for ticker, depth in books.items()} if self.taken else dict(books)
+
+    def reach(self, books: Mapping[str, Depth]) -> dict[str, Depth]:
+        """``books`` as far as orders that take can go: no order of ours may trade with one of our own."""
+        return {ticker: self._reach(ticker, depth) for ticker, depth in books.items()} if self.own else dict(books)
+
+    def _reach(self, ticker: str, depth: Depth) -> Depth:
+        yes, no = (self.own.get((ticker, side.value), 0) for side in (Side.YES, Side.NO))
+        return Depth(
+            tuple(level for level in depth.yes_bids if level[0] > yes),
+            tuple(level for level in depth.no_bids if level[0] > no),
+        )
 
     def _left(self, ticker: str, depth: Depth) -> Depth:
         # Who buys YES takes NO bids, and the other way round.
@@ -43,7 +58,8 @@ class Claims:
 
 
 def of(mode: str, tickers: Collection[str]) -> Claims:
-    """What live decisions of the last moments take of these markets; nothing on paper. Quotes rest and take nothing."""
+    """What live decisions of the last moments take of these markets, and what is our own there; nothing on paper. Quotes rest and take
+    nothing."""
     if mode != Mode.LIVE:
         return Claims()
     ids: set[UUID] = set()
@@ -54,7 +70,7 @@ def of(mode: str, tickers: Collection[str]) -> Claims:
             ids.add(pk)
             key = leg["ticker"], leg["side"]
             taken[key] = taken.get(key, 0) + leg["count"]
-    return Claims(frozenset(ids), taken)
+    return Claims(frozenset(ids), taken, holdings.current().own_bids(tickers))
 
 
 def still(claims: Claims, mode: str, events: Collection[str], tickers: Collection[str]) -> bool:

@@ -30,10 +30,12 @@ from strategies.cycle import (
     event_cache,
     near_misses,
     plausibility,
+    quote_capital,
     quote_places,
     quotes,
 )
 from strategies.cycle.candidates import Candidate, Exposure, Listed
+from strategies.cycle.quote_places import Places
 from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, rejected, unfit
 from strategies.models import Cycle, Decision, Profile
 from strategies.profiles import alike
@@ -155,8 +157,8 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     for event, miss in allocated.passed_over.items():
         own[event] = passed_over(own[event], miss)
     places = quote_places.of(profile, paying, own, exposure.quotes)
-    if places.waiting is not None and running.row.trigger == BEAT:
-        _replace(running, profile, *places.waiting)
+    if exposure.quotes and running.row.trigger == BEAT:
+        _replace(running, profile, places, own, exposure, shared)
     for turn in [*allocated.turns, *places.turns]:
         allowed = capital_left if turn.capital is None else min(capital_left, turn.capital)
         verdict, spent = _decide(running, profile, listed, turn.candidate, allowed, open_count)
@@ -188,8 +190,10 @@ def _count(running: _Run, own: Mapping[str, Verdict], shared: Shared) -> None:
     running.refused.subtract(v.constraint.value for v in replaced if v.constraint is not None)
 
 
-def _replace(running: _Run, profile: Profile, waiting: str, best: Verdict) -> None:
-    """Have an idle quote withdrawn for the best of those that wait, where that is expected to return much more."""
+def _replace(
+    running: _Run, profile: Profile, places: Places, own: dict[str, Verdict], exposure: Exposure, shared: Shared
+) -> None:
+    """Have an idle quote withdrawn for what is expected to return much more and waits for its place, or for its money."""
 
     def judged(event: str) -> Verdict | None:
         view, price = running.views.get(event), running.prices.get(event)
@@ -198,7 +202,14 @@ def _replace(running: _Run, profile: Profile, waiting: str, best: Verdict) -> No
         books = candidate_evaluation.depths_of(price)
         return _quoted(profile, view, books, evaluated(profile, view, books, profile.working), profile.working)
 
-    quote_places.replace(profile, waiting, best, judged)
+    def with_all(event: str) -> Verdict | None:
+        if own[event].constraint is Reason.QUOTE_COST:
+            return judged(event)
+        known = event in shared.by_money and event not in exposure.blocked
+        return shared.with_money(profile, event, running.prices, profile.working) if known else None
+
+    if places.waiting is None or quote_places.replace(profile, *places.waiting, judged) is None:
+        quote_capital.replace(profile, own, exposure.capital_left, with_all, judged)
 
 
 def _own_verdicts(
@@ -269,7 +280,8 @@ def _decide(
         return missed(Status.REJECTED, bad), 0
     claimed = claims.of(profile.mode, {outcome.ticker for outcome in view.outcomes})
     books = claimed.left(candidate_evaluation.depths_of(prices))
-    verdict = _quoted(profile, view, books, evaluated(profile, view, books, capital_left), capital_left)
+    taken = evaluated(profile, view, claimed.reach(books), capital_left)
+    verdict = _quoted(profile, view, books, taken, capital_left)
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return verdict, 0
     decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms(), verdict.quote)

@@ -5,6 +5,7 @@ Positions and denials are trading's. The engine queries them through ``current()
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -38,9 +39,12 @@ class Holdings(Protocol):
     def committed(self, profile: Profile) -> Committed:
         """Number and cost of the open decisions: what is reserved and spent, or what was decided and not yet reserved."""
 
-    def idle_quotes(self, profile: Profile, since: datetime) -> set[str]:
-        """Events whose basket is being quoted, was begun before ``since`` and has bought nothing; none while a quote of the profile is
-        being withdrawn."""
+    def idle_quotes(self, profile: Profile, since: datetime) -> Mapping[str, int]:
+        """Events whose basket is being quoted, was begun before ``since`` and has bought nothing, with what each has set aside,
+        micro-dollars; none while a quote of the profile is being withdrawn."""
+
+    def own_bids(self, tickers: Collection[str]) -> Mapping[tuple[str, str], int]:
+        """(ticker, side) -> the highest bid that live profiles, or people by hand, rest on the accounts themselves, 1/10,000 dollar."""
 
 
 class NoHoldings(RuntimeError):

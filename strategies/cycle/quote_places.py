@@ -58,7 +58,7 @@ def of(profile: Profile, paying: Sequence[Candidate], verdicts: dict[str, Verdic
 def replace(profile: Profile, waiting: str, best: Verdict, judge: Callable[[str], Verdict | None]) -> str | None:
     """Have the worst idle quote withdrawn for the quote that ``waiting`` (an event) would have, if that returns much more. Returns its
     event. ``judge``: what would be quoted in an event now, None where that is not known."""
-    if best.basket is None or not _is_counted(best):
+    if best.basket is None or not is_counted(best):
         return None
     idle = holdings.current().idle_quotes(profile, clock.now() - RESTED)
     judged = [(expected_return(found), event) for event in sorted(idle) if (found := judge(event)) is not None]
@@ -72,7 +72,7 @@ def replace(profile: Profile, waiting: str, best: Verdict, judge: Callable[[str]
     return event
 
 
-def _is_counted(verdict: Verdict) -> bool:
+def is_counted(verdict: Verdict) -> bool:
     """Whether the trades of its markets have been counted: without them every quote is expected to fill."""
     return (
         verdict.basket is not None and traded.rates([(leg.ticker, leg.side) for leg in verdict.basket.legs]) is not None

@@ -39,6 +39,9 @@ def main() -> int:
         help="the same for a basket across two events (tests/faults/families.py); with --quoted one leg of it rests",
     )
     parser.add_argument(
+        "--collateral", action="store_true", help="of the harsh or quoted seeds those on which collateral is returned"
+    )
+    parser.add_argument(
         "--keep-going", action="store_true", help="list every failing seed instead of stopping at the first"
     )
     parser.add_argument("--show", action="store_true", help="print the story of each run")
@@ -59,20 +62,18 @@ def _run(seeds: range, options: argparse.Namespace) -> int:
     done: Any = context.Queue()
     for seed in seeds:
         todo.put(seed)
-    workers = [
-        context.Process(
-            target=_work, args=(todo, done, show, options.harsh, options.quoted, options.family), daemon=True
-        )
-        for _ in range(jobs)
-    ]
+    workers = [context.Process(target=_work, args=(todo, done, show, options), daemon=True) for _ in range(jobs)]
     for worker in workers:
         worker.start()
     ends: Counter[str] = Counter()
     failed: list[int] = []
-    boundaries = deaths = 0
+    boundaries = deaths = left_out = 0
     began = last_report = time.monotonic()
     for finished in range(1, len(seeds) + 1):
         message = _next(done, workers)
+        if message is not None and message[0] == "left out":
+            left_out += 1
+            continue
         if message is not None and message[0] == "failed" and options.keep_going:
             failed.append(message[1])
             print(f"\nFAILED seed {message[1]}: {message[2].splitlines()[0]}", flush=True)
@@ -94,7 +95,7 @@ def _run(seeds: range, options: argparse.Namespace) -> int:
             print(f"\r{finished}/{len(seeds)} seeds, {rate:.1f} seeds/s  ", end="", flush=True)
     rate = len(seeds) / (time.monotonic() - began)
     print(
-        f"\r{len(seeds) - len(failed)} seeds held, {rate:.1f} seeds/s, {boundaries} boundaries passed, {deaths} deaths"
+        f"\r{len(seeds) - left_out - len(failed)} seeds held, {rate:.1f} seeds/s, {boundaries} boundaries passed, {deaths} deaths"
     )
     print("ended as: " + ", ".join(f"{name} {count}" for name, count in ends.most_common()))
     if failed:
@@ -111,13 +112,15 @@ def _next(done: Any, workers: list[Any]) -> Any:
                 return None
 
 
-def _work(todo: Any, done: Any, show: bool, harsh: bool, quoted: bool, family: bool) -> None:
+def _work(todo: Any, done: Any, show: bool, options: argparse.Namespace) -> None:
     die_with_parent()
     with tempfile.TemporaryDirectory(prefix="kalbot-faults-") as folder:
         server = _prepare(Path(folder))
         from django.db import connection
 
         from tests.faults import harness, story
+        from tests.faults.harsh import draw_harsh
+        from tests.faults.quoted import draw_quoted
         from trading.models import Position
 
         try:
@@ -126,8 +129,12 @@ def _work(todo: Any, done: Any, show: bool, harsh: bool, quoted: bool, family: b
                     seed = todo.get(timeout=0.5)
                 except Empty:
                     return
+                _, harsh = (draw_quoted if options.quoted else draw_harsh)(seed)
+                if options.collateral and harsh.collateral is None:
+                    done.put(("left out", seed))
+                    continue
                 try:
-                    run = harness.run(seed, harsh=harsh, quoted=quoted, family=family)
+                    run = harness.run(seed, harsh=options.harsh, quoted=options.quoted, family=options.family)
                 except BaseException as error:  # reported with its seed, whatever it is
                     import traceback
 

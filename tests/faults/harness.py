@@ -287,7 +287,9 @@ def _return_collateral(run: Run, choices: dict[str, bool]) -> None:
     for name, value in choices.items():
         setattr(run.twin.exchange.config, name, value)
     run.twin.exchange.ledger.set_option("netting:0", "1")
-    assert ExchangeAccount.objects.update(collateral=ExchangeAccount.Collateral.ON) == 1
+    learnt = {name: choices[f"netting_{name}"] for name in ("yes_counts", "whole_cents")}
+    mode = ExchangeAccount.Collateral.ON
+    assert ExchangeAccount.objects.update(collateral=mode, collateral_reading=learnt) == 1
 
 
 def _list(twin: Twin, books: list[tuple[Levels, Levels]], fine: bool) -> None:

@@ -11,6 +11,8 @@ from tests.faults.schedule import Levels, Schedule, draw
 TROUBLES = ("answers", "jumps", "ends", "pauses", "reads", "restarts", "fees", "grids", "terms")
 SLEEPS = (0.5, 7.0, 50.0, 200.0)
 """Seconds for which a worker is stopped: shorter and longer than a signature, a lease and an order live."""
+UNDOCUMENTED = ("netting_resting", "netting_revenue_net", "netting_yes_counts", "netting_whole_cents")
+"""What the exchange may do either way where collateral is returned."""
 STEPS = (-90.0, -20.0, -3.0, 3.0, 40.0)
 """Seconds by which a clock is set forward or back between two steps."""
 
@@ -70,7 +72,7 @@ def with_collateral(seed: int, plan: Schedule, harsh: Harsh, *, always: bool = F
     rng = random.Random(f"collateral {seed}")
     if plan.mode == "live" and plan.kind == "all_no" and (rng.random() < 0.5 or always):
         harsh.starts_well = True
-        harsh.collateral = {name: rng.random() < 0.5 for name in ("netting_resting", "netting_revenue_net")}
+        harsh.collateral = {name: rng.random() < 0.5 for name in UNDOCUMENTED}
 
 
 def _at_the_ends(rng: random.Random, plan: Schedule, tick: int) -> list[tuple[Levels, Levels]]:

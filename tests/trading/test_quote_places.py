@@ -10,8 +10,8 @@ import pytest
 
 from kalbot.common import cache, clock, messages
 from markets import traded
-from markets.models import Market
-from strategies.cycle import cycle
+from markets.models import Event, Market
+from strategies.cycle import candidates, cycle
 from strategies.models import DOLLAR, Decision, Profile, Verdict
 from tests.strategies.world import add_event, books_of, publish
 from tests.trading import world
@@ -54,6 +54,9 @@ def maker(db: None) -> Profile:
 def _cycle() -> int:
     for ticker in ("E1", "E2"):
         publish(ticker, books_of(ticker, WIDE))
+    for event in Event.objects.filter(ticker="E3"):
+        prices = event.markets.order_by("ticker").values_list("yes_bid", "yes_ask")
+        publish("E3", books_of("E3", [(bid or 0, ask or 0) for bid, ask in prices]))
     return cycle.run().decisions
 
 
@@ -125,3 +128,48 @@ def test_a_message_that_comes_late_withdraws_nothing_that_has_filled_meanwhile(
     assert idle.replace(maker.pk, position.event_id, "E2 returns more") == 0
     position.refresh_from_db()
     assert position.quote_withdrawn == ""
+
+
+def _short(maker: Profile, sent: Sent, prices: list[tuple[int, int]]) -> Position:
+    """Its quote has set aside nearly all of its capital, and E3, whose legs can be taken at these prices, waits for money."""
+    Profile.objects.filter(pk=maker.pk).update(max_quotes=5, capital=20_500_000, min_profit=1)
+    maker.refresh_from_db()
+    Verdict.objects.filter(event_id="E2").delete()
+    position = _begun(maker, sent)
+    Position.objects.update(created_at=clock.now() - timedelta(minutes=1))
+    event = add_event("E3", prices, certified=True)
+    Verdict.objects.create(profile=maker, event=event, status="candidate", since=clock.now())
+    candidates.forget(maker)
+    _trades(1, position.event_id)
+    return position
+
+
+PAYS = [(3_000, 3_100), (3_000, 3_100), (3_000, 3_100)]
+"""YES on all costs 0.93 and fees."""
+PAYS_NOTHING = [(3_300, 3_400), (3_300, 3_400), (3_200, 3_300)]
+"""YES on all costs 1.01, NO at the best bids 1.99 of 2 dollars."""
+
+
+def test_a_quote_gives_its_money_to_a_basket_that_returns_much_more(
+    redis_db: object, maker: Profile, sent: Sent
+) -> None:
+    position = _short(maker, sent, PAYS)
+    assert maker.capital - position.reserved < DOLLAR, "it has set aside nearly all"
+    assert _cycle() == 0
+    (args,) = _wanted(sent)
+    assert args[:2] == (maker.pk, position.event_id)
+    assert idle.replace(*args) == 1
+    assert executor.step(position.pk).status == "aborted"
+    assert _cycle() >= 1, Verdict.objects.values_list("event_id", "live_constraint", "live_value")
+    assert Decision.objects.filter(event_id="E3", quote={}).exists()
+
+
+@pytest.mark.parametrize("why", ["young", "has filled", "pays nothing"])
+def test_a_quote_keeps_its_money(redis_db: object, maker: Profile, sent: Sent, why: str) -> None:
+    position = _short(maker, sent, PAYS_NOTHING if why == "pays nothing" else PAYS)
+    if why == "young":
+        Position.objects.update(created_at=clock.now())
+    if why == "has filled":
+        Order.objects.filter(position=position, leg__sequence=0).update(reported_fill_count=1)
+    assert _cycle() == 0
+    assert _wanted(sent) == []

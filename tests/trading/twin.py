@@ -28,7 +28,7 @@ from markets.streaming.output.messages import to_message
 from markets.terms.states import listed_states
 from simulator.accounts.records import Fill
 from simulator.accounts.records import Order as TwinOrder
-from simulator.clock import ManualClock
+from simulator.clock import ManualClock, RealClock
 from simulator.config import SimulatorConfig
 from simulator.errors import RequestTimedOut
 from simulator.exchange import Exchange
@@ -42,6 +42,15 @@ from tests.trading import world
 SIGNED_AT = "KALSHI-ACCESS-TIMESTAMP"
 BASE = "http://twin.invalid/trade-api/v2"
 LINEAR_CENT = [[0, 10_000, 100]]
+
+
+class OurClock(RealClock):
+    """The exchange's clock is the product's, also where a test slows that one down: else a slow test meets a skewed clock."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch; never steps back."""
+        self._last = max(self._last, clock.now_ms())
+        return self._last
 
 
 class NoLimit:
@@ -109,7 +118,7 @@ class Twin:
         if beside is None:
             defaults = {"still": True, "rate_limits": False, "roll": False, "settlement_timer_s": 0}
             self.exchange = Exchange(
-                SimulatorConfig(**(defaults | config)), ManualClock(clock.now_ms()) if manual else None
+                SimulatorConfig(**(defaults | config)), ManualClock(clock.now_ms()) if manual else OurClock()
             )
             self.exchange.open_accounts()
         else:

@@ -15,8 +15,9 @@ from markets.models import Event
 from markets.prices import EventPrices, families
 from strategies.models import Mode
 from trading import denials
+from trading.books import own_orders
 from trading.denials import DenialCode, Denied
-from trading.models import ForeignOrder, Order, OrderStatus, Position
+from trading.models import Position
 
 
 def fee_schedule(event: Event, *, is_changed: bool = True) -> FeeSchedule:
@@ -29,8 +30,8 @@ def fee_schedule(event: Event, *, is_changed: bool = True) -> FeeSchedule:
 
 @dataclass(frozen=True, slots=True)
 class LiveBooks:
-    """One event's live books with its fees. ``own``: (ticker, side) -> the highest bid that the account itself rests there: the exchange
-    stops an order that would trade with it, so from that price on nobody else's bids are within reach."""
+    """One event's live books with its fees. ``own``: (ticker, side) -> the highest bid that we rest there ourselves, on any subaccount:
+    no order of ours may trade with it, so from that price on nobody else's bids are within reach."""
 
     prices: EventPrices
     fees: FeeSchedule
@@ -41,19 +42,33 @@ class LiveBooks:
         market = self.prices.markets.get(ticker)
         return market.depth if market is not None and market.depth is not None else Depth()
 
+    def reach(self, ticker: str) -> Depth:
+        """The book of one market as far as orders of ours that take can reach it."""
+        depth = self.depth(ticker)
+        behind = {side: self.own.get((ticker, side), 0) for side in Side}
+        if not any(behind.values()):
+            return depth
+        return Depth(
+            *(tuple(level for level in depth.bids(side) if level[0] > behind[side]) for side in (Side.YES, Side.NO))
+        )
+
     def asks(self, ticker: str, side: str) -> tuple[tuple[int, int], ...]:
         """(price, count) at which ``side`` can be bought, cheapest first."""
-        behind = DOLLAR_PRICE - self.own.get((ticker, Side(side).other), 0)
-        return tuple(level for level in self.depth(ticker).asks(Side(side)) if level[0] < behind)
+        return self.reach(ticker).asks(Side(side))
 
     def bids(self, ticker: str, side: str) -> tuple[tuple[int, int], ...]:
         """(price, count) at which ``side`` can be sold, best first."""
-        behind = self.own.get((ticker, Side(side)), 0)
-        return tuple(level for level in self.depth(ticker).bids(Side(side)) if level[0] > behind)
+        return self.reach(ticker).bids(Side(side))
 
     def hides_bids(self, ticker: str, side: str) -> bool:
         """Whether bids are there, and all of them at or behind one of the account's own."""
         return not self.bids(ticker, side) and bool(self.depth(ticker).bids(Side(side)))
+
+    def hides_asks(self, ticker: str, side: str, limit: int) -> bool:
+        """Whether ``side`` is offered at the limit or better behind, or as, an order of the account's own."""
+        own = self.own.get((ticker, Side(side).other), 0)
+        bids = self.depth(ticker).bids(Side(side).other)
+        return any(DOLLAR_PRICE - limit <= price <= own for price, _ in bids)
 
     def unusable(self, tickers: Iterable[str], max_age_ms: int) -> DenialCode | None:
         """None when all of these books may be traded on, else why not."""
@@ -79,22 +94,15 @@ def has_changed(event: Event, ticker: str, since: datetime) -> bool:
 
 
 def read_beside(position: Position, *, is_changed: bool = True) -> LiveBooks:
-    """The books of a position's event as far as its own orders can reach them, beside what else rests on its account."""
+    """The books of a position's event as far as its own orders can reach them, beside what else rests on our accounts."""
     return beside_own(position, read(position.event, is_changed=is_changed))
 
 
 def beside_own(position: Position, live: LiveBooks) -> LiveBooks:
     """The same for books that were read elsewhere."""
-    if position.mode != Mode.LIVE:
-        return live
-    subaccount, tickers = position.profile.subaccount or 0, list(live.prices.markets)
-    foreign = ForeignOrder.objects.filter(is_resting=True, subaccount=subaccount, ticker__in=tickers)
-    others = Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.RESTING, action=Order.Action.BUY)
-    others = others.filter(leg__market_id__in=tickers, subaccount=position.profile.subaccount)
-    own: dict[tuple[str, Side], int] = {}
-    for ticker, side, price in (
-        *foreign.values_list("ticker", "side", "price"),
-        *others.values_list("leg__market_id", "side", "price"),
-    ):
-        own[ticker, Side(side)] = max(price, own.get((ticker, Side(side)), 0))
-    return replace(live, own=own)
+    return live if position.mode != Mode.LIVE else beside(live, own_orders.bids(list(live.prices.markets)))
+
+
+def beside(live: LiveBooks, own: own_orders.Bids) -> LiveBooks:
+    """Books as far as orders beside our ``own`` can reach them."""
+    return replace(live, own=own) if own else live

@@ -149,6 +149,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
         connection.measure_clock()
     live = live_books.read(decision.event, is_changed=basket.fees_changed)
     risk.market(basket, live)
+    live = live_books.beside(live, basket.own_bids)
     collateral.check_family(decision, basket.markets, basket.account_collateral)
     reading = collateral.reading_for(profile, decision.event, decision.kind, basket.account_collateral)
     is_learning = reading is not None and bool(reading.get(collateral.LEARNING))
@@ -157,7 +158,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
     if is_learning:
         _learns_alone(profile)
     wanted = fitting.legs_of(decision, live)
-    plan = quotes.plan(decision, wanted) if decision.quote else fitting.plan_of(decision, wanted, smallest=is_learning)
+    plan = quotes.plan(decision, wanted) if decision.quote else fitting.taken(decision, wanted, live, is_learning)
     worst_of = {(leg.ticker, leg.side): walk.most_for(leg.limit, leg.count, leg.fees) for leg in plan.legs}
     # A quote sets aside the whole price: which legs it will hold, and so what is returned, nobody knows.
     funds = plan.worst_cost if decision.quote else collateral.funds_for(reading, fitting.purchases_of(plan))

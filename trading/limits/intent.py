@@ -15,6 +15,7 @@ from kalbot.common.prepared import Param, Prepared
 from markets import exchange_hours, selectors
 from markets.models import Certificate, Market
 from strategies.models import Decision, Mode, Profile
+from trading.books import own_orders
 from trading.denials import DenialCode, Denied
 from trading.limits import day, facts
 from trading.limits.facts import Facts
@@ -136,6 +137,12 @@ class Intent:
         return getattr(self.markets[0], "account_foreign", None) or {}
 
     @property
+    def own_bids(self) -> own_orders.Bids:
+        """The highest bids that we rest in its markets ourselves, on any subaccount. None on paper, where each profile has an exchange of
+        its own."""
+        return own_orders.of_rows(self.markets) if self.profile.mode == Mode.LIVE else {}
+
+    @property
     def fees_changed(self) -> bool:
         """Whether the fees of the series may be others than its row says: an announced change is due."""
         return any(getattr(market, "fees_changed", True) for market in self.markets)
@@ -153,6 +160,8 @@ def _markets(count: int, completes: bool, live: bool) -> Prepared[Market]:
         rows = Market.objects.filter(ticker__in=wanted).select_related("event", "event__series")
         if completes:
             rows = rows.annotate(**facts.annotations_of_every_purchase(live))
+        if live:
+            rows = rows.annotate(**own_orders.columns())
         return rows.annotate(
             certified_rules=Subquery(granted.values("rules_hash")),
             certified_states=Subquery(granted.values("states")),

@@ -20,7 +20,7 @@ from kalbot.common import clock
 from strategies.models import Kind, Mode, Profile
 from strategies.quoting.offer import Way
 from trading import states
-from trading.books import live_books, others_books
+from trading.books import live_books, others_books, own_orders
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import finality, inflight, quote, record
 from trading.execution.orders.batch import Wanted
@@ -54,6 +54,7 @@ WAITED_OUT: Final = complete.PASSING | {
     DenialCode.MARGIN_GONE,
     DenialCode.DEPTH,
     DenialCode.PRICE_NO_SIDE,
+    DenialCode.OWN_ORDER,
 }
 """While one of these holds, a basket that has filled in part rests nothing and waits; whatever else is found ends its quoting."""
 
@@ -94,7 +95,7 @@ def _hedge(position: Position, lease: Lease, legs: list[Leg], orders: list[Order
         return inflight.wait(position, 0.5)
     legs = list(position.legs.select_related("market"))
     with suppress(Denied):  # where no fees are known now, the limits of the last quote hold
-        _set_limits(lease, legs, quotes.hedge_limits(position, legs, live_books.read(position.event)))
+        _set_limits(lease, legs, quotes.hedge_limits(position, legs, live_books.read_beside(position)))
     return opening.to_completing(position, lease, baskets.matched(legs, position.target_count), "a quote filled")
 
 
@@ -117,6 +118,8 @@ def _may_rest(position: Position, legs: list[Leg], orders: list[Order]) -> tuple
         stop, until = profile.quote_stop_seconds, clock.from_ms(until_ms)
         words = f"at {until:%Y-%m-%d %H:%M:%S} UTC, {stop} s before the event ends"
         return Refusal(DenialCode.QUOTE_ENDED, words)
+    if (stopped := own_orders.stopped_by(position, legs)) is not None:
+        return stopped
     if position.mode == Mode.LIVE:
         if not reconcile.ensure_reconciled():
             return Refusal(DenialCode.NOT_RECONCILED)

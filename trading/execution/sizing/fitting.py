@@ -62,6 +62,17 @@ def plan_of(decision: Decision, legs: list[PlanLeg], *, smallest: bool = False) 
     return found
 
 
+def taken(decision: Decision, legs: list[PlanLeg], live: LiveBooks, smallest: bool) -> Plan:
+    """The same; where orders of our own stand in its way, that is what it is denied for."""
+    try:
+        return plan_of(decision, legs, smallest=smallest)
+    except Denied as denied:
+        hidden = next((leg for leg in legs if live.hides_asks(leg.ticker, leg.side, leg.limit)), None)
+        if denied.code is not DenialCode.DEPTH or hidden is None:
+            raise
+        raise Denied(DenialCode.OWN_ORDER, f"{hidden.side} {hidden.ticker}: {denied.detail}") from None
+
+
 def write_budget(decision: Decision, together: bool) -> WriteBudget:
     """The account's write bucket as last learnt (else the Basic tier's), and what it holds now. Paper keeps to the same limits,
     on a bucket of its own that is full."""

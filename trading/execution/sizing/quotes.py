@@ -246,7 +246,7 @@ def hedge_limits(position: Position, legs: Sequence[Leg], live: LiveBooks) -> di
     profile, target = position.profile, position.target_count
     count = baskets.most(legs, target)
     lacking = {leg.pk: baskets.missing(leg, count, target) for leg in legs}
-    markets = [LegMarket(leg.market_id, live.depth(leg.market_id), live.fees) for leg in legs]
+    markets = [LegMarket(leg.market_id, live.reach(leg.market_id), live.fees) for leg in legs]
     found, cost = {}, sum(leg.open_cost for leg in legs)
     for leg, market in zip(legs, markets, strict=True):
         if not lacking[leg.pk]:

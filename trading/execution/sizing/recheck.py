@@ -20,7 +20,7 @@ from trading.execution.orders.inflight import kept
 from trading.execution.sizing import baskets, planner, walk
 from trading.limits import risk
 from trading.limits.intent import Intent
-from trading.models import Leg, Order, Position, PositionStatus
+from trading.models import Leg, Order, Position
 
 CLEARED_FOR: Final = timedelta(milliseconds=250)
 """So long after a position was admitted, under the lock of its profile's balance and against every limit, its first order
@@ -46,8 +46,7 @@ def achievable(
         begun = any(max(o.filled_count, o.reported_fill_count or 0) for o in orders)
         basket = Intent(profile, decision, 0, legs_of_all, position, completes=begun)
         live = live_books.read(position.event, is_changed=basket.fees_changed)
-        if position.status != PositionStatus.EXECUTING:  # what an order of the account itself stops completes nothing
-            live = live_books.beside_own(position, live)
+        live = live_books.beside(live, basket.own_bids)
         if not rests:
             count = min(count, *(_reach(leg, orders, live, target) for leg in legs))
         if count <= 0:

@@ -1,0 +1,90 @@
+"""What the live accounts themselves rest in the markets: ours on every subaccount, and what people placed there by hand.
+
+By its specification the exchange stops an order "when it would trade against another order from the same user"; whether another
+subaccount is another user is not documented. Both readings are bad (an order of ours that is stopped halfway, or a trade with
+ourselves), so whatever rests on any subaccount counts. An order that is stored and may still come to rest counts as one that rests.
+
+Prices 1/10,000 dollar of the side that is bid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+
+from markets.book import Side
+from strategies.models import Mode
+from trading.denials import DenialCode, Refusal
+from trading.models import ForeignOrder, Leg, Order, OrderStatus, Position, PositionStatus
+
+Bids = Mapping[tuple[str, Side], int]
+"""(ticker, side) -> the highest bid of our own."""
+RESTS: Final = (OrderStatus.NEW, OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING)
+SELLS: Final = (PositionStatus.EXITING, PositionStatus.UNWINDING)
+BUYS: Final = (PositionStatus.EXECUTING, PositionStatus.COMPLETING, PositionStatus.UNWINDING)
+"""What is at work with orders that take: an unwind may complete after all."""
+
+
+def bids(tickers: Collection[str]) -> dict[tuple[str, Side], int]:
+    """The highest bids of our own in these markets, of every live profile and subaccount."""
+    found: dict[tuple[str, Side], int] = {}
+    for ticker, side, price in (
+        *_ours().filter(leg__market_id__in=tickers).values_list("leg__market_id", "side", "price"),
+        *_of_persons().filter(ticker__in=tickers).values_list("ticker", "side", "price"),
+    ):
+        found[ticker, Side(side)] = max(price, found.get((ticker, Side(side)), 0))
+    return found
+
+
+def columns() -> dict[str, Any]:
+    """The same as columns of a query of markets, for ``of_rows``."""
+    found: dict[str, Any] = {}
+    for side in Side:
+        ours = _ours().filter(leg__market_id=OuterRef("pk"), side=side.value)
+        persons = _of_persons().filter(ticker=OuterRef("pk"), side=side.value)
+        for name, rows in (("ours", ours), ("persons", persons)):
+            found[_column(name, side)] = Subquery(rows.order_by("-price").values("price")[:1])
+    return found
+
+
+def of_rows(markets: Sequence[Any]) -> dict[tuple[str, Side], int]:
+    """Our own bids by rows with the annotations; none where they were read without."""
+    found: dict[tuple[str, Side], int] = {}
+    for market in markets:
+        for side in Side:
+            price = max(getattr(market, _column(name, side), None) or 0 for name in ("ours", "persons"))
+            if price:
+                found[market.ticker, side] = price
+    return found
+
+
+def stopped_by(position: Position, legs: Sequence[Leg]) -> Refusal | None:
+    """Why bids for ``legs`` may not rest: another live position sells, or buys the other side, in one of the markets now. What takes risk
+    away, or is under way, comes before a quote."""
+    if position.mode != Mode.LIVE:
+        return None
+    held = Q(bought_count__gt=F("sold_count") + F("settled_count"))
+    in_the_way = Q(pk__in=[])
+    for leg in legs:
+        sells = Q(held, side=leg.side, position__status__in=SELLS)
+        buys = Q(side=Side(leg.side).other.value, position__status__in=BUYS)
+        in_the_way |= Q(sells | buys, market_id=leg.market_id)
+    others = Leg.objects.filter(in_the_way, position__mode=Mode.LIVE)
+    found = others.exclude(position=position).order_by("pk").values_list("position_id", "market_id").first()
+    return None if found is None else Refusal(DenialCode.OWN_ORDER, f"position #{found[0]} is at work in {found[1]}")
+
+
+def _ours() -> QuerySet[Order]:
+    """Purchases of ours that rest or may come to rest. Sales never do."""
+    waits = {"mode": Mode.LIVE, "action": Order.Action.BUY, "time_in_force": "good_till_canceled"}
+    return Order.objects.filter(status__in=RESTS, **waits)
+
+
+def _of_persons() -> QuerySet[ForeignOrder]:
+    return ForeignOrder.objects.filter(is_resting=True)
+
+
+def _column(name: str, side: Side) -> str:
+    return f"{name}_bid_{side.value}"
