@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
+from django.conf import settings
+
 from backtest.options import Options, profile_columns
 from backtest.replay import session
+from backtest.report import whole
 from backtest.studies import touch
 from kalbot.common.life import die_with_parent
 from kalbot.common.units import dollars
 from markets.tape.coverage import State, coverage
 from markets.tape.reader import Tape
 
+log = logging.getLogger(__name__)
 TOUCH_SIZE: Final = 10_000
 """Contracts (1/100) assumed behind best prices that were recorded without sizes: such tapes give upper bounds."""
 CYCLE_SECONDS: Final = 60
@@ -101,19 +106,30 @@ def run_line(line: Line, kept: Path | None = None) -> dict[str, Any]:
     document = session.run(line.options()).document()
     text = json.dumps(document, default=str)
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(text)
-        part.replace(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            whole.write(file, text)
+        except OSError as error:
+            log.warning("%s was not kept, it is run again next time: %s", file.name, error)
     found = json.loads(text)
     return found
 
 
+@cache
+def _code() -> str:
+    """The same while the programs that decide a run are."""
+    found = hashlib.sha256()
+    for package in ("backtest", "kalbot/common", "markets", "strategies", "trading", "triage"):
+        for path in sorted((Path(settings.BASE_DIR) / package).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()
+
+
 def _fingerprint(line: Line) -> str:
-    """The same for a run of the same settings on a tape of the same size."""
+    """The same for a run of the same settings by the same code on a tape of the same size."""
     options = asdict(line.options()) | {"tape": line.tape.name, "rules": [path.name for path in line.rules]}
     sizes = sorted((path.name, path.stat().st_size) for path in line.tape.glob("*.tape"))
-    return hashlib.sha256(json.dumps([options, sizes], default=str, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([options, sizes, _code()], default=str, sort_keys=True).encode()).hexdigest()[:16]
 
 
 Ran = tuple[Line, dict[str, Any]]

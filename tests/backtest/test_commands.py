@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from backtest.models import BacktestRun
+from backtest.options import Options
+from backtest.replay import session
+from backtest.report import whole
+from backtest.report.results import Result
+from backtest.studies import evidence
+from tests.backtest.tapes import planted
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.django_db
@@ -60,3 +70,54 @@ def test_a_part_is_never_added_to_a_tape_that_is_there(tmp_path: Path) -> None:
     assert sorted(path.name for path in part.iterdir()) == before
     with pytest.raises(CommandError, match="exists"):
         call_command("tape", "cut", SAMPLE, str(part / before[0]))
+
+
+def test_an_interrupted_backtest_shows_and_keeps_the_runs_that_had_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the second of two runs."""
+    tape, report, whole_run = planted(tmp_path / "tape"), tmp_path / "report.html", session.run
+    begun: list[str] = []
+
+    def run(options: Options, **rest: Any) -> Result:
+        begun.append(options.profile["name"])
+        if len(begun) == 2:
+            rest["progress"] = lambda at: signal.raise_signal(signal.SIGINT)
+        return whole_run(options, **rest)
+
+    monkeypatch.setattr(session, "run", run)
+    arguments = ["--tape", str(tape), "--profile", "careful", "--profile", "coverage", "--save", "--json"]
+    with pytest.raises(CommandError, match="1 of 2 runs had ended and are kept") as raised:
+        call_command("backtest", *arguments, "--html", str(report), stdout=(out := StringIO()))
+    assert raised.value.returncode == 130
+    assert [one["profile"] for one in json.loads(out.getvalue())["runs"]] == ["careful"]
+    assert "careful" in report.read_text()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    (kept,) = BacktestRun.objects.all()
+    assert kept.profile == "careful"
+
+
+def test_a_report_that_cannot_be_written_leaves_the_one_that_is_there(tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    report.write_text("before")
+    with pytest.raises(UnicodeEncodeError):
+        whole.write(report, "cannot be encoded: \ud800")
+    assert report.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [report]
+    with pytest.raises(IsADirectoryError):
+        whole.check(tmp_path)
+
+
+def test_a_kept_line_is_run_again_where_it_cannot_be_kept_and_read_again_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = evidence.Line(planted(tmp_path / "tape"), "careful", "careful", ())
+    (tmp_path / "full").write_text("a file where the folder should be")
+    unkept = evidence.run_line(line, tmp_path / "full")
+    kept = evidence.run_line(line, tmp_path / "kept")
+    assert kept["fingerprint"] == unkept["fingerprint"]
+    monkeypatch.setattr(session, "run", None)
+    assert evidence.run_line(line, tmp_path / "kept") == kept
+    monkeypatch.setattr(evidence, "_code", lambda: "of another version")
+    with pytest.raises(TypeError):
+        evidence.run_line(line, tmp_path / "kept")

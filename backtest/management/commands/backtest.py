@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from backtest import runs
 from backtest.options import DEFAULT_LATENCY, BadOption, Options, profile_columns, rules_files
-from backtest.report import html, terminal
+from backtest.report import html, terminal, whole
 from backtest.report.results import Result
 from backtest.studies import leaks
 from kalbot.common.units import UnitError, parse_count
@@ -109,23 +109,38 @@ class Command(BaseCommand):
             _in_time(tape, options["start"], options["end"])
             covered = coverage(tape, options["start"], min(options["end"], tape.last_ns + 1))
             if options["html"]:
-                options["html"].touch()
+                whole.check(options["html"])
         except (OSError, BadOption, RulesFileError) as error:
             raise CommandError(str(error)) from None
         if options["check_leaks"]:
             self._check(wanted)
             return
-        results = [self._run(one, tape, quiet=options["json"]) for one in wanted]
-        if options["save"]:
-            for result in results:
-                runs.save(result, covered)
-        if options["html"]:
-            options["html"].write_text(html.page(results, covered))
+        results: list[Result] = []
+        try:
+            for one in wanted:
+                results.append(self._run(one, tape, quiet=options["json"]))
+                if options["save"]:
+                    runs.save(results[-1], covered)
+        except KeyboardInterrupt:
+            self._write(results, covered, options)
+            raise CommandError(
+                f"interrupted: {len(results)} of {len(wanted)} runs had ended{' and are kept' if options['save'] and results else ''}",
+                returncode=130,
+            ) from None
+        self._write(results, covered, options)
+
+    def _write(self, results: list[Result], covered: Coverage, options: dict[str, Any]) -> None:
+        """What came of the runs that have ended: to the screen first, which is never full."""
         if options["json"]:
             document = {"coverage": covered.document(), "runs": [result.document() for result in results]}
             self.stdout.write(json.dumps(document, indent=2, default=str))
-        else:
+        elif results:
             self._print(results, covered)
+        if options["html"] and results:
+            try:
+                whole.write(options["html"], html.page(results, covered))
+            except OSError as error:
+                raise CommandError(f"{options['html']} was not written: {error}") from None
 
     def _run(self, options: Options, tape: Tape, *, quiet: bool) -> Result:
         from backtest.replay import session
