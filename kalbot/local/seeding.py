@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+from django.db.models import QuerySet
 
 from kalbot.local import quoting
 from markets.models import ContractTerms
@@ -46,10 +48,20 @@ def trade_live_on_the_simulator() -> None:
     )
     if made:
         across = [*GUARANTEED_ONLY["kinds"], Kind.FAMILY.value]
-        Profile.objects.filter(name__in=["careful", "live"], kinds=GUARANTEED_ONLY["kinds"]).update(kinds=across)
+        _set(Profile.objects.filter(name__in=["careful", "live"], kinds=GUARANTEED_ONLY["kinds"]), kinds=across)
     # Events of the demo live about ninety seconds: the usual minute before the close would leave hardly any of it.
-    Profile.objects.filter(min_seconds_to_close=USUAL_SECONDS_TO_CLOSE).update(min_seconds_to_close=SECONDS_TO_CLOSE)
+    usual = Profile.objects.filter(min_seconds_to_close=USUAL_SECONDS_TO_CLOSE)
+    _set(usual, min_seconds_to_close=SECONDS_TO_CLOSE)
     # A bet, not arbitrage: for triage's story only. A new installation keeps it switched off.
-    Profile.objects.filter(name="coverage", is_active=False).update(is_active=True)
+    _set(Profile.objects.filter(name="coverage", is_active=False), is_active=True)
     if not made and not live.is_active:  # an earlier version seeded it; the upgrade switched it off
-        Profile.objects.filter(pk=live.pk).update(is_active=True)
+        _set(Profile.objects.filter(pk=live.pk), is_active=True)
+
+
+def _set(profiles: QuerySet[Profile], **columns: Any) -> None:
+    """Change profiles with the demo's name in their history."""
+    for profile in profiles:
+        for name, value in columns.items():
+            setattr(profile, name, value)
+        profile._change_reason = "as the demo needs it"  # type: ignore[attr-defined]
+        profile.save(update_fields=[*columns, "updated_at"])

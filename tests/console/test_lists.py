@@ -348,3 +348,16 @@ def test_helps_of_columns_speak_of_no_stored_unit() -> None:
     for model in admin.site._registry:
         for name, text in base.help_without_units(model).items():
             assert not re.search("1/100|1/10,000|illionth|micro-dollar", text), f"{model.__name__}.{name}: {text}"
+
+
+def test_the_dashboard_names_an_event_once_with_every_profile_that_misses_it(
+    sample: dict[str, Any], login: Any
+) -> None:
+    misses = list(NearMiss.objects.filter(ended_at=None).select_related("profile").order_by("pk"))
+    assert len(misses) > len({miss.event_id for miss in misses}), "the sample has one event for several profiles"
+    page = login("viewer").get(reverse("admin:index")).content.decode()
+    part = page[page.index('id="part-nearest"') :]
+    part = part[: part.index("</section>")]
+    for event in {miss.event_id for miss in misses}:
+        assert part.count(reverse("admin:why_event", args=[event])) <= 1
+    assert re.search(r"careful, \w+|\w+, careful", part)

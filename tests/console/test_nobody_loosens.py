@@ -29,6 +29,7 @@ from kalbot.console.ops import schedules
 from markets.models import Certificate
 from markets.terms import certificates
 from strategies.models import Profile
+from strategies.profiles import history
 from trading.models import Lock
 from trading.safety import halt
 
@@ -365,3 +366,22 @@ def test_least_prices_that_a_person_wrote_survive_another_share(sample: dict[str
     assert kept["least_prices"].value() == mine
     fresh = client.get(address, again | {"least_prices": proposed}).context["form"]
     assert fresh["least_prices"].value() == fresh["proposed"].value()
+
+
+def test_what_came_without_a_form_is_not_put_down_to_the_next_person(sample: dict[str, Any], login: Login) -> None:
+    """Capital that was lent or swept, or a command, changes a profile; the next form names only what its person changed."""
+    profile = sample["careful"]
+    Profile.objects.filter(pk=profile.pk).update(min_seconds_to_close=17, capital=profile.capital + 1_000_000)
+    address = reverse("admin:strategies_profile_change", args=[profile.pk])
+    client = login("risk manager", "rita")
+    client.post(address, fields_of(client, address) | {"max_daily_loss": "5", "reason": "smaller for now"})
+    rows = Profile.history.model.objects
+    newest, before = rows.filter(id=profile.pk).order_by("-history_id")[:2]
+    assert [change.field for change in newest.diff_against(before).changes if change.field != "updated_at"] == [
+        "max_daily_loss"
+    ]
+    assert (before.history_user, before.history_change_reason) == (None, history.BY_ITSELF)
+    assert before.min_seconds_to_close == 17
+    number = rows.count()
+    client.post(address, fields_of(client, address) | {"max_daily_loss": "4", "reason": "smaller still"})
+    assert rows.count() == number + 1, "nothing else had changed it meanwhile"

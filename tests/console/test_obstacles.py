@@ -242,3 +242,13 @@ def test_schedules_that_do_not_run_are_red(working: dict[str, Any]) -> None:
 def part(name: str) -> status.Part:
     """One part of the status by its name."""
     return next(one for one in status.check() if one.name == name)
+
+
+def test_profiles_that_the_same_thing_stops_share_a_line(working: dict[str, Any], login: Login) -> None:
+    until = clock.now() + timedelta(minutes=5)
+    for name in ("careful", "balanced"):
+        Lock.objects.create(profile=Profile.objects.get(name=name), code="loss_streak", reason="lost", until=until)
+        Profile.objects.filter(name=name).update(is_active=True)
+    shown = banner(login("viewer"))
+    assert "balanced, careful: is locked" in shown
+    assert shown.count("is locked") == 1

@@ -33,7 +33,7 @@ from kalbot.console.ui.display import display
 from kalbot.console.ui.links import list_url, page_url
 from kalbot.console.ui.markup import tag
 from strategies.models import Profile
-from strategies.profiles import presets
+from strategies.profiles import history, presets
 
 IN_FORM = "shown_in_its_form"
 """On a request: an old version is shown in the fields of the form, for whoever reads it."""
@@ -184,6 +184,7 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
         changed = [name for name in form.changed_data if name in {field.name for field in Profile._meta.fields}]
         if not changed:
             return
+        history.record_others(obj.pk)
         # only what this person changed: another process may have written other columns meanwhile
         obj.save(update_fields=[*changed, "updated_at"])
         self.keep(request, "change_profile", obj, form, changed)

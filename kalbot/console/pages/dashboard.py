@@ -246,7 +246,7 @@ def nearest(reading: Reading) -> dict[str, Any]:
         "candidates": list(
             candidates.order_by("profile__name").values("profile_id", "profile__name").annotate(n=Count("pk"))
         ),
-        "nearest": list(near.select_related("profile", "event").order_by("distance_ppm")[:8]),
+        "nearest": verdicts.by_event(near.select_related("profile", "event").order_by("distance_ppm", "pk")[:64])[:8],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -43,3 +44,14 @@ def waiting(profile: Profile) -> list[dict[str, Any]]:
     rows = NearMiss.objects.filter(profile=profile, ended_at=None, distance_ppm=0).order_by()
     groups = rows.values_list("constraint").annotate(number=Count("pk")).order_by("-number")
     return [{"number": number, "says": sentence_of(code)} for code, number in groups]
+
+
+def by_event(misses: Iterable[NearMiss]) -> list[tuple[NearMiss, str]]:
+    """The nearest miss of each event, and the profiles that miss it for the same reason, nearest first: an event is one line."""
+    found: dict[str, list[NearMiss]] = {}
+    for miss in misses:
+        found.setdefault(miss.event_id, []).append(miss)
+    return [
+        (same[0], ", ".join(dict.fromkeys(one.profile.name for one in same if one.constraint == same[0].constraint)))
+        for same in found.values()
+    ]
