@@ -121,7 +121,7 @@ def compare(options: Options, profile: Profile) -> Compared:
     """Replay ``options``' tape as ``profile`` and set its decisions beside those of the database."""
     found = Compared(profile.name, measured_latency(profile))
     wanted = replace(options, latency=Latency(*found.latency_ms))
-    with session.open_run(wanted, session.records_of(wanted), recorded_cycles()) as running:
+    with session.open_run(wanted, session.records_of(wanted), recorded_cycles(profile)) as running:
         running.feed.hides_own = profile.mode == Mode.LIVE
         engine, seen = running.engine, _Seen()
         engine.on_task = seen.after
@@ -143,17 +143,26 @@ def compare(options: Options, profile: Profile) -> Compared:
     return found
 
 
-def recorded_cycles() -> list[tuple[int, tuple[str, ...]]]:
+def recorded_cycles(profile: Profile) -> list[tuple[int, tuple[str, ...]]]:
     """(Unix nanoseconds, events) of the cycles of the database: beat's, which judge every candidate, without events; and what was nudged
-    and decided on. A busy machine judges seldom and late, and so does its replay."""
+    and decided on. A busy machine judges seldom and late, and so does its replay: what a cycle would buy it reads once more when its turn
+    comes, seconds after its beginning where many profiles wait for a processor, so the replay of ``profile`` judges when the newest price
+    behind its first decision of that cycle had come."""
     beats = [_micros(at) for at in Cycle.objects.filter(trigger=BEAT).values_list("started_at", flat=True)]
     nudged: dict[int, set[str]] = {}
-    for decision in Decision.objects.only("event_id", "trace"):
+    turns: dict[int, int] = {}
+    for decision in Decision.objects.order_by("created_at", "pk").only("event_id", "profile_id", "trace"):
         started = decision.trace.get(Stage.STARTED.value)
-        if started is not None and not any(abs(began - started) < SAME_US for began in beats):
-            nudged.setdefault(started, set()).add(decision.event_id)
-    found = [(began * 1000, tuple[str, ...]()) for began in beats]
-    return sorted(found + [(started * 1000, tuple(sorted(events))) for started, events in nudged.items()])
+        if started is None:
+            continue
+        began = next((beat for beat in beats if abs(beat - started) < SAME_US), started)
+        if began not in beats:
+            nudged.setdefault(began, set()).add(decision.event_id)
+        if decision.profile_id == profile.pk:
+            turns.setdefault(began, decision.trace.get(Stage.RECEIVED.value, 0) + 1_000)
+    found = [(began, tuple[str, ...]()) for began in beats]
+    found += [(began, tuple(sorted(events))) for began, events in nudged.items()]
+    return sorted((max(began, turns.get(began, 0)) * 1000, events) for began, events in found)
 
 
 def _micros(moment: datetime) -> int:

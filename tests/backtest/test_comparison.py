@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from backtest.studies.comparison import Compared, Pair, Taken, matched, measured_latency
+from backtest.studies.comparison import Compared, Pair, Taken, matched, measured_latency, recorded_cycles
 from kalbot.common import clock
+from strategies.models import Cycle, Decision
 from tests.conftest import ROOT
 from tests.local.test_demo import CLEAN
 from tests.trading.world import add_order, add_profile
@@ -65,6 +66,21 @@ def test_a_latency_is_measured_to_the_exchange_s_first_word_and_not_to_the_end_o
     add_order(20, profile, sent_at=sent, ended_at=after(60_000))
     low, middle, high = measured_latency(profile)
     assert 80 <= low <= middle <= high <= 90
+
+
+def test_a_cycle_is_replayed_when_the_prices_of_its_first_decision_had_come(db: None) -> None:
+    """Beat's cycle took nine seconds; one profile decided in it by prices of its fifth, another one nothing. A nudge decided at once."""
+    first, other = add_profile("first"), add_profile("other")
+    began = clock.now()
+    start = round(began.timestamp() * 1_000_000)
+    Cycle.objects.create(started_at=began, trigger="beat", duration_ms=9_000)
+    for number, (started, received) in enumerate([(0, 5), (0, 8), (20, 19)]):
+        decision = add_order(number, first).position.decision
+        trace = {"started": start + started * 1_000_000 + 40, "received": start + received * 1_000_000}
+        Decision.objects.filter(pk=decision.pk).update(trace=trace)
+    moments = {at: [(when // 1000 - start, events) for when, events in recorded_cycles(at)] for at in (first, other)}
+    nudge = (20_000_040, ("KXT-2",))
+    assert moments == {first: [(5_001_000, ()), nudge], other: [(0, ()), nudge]}
 
 
 @pytest.mark.slow
