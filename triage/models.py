@@ -31,6 +31,9 @@ class Baseline(models.Model):
         default=dict, help_text="The last kept assessment in short: at_ms, advice, sell, hold, coverage, codes."
     )
 
+    def __str__(self) -> str:
+        return f"baseline #{self.pk}"
+
 
 class Assessment(models.Model):
     """One assessment of one position: what it is worth sold now against held, and the signals seen.

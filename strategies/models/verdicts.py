@@ -28,6 +28,9 @@ class Screening(models.Model):
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["scan", "profile"], name="one_screening_a_scan_and_profile")]
 
+    def __str__(self) -> str:
+        return f"screening of scan #{self.scan_id}"
+
 
 class Verdict(models.Model):
     """What one profile thinks of one event now: exactly one row per (profile, scanned event)."""
@@ -138,3 +141,6 @@ class Cycle(models.Model):
 
     class Meta:
         ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"cycle #{self.pk}"

@@ -13,7 +13,7 @@ import sample_positions
 import sample_rows
 from django.contrib import admin
 from django.db import connection
-from django.db.models import F, IntegerField
+from django.db.models import F, IntegerField, Model
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -361,3 +361,8 @@ def test_the_dashboard_names_an_event_once_with_every_profile_that_misses_it(
     for event in {miss.event_id for miss in misses}:
         assert part.count(reverse("admin:why_event", args=[event])) <= 1
     assert re.search(r"careful, \w+|\w+, careful", part)
+
+
+def test_every_row_has_a_name_for_people() -> None:
+    """A page's title and links to it would say "Settlement object (1)"."""
+    assert [model.__name__ for model in admin.site._registry if model.__str__ is Model.__str__] == []

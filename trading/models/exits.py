@@ -60,3 +60,6 @@ class ExitRequest(models.Model):
                 fields=["position"], condition=Q(status="open"), name="one_open_exit_request_a_position"
             )
         ]
+
+    def __str__(self) -> str:
+        return f"exit of position #{self.position_id}, {self.status}"

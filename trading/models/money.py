@@ -104,6 +104,9 @@ class LedgerEntry(models.Model):
         indexes = [models.Index(fields=["account"])]
         verbose_name_plural = "ledger entries"
 
+    def __str__(self) -> str:
+        return f"{self.account} {dollars(self.amount)}"
+
 
 class ProfileBalance(models.Model):
     """The sums of a profile's ledger entries, kept in the same transaction as the entries themselves.
@@ -167,6 +170,9 @@ class Settlement(models.Model):
             models.CheckConstraint(condition=Q(count__gt=0), name="settlement_count_positive"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.result} for leg #{self.leg_id}, version {self.version}"
+
 
 class Correction(models.Model):
     """Contracts of a leg that left the account and that no order of ours sold: somebody else sold them, or a person says so."""
@@ -185,3 +191,6 @@ class Correction(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(count__gt=0), name="correction_count_positive")]
+
+    def __str__(self) -> str:
+        return f"correction of leg #{self.leg_id}"

@@ -164,6 +164,9 @@ class Fill(models.Model):
             models.Index(fields=["created_at"], condition=Q(is_taker=False), name="maker_fills_by_time"),
         ]
 
+    def __str__(self) -> str:
+        return f"trade {self.trade_id}"
+
 
 class PaperOrder(models.Model):
     """What the paper exchange knows of an order: its own memory, apart from ours, as a real exchange's would be."""
@@ -192,3 +195,6 @@ class PaperOrder(models.Model):
     fee_carried = models.BigIntegerField(default=0, help_text="The order's rounding accumulator, micro-dollars.")
     fills = models.JSONField(default=list, help_text="[[trade id, price, count, fee, is_taker, ms], ...]")
     at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"paper order {str(self.order_id)[:8]}, {self.action} {self.side}"

@@ -196,6 +196,9 @@ class LiveEventClaim(models.Model):
             models.UniqueConstraint(fields=["event", "subaccount"], name="one_live_position_an_event_and_subaccount")
         ]
 
+    def __str__(self) -> str:
+        return f"{self.event_id}"
+
 
 class Leg(models.Model):
     """One (market, side) of a position, with what was bought and what became of it."""
@@ -251,6 +254,9 @@ class PositionEvent(models.Model):
 
     class Meta:
         ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"position #{self.position_id}: {self.reason}"[:100]
 
 
 class Denial(models.Model):

@@ -86,6 +86,9 @@ class Reconciliation(models.Model):
     class Meta:
         ordering = ["-id"]
 
+    def __str__(self) -> str:
+        return f"reconciliation #{self.pk}"
+
 
 class Discrepancy(models.Model):
     """A difference between us and the exchange that nothing explains."""
@@ -143,3 +146,6 @@ class Discrepancy(models.Model):
             )
         ]
         verbose_name_plural = "discrepancies"
+
+    def __str__(self) -> str:
+        return f"{self.get_code_display()}: {self.key}"
