@@ -30,6 +30,11 @@ class MarketPrice:
     suspect: bool
     status: str
 
+    @property
+    def version(self) -> str:
+        """Another one after each change of the book that was heard of."""
+        return f"{self.receive_ms}-{self.seq}"
+
 
 @dataclass(frozen=True, slots=True)
 class EventPrices:

@@ -20,6 +20,7 @@ class Known:
 
 
 COMPLETE = "trading/execution/phases/complete.py"
+RESUME = "trading/execution/phases/resume.py"
 RISK = "trading/limits/risk.py"
 SETTLEMENT = "trading/closing/settlement.py"
 RECHECK = "trading/execution/sizing/recheck.py"
@@ -50,10 +51,40 @@ KNOWN: tuple[Known, ...] = (
         "left = profile.leg_risk_budget",
     ),
     Known(
-        "what an unwind sold is bought again at once",
+        "what a purchase did not get is tried again on the same book",
         COMPLETE,
-        "fits = not is_sold and _fits_its_limits(position, legs)",
-        "fits = _fits_its_limits(position, legs)",
+        "if not exhausted and not rests and position.attempts and tried.at_limits(position, lacking, orders):",
+        "if False:",
+    ),
+    Known(
+        "an unwind goes back to completing again and again on the same books",
+        RESUME,
+        "if again is not None and again.data.get(BOOKS) == shown:",
+        "if False:",
+    ),
+    Known(
+        "a basket is completed above its limits on a book that was tried at that price",
+        "trading/execution/phases/rescue.py",
+        "if tried.on_these_books(position, prices, inflight.orders_of(position)):",
+        "if False:",
+    ),
+    Known(
+        "one of two legs that pay together is sold alone in part",
+        "trading/closing/exits.py",
+        "if naked or left.grade is Grade.CONDITIONAL:",
+        "if naked:",
+    ),
+    Known(
+        "of legs that pay together one is sold as far as its bids go",
+        "trading/execution/phases/exit.py",
+        "shares = _shares_beside(position, legs, takes)",
+        "shares = None",
+    ),
+    Known(
+        "what an unwind sold is bought again at once",
+        RESUME,
+        "if not is_sold and not tried.at_limits(position, lacking, orders) and _fits_its_limits(position, legs, orders):",
+        "if not tried.at_limits(position, lacking, orders) and _fits_its_limits(position, legs, orders):",
     ),
     Known(
         "what was sold still counts as held when a basket is completed",
@@ -255,7 +286,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "completing is given up for what passes",
         COMPLETE,
-        "if isinstance(sent, Refusal) and sent.code in PASSING and not _is_over(position, legs):",
+        "if isinstance(sent, Refusal) and sent.code in passing.CODES and not _is_over(position, legs):",
         "if False:",
     ),
     Known(

@@ -12,9 +12,10 @@ from kalbot.common import clock
 from markets.fees import OrderFees
 from markets.models import Event
 from tests.trading import world
-from trading.models import Leg, Order, Position
-from trading.venues.paper import MEMORY_SECONDS, PaperVenue
+from trading.models import Leg, Order, PaperOrder, Position
+from trading.venues.paper import PaperVenue
 from trading.venues.protocol import Refused
+from trading.venues.taken import MEMORY_SECONDS
 
 A = "KXT-1-0"
 
@@ -68,6 +69,28 @@ def test_what_was_taken_lately_is_not_there_again(place: Any) -> None:
     with time_machine.travel(clock.now() + timedelta(seconds=MEMORY_SECONDS + 1)):
         _asks((4_000, 500))
         assert PaperVenue().create(place(300, 4_000)).fill_count == 300
+
+
+def test_what_a_resting_order_met_below_its_limit_is_not_there_again(place: Any) -> None:
+    _asks((4_000, 500))
+    resting = place(900, 3_500, time_in_force="good_till_canceled")
+    PaperVenue().create(resting)
+    PaperOrder.objects.update(at=clock.now() - timedelta(seconds=10 * MEMORY_SECONDS))
+    _asks((3_400, 100), (3_500, 50))
+    for _ in range(2):
+        assert PaperVenue().fetch(resting).fill_count == 150, "the same offers are still displayed"
+    assert PaperVenue().create(place(300, 3_400)).fill_count == 0
+    _asks((3_400, 100), (3_500, 80))
+    assert PaperVenue().create(place(300, 3_500)).fill_count == 30, "only what is new at the limit itself"
+    PaperVenue().cancel(resting)
+    Order.objects.filter(pk=resting.pk).update(moved_at=clock.now())
+    PaperOrder.objects.update(at=clock.now() - timedelta(seconds=10 * MEMORY_SECONDS))
+    assert PaperVenue().create(place(300, 3_400)).fill_count == 0, (
+        "an order that has ended since took them all the same"
+    )
+    with time_machine.travel(clock.now() + timedelta(seconds=MEMORY_SECONDS + 1)):
+        _asks((3_400, 100), (3_500, 80))
+        assert PaperVenue().create(place(300, 3_400)).fill_count == 100
 
 
 def test_profiles_do_not_eat_each_others_depth(place: Any) -> None:

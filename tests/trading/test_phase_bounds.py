@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.stopped import NOW, TICK, after
 from trading import states
+from trading.accounting import ledger
 from trading.books import live_books
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
-from trading.execution.phases import buy, complete, opening
+from trading.execution.phases import buy, complete, opening, passing, rescue, resume
 from trading.execution.sizing import baskets, recheck
 from trading.models import Leg, Order, Position, PositionEvent
 from trading.safety import halt
@@ -85,6 +84,8 @@ def test_an_order_that_never_met_the_book_is_no_try(position: Position) -> None:
         "rate_limited": "rate_limit",
         "unreachable": "rate_limit",
         "not_sent": "rate_limit",
+        "never_arrived": "rate_limit",
+        "expired": "expired",
         "halted": "halted",
         "price_stale": "price_stale",
         "insufficient_balance": None,
@@ -92,7 +93,7 @@ def test_an_order_that_never_met_the_book_is_no_try(position: Position) -> None:
         "": None,
     }
     for code, passes in wanted.items():
-        found = complete._passing(world.add_order_of(position, status="rejected", error_code=code))
+        found = passing.of_order(world.add_order_of(position, status="rejected", error_code=code))
         assert (None if found is None else found.code) == passes, code
 
 
@@ -103,40 +104,114 @@ def test_the_legs_that_lack_something_are_those_below_the_fullest(position: Posi
     assert baskets.lacking(legs, position.target_count) == []
 
 
-def test_an_unwind_goes_back_to_completing_ten_times_and_after_a_pause(
-    position: Position, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unwind_goes_back_to_completing_where_that_can_be_done_now(position: Position) -> None:
     legs = list(position.legs.select_related("market"))
-    assert complete.can_resume(position, legs)
     for status in ("inactive", "active"):
         legs[0].market.status = status
         legs[0].market.save()
-        assert complete.can_resume(position, legs) is (status == "active")
-    for number in range(10):
-        assert complete.can_resume(position, legs), number
+        assert resume.can_resume(position, legs) is (status == "active")
+    for _ in range(10):
         PositionEvent.objects.create(
             position=position, from_status="unwinding", to_status="completing", actor="kalbot", reason="again"
         )
-    assert not complete.can_resume(position, legs)
-    PositionEvent.objects.filter(position=position).update(from_status="open")
-    assert complete.can_resume(position, legs)
+    assert resume.can_resume(position, legs), "however often it was done before"
     world.add_order_of(position, 0, action="sell", purpose="unwind", filled_count=0, is_final=True)
-    assert complete.can_resume(position, legs), "a sale that took nothing sold nothing"
-    last = world.add_order_of(position, 1, filled_count=0, is_final=True)
-    for age, filled, resumes in ((2.0, 0, True), (1.999, 0, False), (0, 1_000, True), (0, 999, False)):
-        Order.objects.filter(pk=last.pk).update(created_at=after(-age), filled_count=filled)
-        Leg.objects.filter(position=position, sequence=1).update(bought_count=400)
-        assert complete.can_resume(position, legs) is resumes, (age, filled)
-    for sent, resumes in ((-9, True), (0, False)):
-        Order.objects.filter(pk=last.pk).update(created_at=after(sent), filled_count=0)
-        assert live_books.has_changed(position.event, "KXT-1-1", after(sent)) is resumes
-    monkeypatch.setattr(complete, "RESUME_PAUSE", timedelta())
-    assert not complete.can_resume(position, legs), "only a newer book than that of the last purchase counts"
-    monkeypatch.undo()
-    Order.objects.filter(pk=last.pk).update(status="rejected", error_code="insufficient_balance", created_at=after(-9))
-    assert not complete.can_resume(position, legs)
+    assert resume.can_resume(position, legs), "a sale that took nothing sold nothing"
+    last = world.add_order_of(position, 1, filled_count=0, status="rejected", error_code="insufficient_balance")
+    assert not resume.can_resume(position, legs)
     Order.objects.filter(pk=last.pk).update(error_code="unreachable")
-    assert complete.can_resume(position, legs)
+    assert resume.can_resume(position, legs)
+    Order.objects.filter(pk=last.pk).update(error_code="expired")
+    assert resume.can_resume(position, legs), "one that was too old to be sent was never in the book"
+
+
+def test_what_a_purchase_did_not_get_is_not_tried_again_on_the_same_book(position: Position) -> None:
+    legs = list(position.legs.select_related("market"))
+    shown = live_books.versions(position.event)["KXT-1-1"]
+    last = world.add_order_of(position, 1, filled_count=0, is_final=True, book_version=shown)
+    assert not resume.can_resume(position, legs)
+    for changes, resumes in (
+        ({"filled_count": 999}, False),
+        ({"filled_count": 1_000}, True),
+        ({"filled_count": 0, "status": "rejected", "error_code": "unreachable"}, True),
+        ({"status": "done", "error_code": "", "purpose": "quote"}, True),
+        ({"purpose": "entry"}, False),
+        ({"price": 2_999}, True),
+        ({"price": 3_001}, False),
+        ({"book_version": "an older one"}, True),
+    ):
+        Order.objects.filter(pk=last.pk).update(**changes)
+        Leg.objects.filter(position=position, sequence=1).update(bought_count=400)
+        assert resume.can_resume(position, legs) is resumes, changes
+    Order.objects.filter(pk=last.pk).update(book_version=shown, price=3_000)
+    world.add_order_of(position, 0, filled_count=0, is_final=True, book_version="an older one")
+    assert not resume.can_resume(position, legs), "the last of that leg"
+    world.publish("KXT-1", world.quoted(position.event, [(2_900, 3_000)] * 3))
+    assert not resume.can_resume(position, legs), "the same book, published again"
+    world.publish("KXT-1", world.quoted(position.event, [(2_900, 3_000)] * 3, size=9_999))
+    assert resume.can_resume(position, legs)
+
+
+def test_a_second_try_waits_for_a_newer_book_than_the_first_one_saw(position: Position) -> None:
+    """Both legs lack contracts that the books show: 600 and 400 of 1,000 are held."""
+    ledger.ensure_funded(position.profile)
+    legs = list(position.legs.all())
+    shown = live_books.versions(position.event)
+    Leg.objects.filter(position=position, sequence=0).update(
+        bought_count=1_000, bought_cost=4_000_000, open_cost=4_000_000
+    )
+    columns = {"filled_count": 0, "count": 600, "is_final": True, "book_version": shown["KXT-1-1"]}
+    first = world.add_order_of(position, 1, **columns)
+    Position.objects.update(attempts=1, deadline_at=after(9), next_step_at=NOW)
+    found = executor.step(position.pk)
+    assert (found.status, found.attempts, found.next_step_at) == ("completing", 1, after(0.25))
+    assert position.orders.count() == 1, "nothing is sent on the same book"
+    world.publish("KXT-1", world.quoted(position.event, [(3_900, 4_000), (2_900, 3_000)], size=9_999))
+    found = executor.step(position.pk)
+    second = position.orders.exclude(pk=first.pk).get()
+    assert (found.status, second.leg_id, second.count, second.filled_count) == ("open", legs[1].pk, 600, 600)
+    assert second.book_version == live_books.versions(position.event)["KXT-1-1"] != first.book_version
+
+
+@pytest.mark.parametrize(("age", "waits"), [(0.999999, True), (1.0, False), (-0.5, True), (-1.0, False)])
+def test_a_newer_book_is_waited_for_a_second(position: Position, age: float, waits: bool) -> None:
+    shown = live_books.versions(position.event)["KXT-1-1"]
+    last = world.add_order_of(position, 1, filled_count=0, is_final=True, book_version=shown)
+    Order.objects.filter(pk=last.pk).update(created_at=after(-age))
+    Position.objects.update(attempts=1, deadline_at=after(9), next_step_at=NOW)
+    found = executor.step(position.pk)
+    assert (found.status == "completing") is waits
+    assert position.orders.filter(purpose="complete").count() == 1
+
+
+def test_an_unwind_goes_back_once_on_each_version_of_the_books(position: Position) -> None:
+    ledger.ensure_funded(position.profile)
+    Position.objects.update(status="unwinding")
+    for size, goes_back in ((10_000, True), (10_000, False), (9_999, True), (9_999, False)):
+        world.publish("KXT-1", world.quoted(position.event, [(3_900, 4_000), (2_900, 3_000)], size=size))
+        position.refresh_from_db()
+        legs = list(position.legs.select_related("market"))
+        with states.lease(position.pk) as lease:
+            assert lease is not None
+            assert resume.can_resume(position, legs)
+            assert resume.resumed(position, lease, legs) is goes_back
+        Position.objects.update(status="unwinding")
+
+
+def test_above_its_limits_a_basket_is_completed_only_where_that_price_was_not_tried_on_the_same_book(
+    position: Position,
+) -> None:
+    ledger.ensure_funded(position.profile)
+    legs = list(position.legs.select_related("market"))
+    found = rescue.find(position, legs)
+    assert found is not None
+    assert [(leg.sequence, count, price) for leg, count, price in found.purchases] == [(1, 200, 3_000)]
+    shown = live_books.versions(position.event)["KXT-1-1"]
+    assert legs[1].seen == shown
+    last = world.add_order_of(position, 1, filled_count=0, is_final=True, book_version=shown)
+    assert rescue.find(position, legs) is None
+    Order.objects.filter(pk=last.pk).update(price=2_999)
+    assert rescue.find(position, legs) is not None, "a higher price reaches what the last one did not"
 
 
 def test_a_halt_is_waited_out_even_where_time_and_tries_are_used_up(position: Position) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
+import time_machine
 
+from kalbot.common import clock
 from tests.trading import world
+from tests.trading.stopped import refusal_of
 from tests.trading.struck import StruckTwin
 from trading import sweeper
 from trading.accounting import booking
-from trading.closing import settlement
+from trading.closing import exit_counts, exit_preview, exit_prices, exits, settlement
+from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import Position
 from trading.reconciliation import late_fills
@@ -92,3 +98,86 @@ def test_what_is_left_after_somebody_sold_one_of_the_kept_legs_is_dealt_with(twi
     assert late_fills.reopen_all() == 1
     position.refresh_from_db()
     assert position.status == "unwinding"
+
+
+def _thin(twin: StruckTwin, number: int, price: int, count: int) -> None:
+    """Nobody bids for NO of this market but for ``count`` at ``price``."""
+    ticker = twin.markets[number]
+    for side in ("bid", "ask"):
+        twin.cancel_makers(ticker, side)
+    twin.quote(ticker, "ask", 10_000 - price, count)
+    twin.sync()
+
+
+def _exit(position: Position, least: tuple[int, int], words: str = "", **columns: Any) -> str:
+    """The code of what refuses the exit of the two kept legs at these least prices; empty where nothing does."""
+    legs = list(position.legs.order_by("market_id"))[:2]
+    prices = {exit_counts.key(leg): price for leg, price in zip(legs, least, strict=True)}
+    return refusal_of(
+        lambda: exits.request_exit(
+            position_id=position.pk, actor="ann", reason="r", least_prices=prices, below_floor=words, **columns
+        )
+    )
+
+
+def test_two_kept_legs_are_not_sold_for_less_than_they_are_sure_to_pay(twin: StruckTwin) -> None:
+    """Ten of each pay ten dollars whatever happens, although no whole basket is there."""
+    position = _begin(twin, {3: _gone(twin, 2)})
+    assert (position.matched_count, position.floor) == (0, 10 * world.DOLLAR)
+    assert exit_preview.preview(position).floor == 10 * world.DOLLAR
+    assert _exit(position, (3_000, 3_500)) == DenialCode.BELOW_FLOOR
+    assert _exit(position, (5_100, 5_000)) == DenialCode.BELOW_FLOOR, "fees included"
+    assert _exit(position, (5_300, 5_300)) == ""
+    exits.withdraw(position.pk, actor="ann", reason="r")
+    exits.request_exit(position_id=position.pk, actor="ann", reason="at the bids of now")
+    stored = exit_prices.loaded(position.exit_requests.get(status="open").least_prices)
+    assert sum(stored.values()) > 10_000, "what is not named is not below the floor either"
+    exits.withdraw(position.pk, actor="ann", reason="r")
+    assert _exit(position, (3_000, 3_500), words="the cash is needed") == ""
+
+
+def test_one_of_two_kept_legs_is_not_sold_alone_without_words(twin: StruckTwin) -> None:
+    position = _begin(twin, {3: _gone(twin, 2)})
+    first, second = list(position.legs.order_by("market_id"))[:2]
+    for counts, code in (
+        ({exit_counts.key(first): 1_000}, DenialCode.UNBALANCED),
+        ({exit_counts.key(first): 400, exit_counts.key(second): 100}, DenialCode.UNBALANCED),
+        ({exit_counts.key(first): 400, exit_counts.key(second): 400}, ""),
+    ):
+        assert _exit(position, (9_900, 9_900), counts=counts) == code
+    exits.withdraw(position.pk, actor="ann", reason="r")
+    assert _exit(position, (9_900, 9_900), words="the cash is needed", counts={exit_counts.key(first): 1_000}) == ""
+
+
+def test_what_is_left_of_two_kept_legs_is_sure_to_pay_as_much_however_few_bid_for_one(twin: StruckTwin) -> None:
+    position = _begin(twin, {3: _gone(twin, 2)})
+    _thin(twin, 0, 5_500, 300)
+    _thin(twin, 1, 5_500, 5_000)
+    assert _exit(position, (5_300, 5_300)) == ""
+    position = executor.step(position.pk)
+    assert sorted(twin.held().values()) == [-700, -700]
+    assert position.guaranteed
+
+
+def test_legs_beside_whole_baskets_are_sold_in_equal_shares_too_where_they_pay_for_themselves(twin: StruckTwin) -> None:
+    """Four whole baskets, and six more of two legs, which pay six dollars more."""
+    position = _begin(twin, {3: lambda: _few(twin)})
+    with time_machine.travel(clock.now() + timedelta(seconds=2)):
+        twin.sync()
+        position = executor.step(position.pk)
+    assert (position.matched_count, position.floor) == (400, 14 * world.DOLLAR)
+    assert exit_preview.preview(position).floor == 14 * world.DOLLAR
+    _thin(twin, 0, 9_000, 300)
+    _thin(twin, 1, 9_000, 5_000)
+    _thin(twin, 2, 9_000, 5_000)
+    exits.request_exit(position_id=position.pk, actor="ann", reason="r")
+    position = executor.step(position.pk)
+    assert sorted(twin.held().values()) == [-700, -700, -400]
+    assert position.guaranteed
+
+
+def _few(twin: StruckTwin) -> None:
+    """NO of the third outcome is offered for four contracts only."""
+    twin.cancel_makers(twin.markets[2], "bid")
+    twin.quote(twin.markets[2], "bid", 4_000, 400)
+    twin.sync()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
+from kalbot.common import clock
 from markets.models import Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
@@ -114,6 +117,9 @@ def test_a_leg_that_fills_less_leaves_the_same_share_of_every_leg(twin: StruckTw
     counts = dict(zip(twin.markets, COUNTS.values(), strict=True))
     position = executor.execute(_decide(profile, twin.row, counts, limits).pk)
     assert position is not None
+    with time_machine.travel(clock.now() + timedelta(seconds=2)):
+        twin.sync()
+        position = executor.step(position.pk)
     assert (position.status, position.matched_count) == ("open", 1_200)
     assert twin.held() == dict(zip(twin.markets, (-1_200, -1_200, -400), strict=True))
     assert position.floor == FLOOR * 12 // 30

@@ -65,6 +65,10 @@ def test_partial_second_leg_keeps_the_whole_baskets_and_sells_the_rest(twin: Str
 
     twin.session.before = {2: thin}
     position = execute(twin)
+    assert position.status == "completing", "a newer book is waited for"
+    with _later(2):
+        twin.sync()
+        position = executor.step(position.pk)
     assert position.status == "open"
     assert position.matched_count == 400
     assert set(twin.held().values()) == {400}

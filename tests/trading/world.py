@@ -99,33 +99,33 @@ def certify(event: Event, tickers: Sequence[str]) -> Certificate:
 def publish(
     event: str, books: Books, *, lease: str | None = EPOCH, age_ms: int = 0, statuses: Mapping[str, str] | None = None
 ) -> None:
-    """Live books (YES bids, NO bids; best first) by market, of the epoch that lives (``lease`` None: none does)."""
-    at = clock.now_ms() - age_ms
-    record = EventRecord(
-        EPOCH,
-        tuple(
-            MarketRecord(
-                ticker,
-                (statuses or {}).get(ticker, "active"),
-                yes[0][0] if yes else None,
-                10_000 - no[0][0] if no else None,
-                1,
-                1,
-                at,
-                at,
-                False,
-                True,
-                tuple((price, count) for price, count in yes),
-                tuple((price, count) for price, count in no),
-            )
-            for ticker, (yes, no) in books.items()
-        ),
-    )
-    client = cache.prices()
-    client.set(EVENT_KEY + event, msgspec.msgpack.encode(record))
+    """Live books (YES bids, NO bids; best first) by market, of the epoch that lives (``lease`` None: none does). As in the stream, one
+    that shows what it showed before has not been heard of."""
+    at, client = clock.now_ms() - age_ms, cache.prices()
+    before = client.get(EVENT_KEY + event)
+    known = {}
+    if isinstance(before, bytes):
+        known = {one.ticker: one for one in msgspec.msgpack.decode(before, type=EventRecord).markets}
+    markets = [
+        _record(ticker, (statuses or {}).get(ticker, "active"), at, known.get(ticker), yes, no)
+        for ticker, (yes, no) in books.items()
+    ]
+    client.set(EVENT_KEY + event, msgspec.msgpack.encode(EventRecord(EPOCH, tuple(markets))))
     client.delete(LEASE_KEY + "0")
     if lease is not None:
         client.set(LEASE_KEY + "0", msgspec.msgpack.encode(Lease(lease, at, "token")))
+
+
+def _record(
+    ticker: str, status: str, at: int, before: MarketRecord | None, yes_bids: Levels, no_bids: Levels
+) -> MarketRecord:
+    yes, no = (tuple((price, count) for price, count in levels) for levels in (yes_bids, no_bids))
+    seq, heard = (before.seq, before.receive_ms) if before is not None else (0, 0)
+    if before is None or (before.yes, before.no) != (yes, no):
+        seq, heard = seq + 1, at
+    best = yes[0][0] if yes else None
+    ask = 10_000 - no[0][0] if no else None
+    return MarketRecord(ticker, status, best, ask, seq, 1, heard, heard, False, True, yes, no)
 
 
 def quoted(event: Event, quotes: Sequence[tuple[int, int]], size: int = 10_000) -> Books:

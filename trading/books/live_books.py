@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE
@@ -52,6 +51,11 @@ class LiveBooks:
             *(tuple(level for level in depth.bids(side) if level[0] > behind[side]) for side in (Side.YES, Side.NO))
         )
 
+    def version(self, ticker: str) -> str:
+        """Which version of one market's book this is; empty when there is none."""
+        market = self.prices.markets.get(ticker)
+        return "" if market is None else market.version
+
     def asks(self, ticker: str, side: str) -> tuple[tuple[int, int], ...]:
         """(price, count) at which ``side`` can be bought, cheapest first."""
         return self.reach(ticker).asks(Side(side))
@@ -86,11 +90,10 @@ def read(event: Event, *, is_changed: bool = True) -> LiveBooks:
     return LiveBooks(found, fee_schedule(event, is_changed=is_changed))
 
 
-def has_changed(event: Event, ticker: str, since: datetime) -> bool:
-    """Whether the market's book has been heard of after ``since``: what it showed to an order that took nothing was not there."""
+def versions(event: Event) -> dict[str, str]:
+    """Which version of each of the event's books is shown now."""
     books = families.read(prices.reader(), {event.ticker: selectors.books_of(event)})[event.ticker]
-    market = books.markets.get(ticker)
-    return market is not None and market.receive_ms > int(since.timestamp() * 1000)
+    return {ticker: market.version for ticker, market in books.markets.items()}
 
 
 def read_beside(position: Position, *, is_changed: bool = True) -> LiveBooks:

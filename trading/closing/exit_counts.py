@@ -50,6 +50,12 @@ def left_baskets(legs: Iterable[Leg], target: int, counts: Counts) -> int:
     )
 
 
+def beside(legs: Sequence[Leg], target: int) -> dict[LegKey, int]:
+    """What each leg holds beyond the whole baskets."""
+    matched = baskets.matched(legs, target)
+    return {key(leg): baskets.excess(leg, matched, target) for leg in legs}
+
+
 def leaves_naked(legs: Sequence[Leg], target: int, counts: Counts) -> list[Leg]:
     """Legs of which more would be without a basket than now."""
     before, after = baskets.matched(legs, target), left_baskets(legs, target, counts)

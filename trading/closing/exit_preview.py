@@ -13,23 +13,28 @@ from trading.closing import exit_counts, exit_prices
 from trading.closing.exit_counts import Counts
 from trading.closing.exit_prices import LegKey, Quoted
 from trading.denials import DenialCode, Denied
-from trading.execution.sizing import baskets, walk
+from trading.execution.sizing import walk
 from trading.models import Leg, Order, OrderStatus, Position, PositionStatus
 from trading.selectors import Held
 
 
 def guaranteed_floor(position: Position, legs: list[Leg]) -> int:
-    """What the whole baskets among ``legs`` are sure to pay, micro-dollars; 0 where nothing is guaranteed."""
+    """What ``legs`` are sure to pay, micro-dollars; 0 where nothing is guaranteed."""
     return floor_given_up(position, legs, {exit_counts.key(leg): leg.held for leg in legs})
 
 
 def floor_given_up(position: Position, legs: list[Leg], counts: Counts) -> int:
-    """What the whole baskets among ``counts`` are sure to pay if they are not sold, micro-dollars; 0 where nothing is guaranteed."""
+    """What ``legs`` are sure to pay less what is left of that once ``counts`` are sold, micro-dollars; 0 where nothing is guaranteed. Legs
+    without the rest of their basket count too: any two of NO in an exclusive event pay for one of them."""
     if not position.guaranteed:
         return 0
-    target = position.target_count
-    now, left = baskets.matched(legs, target), exit_counts.left_baskets(legs, target, counts)
-    return baskets.pays(position.decision, now) - baskets.pays(position.decision, left)
+    left = selectors.held_after(position, {leg.pk: counts.get(exit_counts.key(leg), 0) for leg in legs})
+    return selectors.held_of(position, legs).floor - left.floor
+
+
+def floor_beside(position: Position, legs: list[Leg]) -> int:
+    """What the contracts beyond the whole baskets are sure to pay, micro-dollars; 0 where nothing is guaranteed."""
+    return floor_given_up(position, legs, exit_counts.beside(legs, position.target_count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class LegPreview:
 class ExitPreview:
     """What an exit would bring. ``proceeds`` after fees; ``loss`` = cost - proceeds of what can be sold and of what cannot.
 
-    ``cost``: of what is to be sold. ``floor``: what the whole baskets in it are sure to pay if held, 0 where nothing is guaranteed.
+    ``cost``: of what is to be sold. ``floor``: what it is sure to pay if held, 0 where nothing is guaranteed.
     ``unpriced``: why the numbers cannot be trusted now (no live book), None when they can. ``schedule``: the fees, None where they are
     not known. ``left``: what stays; None for an exit of everything. ``naked``: the legs that would be left without their basket.
     """

@@ -13,7 +13,8 @@ from django.db import IntegrityError, transaction
 
 from kalbot.common import clock, events, messages
 from kalbot.common.units import dollars
-from trading import states
+from markets.terms.grades import Grade
+from trading import selectors, states
 from trading.closing import exit_counts, exit_preview, exit_prices
 from trading.closing.exit_counts import Counts
 from trading.closing.exit_prices import LeastPrices, LegKey
@@ -201,9 +202,11 @@ def _partial(position: Position, legs: list[Leg], counts: Counts | None, in_word
         return None
     if position.status not in (PositionStatus.OPEN, PositionStatus.EXITING):
         raise CannotExit(DenialCode.NOT_IN_PARTS, f"position #{position.pk} is {position.get_status_display()}")
-    naked = exit_counts.leaves_naked(legs, position.target_count, counts)
-    if position.guaranteed and naked and not in_words:
-        raise CannotExit(DenialCode.UNBALANCED, ", ".join(map(str, naked)))
+    if position.guaranteed and not in_words:
+        naked = exit_counts.leaves_naked(legs, position.target_count, counts)
+        left = selectors.held_after(position, {leg.pk: counts.get(exit_counts.key(leg), 0) for leg in legs})
+        if naked or left.grade is Grade.CONDITIONAL:
+            raise CannotExit(DenialCode.UNBALANCED, ", ".join(map(str, naked or (one.leg for one in left.legs))))
     return counts
 
 

@@ -255,6 +255,8 @@ def _stored(
         )
         for number, leg in enumerate(plan.legs)
     ]
+    for leg, planned in zip(legs, plan.legs, strict=True):
+        leg.seen = planned.seen
     direct.insert(legs)
     if profile.mode == Mode.LIVE:
         states.claim(position, profile.subaccount or 0)

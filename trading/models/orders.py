@@ -114,6 +114,9 @@ class Order(models.Model):
         null=True, blank=True, help_text="When the exchange first answered that it rests; empty for one that never did."
     )
     moved_at = models.DateTimeField(null=True, blank=True, help_text="Since when it has its status.")
+    book_version = models.CharField(
+        max_length=40, blank=True, default="", db_default="", help_text="Of the book that a purchase was checked on."
+    )
 
     begun: float | None = None
     """Monotonic seconds at which this process wrote the row; None in another one. Not stored."""
@@ -193,7 +196,9 @@ class PaperOrder(models.Model):
         default=0, db_default=0, help_text="Trades fetched up to then have been counted, Unix milliseconds."
     )
     fee_carried = models.BigIntegerField(default=0, help_text="The order's rounding accumulator, micro-dollars.")
-    fills = models.JSONField(default=list, help_text="[[trade id, price, count, fee, is_taker, ms], ...]")
+    fills = models.JSONField(
+        default=list, help_text="[[trade id, price, count, fee, is_taker, ms, price of the level that it met], ...]"
+    )
     at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

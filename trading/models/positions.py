@@ -219,6 +219,9 @@ class Leg(models.Model):
     settled_count = models.BigIntegerField(default=0)
     payout = models.BigIntegerField(default=0)
 
+    seen: str = ""
+    """The version of its book that its next purchase was checked on. Not stored: the order keeps it."""
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["position", "market", "side"], name="one_leg_a_market_and_side"),

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import redis
@@ -37,14 +37,12 @@ from trading.accounting.booking import FillReport
 from trading.books import live_books
 from trading.denials import DenialCode, Denied
 from trading.models import Order, OrderError, PaperOrder
-from trading.venues import groups, prints
+from trading.venues import groups, prints, taken
 from trading.venues.prints import Print
 from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
 from trading.venues.queues import Queue, QueueModel
 
 log = logging.getLogger(__name__)
-MEMORY_SECONDS: Final = 60
-"""How long a level that we took from counts as taken. A real book refills or moves on within that time."""
 
 
 class PaperVenue:
@@ -100,9 +98,9 @@ class PaperVenue:
                     fills=[],
                     at=clock.now(),
                 )
-                taken = _available(paper, order, levels, self._taken(order))
-                for price, count in taken:
-                    fill(paper, order, fees, price, count, is_taker=True)
+                met = taken.left_of(paper, order, levels, self._taken(order))
+                for price, count in met:
+                    fill(paper, order, fees, price, count, is_taker=True, met=price)
                 rests = order.time_in_force == "good_till_canceled" and paper.remaining_count > 0
                 paper.is_open = rests
                 paper.queue_ahead = paper.queue_level = ahead if rests else 0
@@ -111,7 +109,7 @@ class PaperVenue:
         except IntegrityError:
             paper = PaperOrder.objects.get(pk=order.pk)  # the id is spent: this is what became of it
             return _ack(paper)
-        for price, count in taken:
+        for price, count in met:
             self._met(order, price, count)
         if paper.is_open:
             self._joined(order, paper.queue_ahead)
@@ -119,7 +117,7 @@ class PaperVenue:
 
     def _taken(self, order: Order) -> dict[tuple[str, int], int]:
         """What the profile took from each level lately: a real book would not show it any more."""
-        return _taken_lately(order)
+        return taken.lately(order)
 
     def _printed(self, order: Order, paper: PaperOrder) -> list[Print]:
         """Trades at which somebody sold what the order bids for, not counted yet."""
@@ -174,7 +172,7 @@ class PaperVenue:
     def fills(self, order: Order) -> list[FillReport]:
         """Executions of the order so far."""
         found = PaperOrder.objects.filter(pk=order.pk).first()
-        return [FillReport(*fill) for fill in found.fills] if found is not None else []
+        return [FillReport(*fill[:6]) for fill in found.fills] if found is not None else []
 
     def fills_of(self, orders: Sequence[Order]) -> dict[UUID, list[FillReport]]:
         """See Venue."""
@@ -220,9 +218,9 @@ class PaperVenue:
                 reached = _queued(paper, order, self._printed(order, paper), displayed)
                 if reached:
                     fill(paper, order, fees, order.price, reached, is_taker=False)
-            met = _available(paper, order, levels, self._taken(order))
-            for _, count in met:
-                fill(paper, order, fees, order.price, count, is_taker=False)
+            met = taken.left_of(paper, order, levels, self._taken(order))
+            for price, count in met:
+                fill(paper, order, fees, order.price, count, is_taker=False, met=price)
             if expired or paper.remaining_count == 0:
                 paper.is_open, paper.remaining_count = False, 0
             paper.save()
@@ -257,44 +255,19 @@ def _wanted(order: Order) -> int:
     return max(0, min(order.count, done.get(Order.Action.BUY, 0) - done.get(Order.Action.SELL, 0)))
 
 
-def _available(paper: PaperOrder, order: Order, levels: list[Level], taken: dict[tuple[str, int], int]) -> list[Level]:
-    """What of ``levels`` is left for this order: less what is ``taken``, at most what it still wants."""
-    found, wanted = [], paper.remaining_count
-    for price, displayed in levels:
-        count = min(wanted, displayed - taken.get(_bid_price(order.side, order.action, price), 0))
-        if count > 0:
-            found.append((price, count))
-            wanted -= count
-    return found
-
-
-def _taken_lately(order: Order) -> dict[tuple[str, int], int]:
-    since = clock.now() - timedelta(seconds=MEMORY_SECONDS)
-    rows = PaperOrder.objects.filter(profile=order.profile, market=order.leg.market, at__gte=since)
-    taken: dict[tuple[str, int], int] = {}
-    for side, action, fills in rows.values_list("side", "action", "fills"):
-        for _, price, count, *_rest in fills:
-            level = _bid_price(side, action, price)
-            taken[level] = taken.get(level, 0) + count
-    return taken
-
-
-def _bid_price(side: str, action: str, price: int) -> tuple[str, int]:
-    """The level of the book that an execution took from, as (side, price) of the bid that stood there."""
-    if action == Order.Action.SELL:
-        return side, price
-    return Side(side).other.value, DOLLAR_PRICE - price
-
-
-def fill(paper: PaperOrder, order: Order, fees: Any, price: int, count: int, *, is_taker: bool) -> None:
-    """Write one execution into the paper exchange's memory of the order (not saved), with its exact fee."""
+def fill(
+    paper: PaperOrder, order: Order, fees: Any, price: int, count: int, *, is_taker: bool, met: int | None = None
+) -> None:
+    """Write one execution into the paper exchange's memory of the order (not saved), with its exact fee. ``met``: the price of the
+    displayed level that it took from, if any."""
     charged = OrderFees(fees)
     charged.carried = paper.fee_carried
     fee = charged.add(price, count, buys=order.action == Order.Action.BUY, is_taker=is_taker)
     paper.fee_carried = charged.carried
     paper.filled_count += count
     paper.remaining_count -= count
-    paper.fills = [*paper.fills, [f"{order.pk}-{len(paper.fills) + 1}", price, count, fee, is_taker, clock.now_ms()]]
+    number, now_ms = len(paper.fills) + 1, clock.now_ms()
+    paper.fills = [*paper.fills, [f"{order.pk}-{number}", price, count, fee, is_taker, now_ms, met]]
 
 
 def _ack(paper: PaperOrder) -> Ack:

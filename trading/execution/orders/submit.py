@@ -82,6 +82,7 @@ def new_order(position: Position, leg: Leg, *, reason: str = "", **columns: Any)
         status=OrderStatus.SENDING,
         sent_at=clock.now(),
         attempts=1,
+        book_version=leg.seen if columns["action"] == Order.Action.BUY else "",
         **columns,
     )
     order.begun = clock.monotonic()

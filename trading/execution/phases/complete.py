@@ -12,20 +12,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import QuerySet
-
 from kalbot.common import clock
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading import states
 from trading.accounting import ledger
 from trading.books import live_books
-from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
-from trading.execution.orders import batch, finality, inflight, submit
+from trading.denials import DenialCode, Denied, Refusal
+from trading.execution.orders import batch, finality, inflight, submit, tried
 from trading.execution.orders.batch import Wanted
-from trading.execution.phases import buy, opening, rescue, selling
+from trading.execution.phases import buy, opening, passing, rescue, resume, selling
 from trading.execution.sizing import baskets, planner, recheck
-from trading.models import OPEN_ORDERS, Leg, Order, OrderError, OrderStatus, Position, PositionEvent, PositionStatus
+from trading.models import OPEN_ORDERS, Leg, Order, OrderStatus, Position
 from trading.reconciliation import reconcile
 from trading.states import Lease
 from trading.venues import market_status
@@ -36,28 +34,10 @@ MOST_TRIES: Final = 5
 """Tries of every sort before the rest is sold."""
 PAUSE: Final = timedelta(milliseconds=250)
 WAIT: Final = timedelta(seconds=1)
+NEWER: Final = timedelta(seconds=1)
+"""So long after a purchase that did not get all a newer book is waited for."""
 GRACE: Final = timedelta(seconds=2)
 """A resting order expires by itself this long after its deadline, should nobody be there to cancel it."""
-RESUME_PAUSE: Final = timedelta(seconds=2)
-MOST_RESUMED: Final = 10
-"""How often an unwind may go back to completing."""
-PASSING: Final = FEED_OUTAGES | {
-    DenialCode.HALTED,
-    DenialCode.LIVE_OFF,
-    DenialCode.NOT_RECONCILED,
-    DenialCode.PRICE_NOT_ACTIVE,
-    DenialCode.NOT_ACTIVE,
-    DenialCode.MARKET_PAUSED,
-    DenialCode.EXCHANGE_PAUSED,
-    DenialCode.RATE_LIMIT,
-    DenialCode.ORDER_UNKNOWN,
-    DenialCode.ORDER_UNSETTLED,
-}
-"""Refusals that say nothing about the basket: they pass, and until then it waits."""
-SLOW: Final = (DenialCode.MARKET_PAUSED, DenialCode.EXCHANGE_PAUSED, DenialCode.RATE_LIMIT, DenialCode.ORDER_UNSETTLED)
-"""What does not pass within a second: the exchange is read or tried less and less often."""
-PASSING_ERRORS: Final = (OrderError.PAUSED, OrderError.RATE_LIMITED, OrderError.UNREACHABLE, OrderError.NOT_SENT)
-"""Orders that never met the book: no try."""
 
 
 def completing(position: Position, lease: Lease) -> bool:
@@ -92,33 +72,32 @@ def completing(position: Position, lease: Lease) -> bool:
     more = inflight.reread(orders)
     if more is not False:
         return bool(more and inflight.collect_all(orders)) or inflight.wait(position)
-    unsettled = finality.unsettled(position, baskets.lacking(legs, position.target_count), orders)
+    lacking = baskets.lacking(legs, position.target_count)
+    unsettled = finality.unsettled(position, lacking, orders)
     if unsettled is not None:
         return opening.to_unwinding(position, lease, unsettled) if costly else _wait_out(position, unsettled)
     exhausted = over or costly or position.attempts >= (MOST_TRIES if holds else TRIES)
+    rests = holds and not resume.times(position).exists()
+    if not exhausted and not rests and position.attempts and tried.at_limits(position, lacking, orders):
+        if abs(clock.now() - orders[-1].created_at) < NEWER:
+            return inflight.wait(position, PAUSE.total_seconds())
+        exhausted = True
     sent: list[Order] | Refusal = Refusal(DenialCode.NOT_COMPLETED)
     if not exhausted:
-        sent = _complete_once(position, lease, legs, orders, rests=holds and not _resumed(position).exists())
-    if isinstance(sent, Refusal) and sent.code in PASSING and not _is_over(position, legs):
+        sent = _complete_once(position, lease, legs, orders, rests=rests)
+    if isinstance(sent, Refusal) and sent.code in passing.CODES and not _is_over(position, legs):
         return _wait_out(position, sent)
-    holds_orphans = position.quoting and position.profile.orphans == Profile.Orphans.HOLD
-    if isinstance(sent, Refusal) and position.attempts < MOST_TRIES and not holds_orphans:
+    if isinstance(sent, Refusal) and position.attempts < MOST_TRIES and not resume.holds_orphans(position):
         sent = _rescue(position, lease, legs) or sent
     if isinstance(sent, Refusal):
         return opening.to_unwinding(position, lease, sent)
     return _after(position, sent, holds)
 
 
-def _resumed(position: Position) -> QuerySet[PositionEvent]:
-    """The times that an unwind went back to completing: for what the books offered then, so that an order which waits for a better price
-    would leave the legs unequal for nothing."""
-    return position.events.filter(from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING)
-
-
 def _is_over_time(position: Position) -> bool:
     """Whether the time for completing is used up. What was spent waiting for something that passes is not, and neither is the time in
     which nobody tried: a worker that comes back late tries once."""
-    if position.residual_code in PASSING or not position.attempts:
+    if position.residual_code in passing.CODES or not position.attempts:
         return False
     return position.deadline_at is None or clock.now() >= position.deadline_at
 
@@ -126,27 +105,15 @@ def _is_over_time(position: Position) -> bool:
 def _after(position: Position, sent: list[Order], holds: bool) -> bool:
     """What follows a try. A policy that may wait backs off after a rejection; one that may not has few tries and then sells."""
     if all(order.status == OrderStatus.REJECTED for order in sent):
-        passing = next((r for o in sent if (r := _passing(o)) is not None), None)
-        if passing is not None:
-            return _wait_out(position, passing)
+        refusal = next((r for o in sent if (r := passing.of_order(o)) is not None), None)
+        if refusal is not None:
+            return _wait_out(position, refusal)
     waits = holds and all(order.status == OrderStatus.REJECTED for order in sent)
     pause = PAUSE * 2**position.attempts if waits else PAUSE
     states.schedule(
         position, clock.now() + pause, attempts=position.attempts + 1, waits=0, residual="", residual_code=""
     )
     return not waits
-
-
-def _passing(order: Order) -> Refusal | None:
-    """Why a rejected order was no try; None when it was one."""
-    if order.error_code == OrderError.MARKET_INACTIVE:
-        refusal = selling.refusal_of(order)
-        return refusal if refusal.code is DenialCode.MARKET_PAUSED else None
-    if order.error_code in PASSING_ERRORS:
-        code = DenialCode.MARKET_PAUSED if order.error_code == OrderError.PAUSED else DenialCode.RATE_LIMIT
-        return Refusal(code, order.error_code)
-    passing = next((code for code in PASSING if code == order.error_code), None)
-    return None if passing is None else Refusal(passing)
 
 
 def _is_over(position: Position, legs: list[Leg]) -> bool:
@@ -171,49 +138,13 @@ def _wait_out(position: Position, refusal: Refusal) -> bool:
         states.note(position, f"waiting to complete: {text}")
     states.schedule(
         position,
-        now + (WAIT * 2 ** min(position.waits, 4) if refusal.code in SLOW else WAIT),
+        now + (WAIT * 2 ** min(position.waits, 4) if refusal.code in passing.SLOW else WAIT),
         deadline_at=max(position.deadline_at or now, now + seconds),
         waits=position.waits + 1,
         residual=text,
         residual_code=refusal.code,
     )
     return False
-
-
-def can_resume(position: Position, legs: list[Leg]) -> bool:
-    """Whether an unwind should go back to completing: the books offer the rest within the limits, or for less than the sale
-    loses. Once an order of ours has sold something only the second counts, so that nothing is bought back unless the whole is better for
-    it. Not again and again: after a purchase that brought nothing there is a pause, only a newer book counts, and there is an end."""
-    if position.legs.filter(market__status="active").count() < len(legs) or buy.blocked(position, completes=True):
-        return False
-    last = position.orders.filter(action=Order.Action.BUY).select_related("leg__market").order_by("-created_at").first()
-    is_short = last is not None and last.filled_count < last.count
-    if last is not None and is_short and clock.now() - last.created_at < RESUME_PAUSE:
-        return False
-    if (
-        last is not None
-        and is_short
-        and not live_books.has_changed(position.event, last.leg.market_id, last.created_at)
-    ):
-        return False
-    if last is not None and last.status == OrderStatus.REJECTED and _passing(last) is None:
-        return False
-    if _resumed(position).count() >= MOST_RESUMED:
-        return False
-    is_sold = position.orders.filter(action=Order.Action.SELL, filled_count__gt=0).exists()
-    fits = not is_sold and _fits_its_limits(position, legs)
-    if not fits and rescue.find(position, legs) is None:
-        return False
-    if finality.open_sales(position):
-        return False
-    return (
-        finality.unsettled(position, baskets.lacking(legs, position.target_count), inflight.orders_of(position)) is None
-    )
-
-
-def _fits_its_limits(position: Position, legs: list[Leg]) -> bool:
-    found = recheck.achievable(position, legs, inflight.orders_of(position), baskets.most(legs, position.target_count))
-    return not isinstance(found, Refusal) and found > baskets.matched(legs, position.target_count)
 
 
 def _unwind_gets_costly(position: Position, legs: list[Leg], orders: list[Order]) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any, Final
 
 from django.db import transaction
 
 from kalbot.common import clock
+from kalbot.common.units import CONTRACT
 from trading import states
 from trading.books.live_books import LiveBooks
 from trading.closing import exit_counts, exit_prices
-from trading.closing.exit_preview import guaranteed_floor
+from trading.closing.exit_preview import floor_beside, guaranteed_floor
 from trading.closing.exit_prices import LeastPrices, Quoted
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import finality, inflight, sell_ladder
@@ -125,13 +128,14 @@ def _sell_some(
 
 
 def _not_below_floor(position: Position, legs: list[Leg], least: LeastPrices, live: LiveBooks) -> LeastPrices:
-    """``least``, or higher ones where baskets that became whole after the request would be sold for less than they are sure to pay."""
-    matched, floor = baskets.matched(legs, position.target_count), guaranteed_floor(position, legs)
+    """``least``, or higher ones where what filled after the request would be sold for less than it is sure to pay."""
+    floor, beside = guaranteed_floor(position, legs), exit_counts.beside(legs, position.target_count)
+    if floor_beside(position, legs):
+        beside = {}
     whole = [
         Quoted(key, count, least[key])
         for leg in legs
-        if (key := exit_counts.key(leg)) in least
-        and (count := leg.held - baskets.excess(leg, matched, position.target_count))
+        if (key := exit_counts.key(leg)) in least and (count := leg.held - beside.get(key, 0))
     ]
     if exit_prices.worth(whole, least, live.fees) >= floor:
         return least
@@ -140,12 +144,16 @@ def _not_below_floor(position: Position, legs: list[Leg], least: LeastPrices, li
 
 def whole_baskets(position: Position, legs: list[Leg], sales: list[Sale], live: LiveBooks) -> list[Sale]:
     """What may be sold of a guaranteed basket: of every leg as much as the same number of whole baskets holds, so that what is left
-    is guaranteed too. The leg with the fewest bids first."""
+    is guaranteed too. What is beyond the whole baskets goes first: where it pays for itself, the same share of each leg. The leg with the
+    fewest bids first."""
     target, matched = position.target_count, baskets.matched(legs, position.target_count)
     takes = {
         sale.leg.pk: sell_ladder.sellable(live.bids(sale.leg.market_id, sale.leg.side), sale.count, sale.least)[0]
         for sale in sales
     }
+    shares = _shares_beside(position, legs, takes)
+    if shares is not None:
+        return [Sale(sale.leg, count, sale.least) for sale in sales if (count := shares.get(sale.leg.pk, 0)) > 0]
     sold = min((_most_sold(leg, takes.get(leg.pk, 0), matched, target) for leg in legs), default=0)
     left = matched - max(0, sold)
     found = [
@@ -154,6 +162,18 @@ def whole_baskets(position: Position, legs: list[Leg], sales: list[Sale], live: 
         if (count := min(takes[sale.leg.pk], baskets.excess(sale.leg, left, target))) > 0
     ]
     return sorted(found, key=lambda sale: (takes[sale.leg.pk] - sale.count, sale.leg.sequence))
+
+
+def _shares_beside(position: Position, legs: list[Leg], takes: Mapping[int, int]) -> dict[int, int] | None:
+    """Of what each leg (by its id) holds beyond the whole baskets the same share, as far as the bids take it. None where all of it can be
+    sold, or where it is not sure to pay anything."""
+    beside = exit_counts.beside(legs, position.target_count)
+    extra = {leg.pk: beside[exit_counts.key(leg)] for leg in legs if beside[exit_counts.key(leg)]}
+    if all(takes.get(pk, 0) >= count for pk, count in extra.items()) or not floor_beside(position, legs):
+        return None
+    step = CONTRACT if all(count % CONTRACT == 0 for count in extra.values()) else 1
+    sold, of = min(((takes.get(pk, 0), count) for pk, count in extra.items()), key=lambda one: Fraction(*one))
+    return {pk: count * sold // of // step * step for pk, count in extra.items()}
 
 
 def _most_sold(leg: Leg, takes: int, matched: int, target: int) -> int:

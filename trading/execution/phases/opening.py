@@ -114,13 +114,16 @@ def to_unwinding(position: Position, lease: Lease | None, refusal: Refusal, what
     return True
 
 
-def to_completing(position: Position, lease: Lease | None, count: int, why: str) -> bool:
-    """Buy what the short legs lack, for as long as the profile allows; ``count`` whole baskets are held."""
+def to_completing(
+    position: Position, lease: Lease | None, count: int, why: str, data: dict[str, Any] | None = None
+) -> bool:
+    """Buy what the short legs lack, for as long as the profile allows; ``count`` whole baskets are held. ``data``: kept with the event."""
     states.transition(
         position,
         PositionStatus.COMPLETING,
         reason=f"{count / 100:g} whole baskets, legs unequal: {why}",
         lease=lease,
+        data=data,
         matched_count=count,
         deadline_at=clock.now() + timedelta(seconds=position.profile.complete_seconds),
         residual="",

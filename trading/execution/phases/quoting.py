@@ -24,7 +24,7 @@ from trading.books import live_books, others_books, own_orders
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import finality, inflight, quote, record
 from trading.execution.orders.batch import Wanted
-from trading.execution.phases import complete, opening, selling
+from trading.execution.phases import opening, passing, selling
 from trading.execution.sizing import baskets, quotes
 from trading.execution.sizing.quotes import Rests
 from trading.limits import risk
@@ -37,7 +37,7 @@ from trading.venues import connection, groups
 
 STEP: Final = timedelta(seconds=1)
 REFUSED_PAUSE: Final = timedelta(seconds=3)
-WAITED_OUT: Final = complete.PASSING | {
+WAITED_OUT: Final = passing.CODES | {
     DenialCode.REDUCING,
     DenialCode.LOCKED,
     DenialCode.DISCREPANCY,

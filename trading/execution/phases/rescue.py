@@ -18,6 +18,7 @@ from trading.accounting import booking, collateral, ledger
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.denials import Denied
+from trading.execution.orders import inflight, tried
 from trading.execution.sizing import baskets, walk
 from trading.execution.sizing.walk import Walked
 from trading.limits import risk
@@ -38,7 +39,8 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
     """The purchases that complete the basket for less than an unwind would lose; None when there are none.
 
     Only for kinds whose floor is certain, only on live books of active markets, only within what losses already taken have left of
-    the leg-risk budget, and only if the capital can be set aside. Raises nothing: what stands in the way means None.
+    the leg-risk budget, not on books that have been tried, and only if the capital can be set aside. Raises nothing: what stands in the
+    way means None.
     """
     profile, decision, target = position.profile, position.decision, position.target_count
     left = profile.leg_risk_budget + min(0, position.realised)
@@ -46,6 +48,8 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
         return None
     try:
         live = live_books.read_beside(position)
+        for leg in legs:
+            leg.seen = live.version(leg.market_id)
         wanted = baskets.most(legs, target)
         bought = [(leg, _buy(live, leg, baskets.missing(leg, wanted, target))) for leg in legs]
         if any(got.count < baskets.missing(leg, wanted, target) for leg, got in bought):
@@ -68,10 +72,14 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
             for leg, got in bought
             if got.count
         ]
+        found = Rescue(tuple((leg, got.count, got.worst_price) for leg, got in bought if got.count), result, instead)
+        prices = [(leg, price) for leg, _, price in found.purchases]
+        if tried.on_these_books(position, prices, inflight.orders_of(position)):
+            return None
         ledger.reserve_up_to(position, collateral.funds_to_complete(position, purchases))
     except Denied:
         return None
-    return Rescue(tuple((leg, got.count, got.worst_price) for leg, got in bought if got.count), result, instead)
+    return found
 
 
 def sure_result(position: Position, legs: list[Leg]) -> int | None:

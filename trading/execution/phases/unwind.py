@@ -10,7 +10,7 @@ from trading.closing import exits
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import finality, inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
-from trading.execution.phases import complete, opening, rescue, selling
+from trading.execution.phases import opening, rescue, resume, selling
 from trading.execution.phases.selling import Holding
 from trading.execution.sizing import baskets
 from trading.models import CloseType, Leg, Order, Position, PositionStatus
@@ -41,8 +41,8 @@ def unwinding(position: Position, lease: Lease) -> bool:
         return _unwound(position, lease, count)
     if opening.hold_orphans(position, lease, legs):
         return True
-    if complete.can_resume(position, legs):
-        return opening.to_completing(position, lease, count, "the basket can be completed after all")
+    if resume.resumed(position, lease, legs):
+        return True
     if _keeps(position, lease, legs):
         return True
     try:

@@ -33,6 +33,7 @@ def legs_of(decision: Decision, live: LiveBooks) -> list[PlanLeg]:
             asks=live.asks(leg["ticker"], leg["side"]),
             bids=live.bids(leg["ticker"], leg["side"]),
             fees=live.fees,
+            seen=live.version(leg["ticker"]),
         )
         for leg in decision.legs
     ]

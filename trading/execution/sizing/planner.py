@@ -36,7 +36,7 @@ PLANNED_SHARE: Final = (3, 5)
 
 @dataclass(frozen=True, slots=True)
 class PlanLeg:
-    """One leg as the planner sees it: buy ``count`` of ``side`` at ``limit`` or better."""
+    """One leg as the planner sees it: buy ``count`` of ``side`` at ``limit`` or better. ``seen``: the version of its book."""
 
     ticker: str
     side: str
@@ -45,6 +45,7 @@ class PlanLeg:
     asks: Levels
     bids: Levels
     fees: FeeSchedule
+    seen: str = ""
 
     @property
     def available(self) -> int:

@@ -47,6 +47,8 @@ def achievable(
         basket = Intent(profile, decision, 0, legs_of_all, position, completes=begun)
         live = live_books.read(position.event, is_changed=basket.fees_changed)
         live = live_books.beside(live, basket.own_bids)
+        for leg in legs:
+            leg.seen = live.version(leg.market_id)
         if not rests:
             count = min(count, *(_reach(leg, orders, live, target) for leg in legs))
         if count <= 0:
