@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from kalbot.common.units import Money, Price
@@ -90,13 +91,19 @@ def held_now(position: Position) -> Held:
 
 def held_after(position: Position, sold: Mapping[int, int]) -> Held:
     """What ``position`` would hold if so much more of each leg (by its id, 1/100 contract) had been sold."""
-    legs = list(Leg.objects.filter(position=position).select_related("market"))
-    for leg in legs:
+    return held_of(position, less(Leg.objects.filter(position=position).select_related("market"), sold))
+
+
+def less(legs: Iterable[Leg], sold: Mapping[int, int]) -> list[Leg]:
+    """The legs as they would be if so much more of each (by its id, 1/100 contract) had been sold; ``legs`` stay as they are."""
+    found = []
+    for leg in map(copy, legs):
         count = min(sold.get(leg.pk, 0), leg.held)
         if count:
             leg.open_cost -= leg.open_cost * count // leg.held
             leg.sold_count += count
-    return held_of(position, legs)
+        found.append(leg)
+    return found
 
 
 def held_of(position: Position, legs: Sequence[Leg]) -> Held:

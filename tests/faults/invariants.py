@@ -30,6 +30,7 @@ from trading.models import (
     Position,
     Reconciliation,
 )
+from trading.reconciliation import late_fills
 
 if TYPE_CHECKING:
     from tests.faults.harness import Run
@@ -52,6 +53,7 @@ def check(run: Run) -> None:
     _nothing_waits_for_ever(run)
     _settled_by_what_is_held(run)
     _whole()
+    _alone_is_explained()
     _no_more_than_the_part()
 
 
@@ -204,8 +206,8 @@ def _settled_by_what_is_held(run: Run) -> None:
 def _whole() -> None:
     """A basket that was opened and that nobody requested to exit holds exactly what its whole baskets need.
 
-    Not so while it is at work, or where it was when its markets settled: unwinding or completing, but not quoting or exiting. What is kept
-    for its floor is what pays more than it cost in every listed state.
+    Not so while it is at work, or where it was when its markets settled: unwinding or completing, but not quoting. What is kept for its
+    floor is what pays more than it cost in every listed state.
     """
     for position in Position.objects.filter(events__to_status="open", exit_requests=None).distinct():
         at_work = position.events.filter(from_status__in=("unwinding", "completing"), to_status="settled")
@@ -221,6 +223,13 @@ def _whole() -> None:
         for leg in position.legs.all():
             need = baskets.needed(position.matched_count, leg.target_count, position.target_count)
             assert leg.bought_count - leg.sold_count == need, f"open with {leg.held} of {need} {leg}"
+
+
+def _alone_is_explained() -> None:
+    """An open position that holds contracts beside its whole baskets says why, whoever sold the others: an exit that ended too."""
+    for position in Position.objects.filter(status="open").prefetch_related("legs"):
+        if late_fills.is_unequal(position, position.legs.all()):
+            assert position.residual_code, f"{position} holds {late_fills.holds(position.legs.all())} without a reason"
 
 
 def _no_more_than_the_part() -> None:

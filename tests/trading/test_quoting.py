@@ -88,15 +88,21 @@ def test_what_fills_alone_is_held_inside_the_budget_until_it_settles(twin: Twin)
     assert position.realised == 300 * 4_500
 
 
-def test_what_fills_alone_is_sold_where_the_profile_sells(twin: Twin) -> None:
+@pytest.mark.parametrize("offered", [True, False])
+def test_what_fills_alone_is_completed_where_that_loses_less_else_sold_where_the_profile_sells(
+    twin: Twin, offered: bool
+) -> None:
     position = quoted.begun(twin, quoted.profile(orphans="sell"))
     quoted.sell_no(twin, 0, 5_500, quoted.DEPTH + 300)
     twin.quote(twin.markets[0], "ask", 4_500, quoted.DEPTH)  # somebody else bids for NO again
+    if not offered:
+        for ticker in twin.markets[1:]:
+            twin.cancel_makers(ticker, "bid")
     position = quoted.step(twin, position)
     Decision.objects.filter(pk=position.decision_id).update(quote=position.decision.quote | {"until_ms": 0})
     position = quoted.step(twin, position)
-    assert position.status == "aborted"
-    assert quoted.held(position) == [0, 0, 0]
+    assert position.status == ("open" if offered else "aborted")
+    assert quoted.held(position) == [300 if offered else 0] * 3
 
 
 @pytest.mark.parametrize("filled", [1_000, 370, 100])

@@ -28,8 +28,8 @@ def floor_given_up(position: Position, legs: list[Leg], counts: Counts) -> int:
     without the rest of their basket count too: any two of NO in an exclusive event pay for one of them."""
     if not position.guaranteed:
         return 0
-    left = selectors.held_after(position, {leg.pk: counts.get(exit_counts.key(leg), 0) for leg in legs})
-    return selectors.held_of(position, legs).floor - left.floor
+    left = selectors.less(legs, {leg.pk: counts.get(exit_counts.key(leg), 0) for leg in legs})
+    return selectors.held_of(position, legs).floor - selectors.held_of(position, left).floor
 
 
 def floor_beside(position: Position, legs: list[Leg]) -> int:

@@ -204,7 +204,8 @@ def _partial(position: Position, legs: list[Leg], counts: Counts | None, in_word
         raise CannotExit(DenialCode.NOT_IN_PARTS, f"position #{position.pk} is {position.get_status_display()}")
     if position.guaranteed and not in_words:
         naked = exit_counts.leaves_naked(legs, position.target_count, counts)
-        left = selectors.held_after(position, {leg.pk: counts.get(exit_counts.key(leg), 0) for leg in legs})
+        sold = {leg.pk: counts.get(exit_counts.key(leg), 0) for leg in legs}
+        left = selectors.held_of(position, selectors.less(legs, sold))
         if naked or left.grade is Grade.CONDITIONAL:
             raise CannotExit(DenialCode.UNBALANCED, ", ".join(map(str, naked or (one.leg for one in left.legs))))
     return counts
