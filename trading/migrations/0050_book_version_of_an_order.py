@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0044_rows_of_a_profile'),
+        ('trading', '0049_own_order_words'),
     ]
 
     operations = [
