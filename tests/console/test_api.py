@@ -195,7 +195,8 @@ def test_a_write_says_why(call: Call, body: dict[str, str]) -> None:
 )
 def test_odd_requests_are_answered_in_json(call: Call, path: str, status: int) -> None:
     answer = call("viewer", "GET", path)
-    assert answer.status_code == status
+    assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (status, "application/json")
+    assert answer.json() if status == 200 else answer.json()["detail"]
 
 
 def test_money_is_exact_and_the_modes_are_apart(call: Call, sample: dict[str, Any]) -> None:
@@ -320,6 +321,7 @@ def test_a_long_request_that_differs_at_its_end_is_another_one(sample: dict[str,
         ("POST", "/halt", {"reason": "a\0b is odd"}, 400),
         ("POST", "/resume", {**WHY, "profile": ""}, 422),
         ("POST", "/exits", {**WHY, "positions": [10**30]}, 422),
+        ("POST", "/exits", {**WHY, "positions": [-(10**30)]}, 422),
         ("POST", "/positions/1/exit", {**WHY, "least_price": "0.4", "counts": {"yes X": "1e999999"}}, 422),
         ("POST", "/positions/1/exit", {**WHY, "least_price": "0.4", "least_prices": {"yes X": "NaN"}}, 422),
         ("GET", "/results?first=0001-01-01&last=9999-12-31", None, 200),

@@ -207,7 +207,9 @@ class ExitIn(Part):
 
 
 class ExitManyIn(Part):
-    positions: list[Annotated[int, Field(lt=2**63)]] = Field(min_length=1, max_length=200, description="Of one mode.")
+    positions: list[Annotated[int, Field(gt=0, lt=2**63)]] = Field(
+        min_length=1, max_length=200, description="Of one mode."
+    )
     least_price: Decimal | None = Field(
         default=None,
         description="No contract is sold below this price, in dollars; without it the bids of now less two cents.",

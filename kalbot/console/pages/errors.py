@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
+API: Final = "/api/"
 SENTENCES: Final = {
     400: (
         "This request cannot be understood",
@@ -26,9 +27,11 @@ SENTENCES: Final = {
 }
 
 
-def page(status: int, sentence: str = "") -> HttpResponse:
-    """The page of one status."""
+def page(request: HttpRequest, status: int, sentence: str = "") -> HttpResponse:
+    """The page of one status; for a program that speaks to the API the same in JSON."""
     title, hint = SENTENCES[status]
+    if request.path_info.startswith(API):
+        return JsonResponse({"detail": f"{title}."}, status=status)
     context = {"status": status, "title": title, "hint": sentence or hint}
     return HttpResponse(render_to_string("console/error.html", context), status=status)
 
@@ -43,33 +46,35 @@ class NotAllowedMiddleware:
         answer = self.get_response(request)
         if answer.status_code != 405 or answer.streaming or answer.content:
             return answer
-        shown = page(405)
+        shown = page(request, 405)
         shown["Allow"] = answer.get("Allow", "")
         return shown
 
 
 def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
     """400."""
-    return page(400)
+    return page(request, 400)
 
 
 def forbidden(request: HttpRequest, exception: Any = None) -> HttpResponse:
     """403."""
-    return page(403)
+    return page(request, 403)
 
 
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
     """404."""
-    return page(404)
+    return page(request, 404)
 
 
 def failed(request: HttpRequest) -> HttpResponse:
     """500."""
-    return page(500)
+    return page(request, 500)
 
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 of a form whose token is old: usually a login in another tab."""
     return page(
-        403, "This form is out of date, usually because of a login in another tab. Reload the page and try again."
+        request,
+        403,
+        "This form is out of date, usually because of a login in another tab. Reload the page and try again.",
     )
