@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
@@ -77,6 +80,25 @@ def shared() -> Path:
 def recorded(shared: Path) -> Path:
     """The folder of recorded production data."""
     return shared / "recorded"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Whoever is still connected at the end keeps the database from being dropped, and is named with what it did last."""
+    yield
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        return
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid, state, query FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        others = cursor.fetchall()
+    if others:
+        names = ", ".join(thread.name for thread in threading.enumerate())
+        warnings.warn(f"still connected to the test database: {others}; threads: {names}", stacklevel=1)
 
 
 @pytest.fixture

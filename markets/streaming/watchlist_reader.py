@@ -48,8 +48,11 @@ class WatchlistReader:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self, timeout: float = 1.0) -> None:
+        """End the thread, and with it its connection to the database; waits so many seconds for it at most."""
         self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
 
     def read(self) -> None:
         """Read once. Raises django.db errors."""
@@ -62,14 +65,16 @@ class WatchlistReader:
 
     def _run(self) -> None:
         listener = None
-        while not self._stop.is_set():
-            try:
-                self.read()
-            except (DatabaseError, InterfaceError) as error:
-                log.warning("watchlist not read (%s); keeping %s events", error, len(self.current))
-                connection.close()
-            listener = self._wait(listener)
-        connection.close()
+        try:
+            while not self._stop.is_set():
+                try:
+                    self.read()
+                except (DatabaseError, InterfaceError) as error:
+                    log.warning("watchlist not read (%s); keeping %s events", error, len(self.current))
+                    connection.close()
+                listener = self._wait(listener)
+        finally:
+            connection.close()
 
     def _wait(self, listener: redis.client.PubSub | None) -> redis.client.PubSub | None:
         """Until the watchlist is reported as changed, or the next second."""

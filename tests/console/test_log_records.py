@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytest
 import structlog
+from django.db import connection
 from django.db.models.signals import pre_save
 
 from kalbot.console.models import LogRecord
@@ -42,17 +43,36 @@ def test_records_become_rows_with_their_traceback() -> None:
     assert "ValueError: odd frame" in last.traceback
 
 
+def _until(condition: Callable[[], bool]) -> bool:
+    """Whether it came true in a minute."""
+    for _ in range(6_000):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _others() -> bool:
+    """Whether anybody else is connected to the test's database."""
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return bool(cursor.fetchall())
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_thread_stores_what_was_bound_where_the_record_was_logged() -> None:
     handler = BoundedQueueHandler()
     handler.start()
     with structlog.contextvars.bound_contextvars(position=41, profile="careful"):
         handler.handle(record("sale refused"))
-    for _ in range(500):
-        if LogRecord.objects.exists():
-            break
-        time.sleep(0.01)
+    assert _until(LogRecord.objects.exists)
     assert LogRecord.objects.get().message == "sale refused [position=41 profile=careful]"
+    assert _until(lambda: not _others()), "the thread keeps no connection while nothing waits"
 
 
 def test_a_full_queue_drops_and_counts_instead_of_waiting() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 from typing import Any
 
 import pytest
+import time_machine
 
 from kalbot.common import clock
 from simulator.flow import second_actor
@@ -16,6 +18,13 @@ from trading.models import Position
 from trading.reconciliation import reconcile
 
 OTHER = 5
+
+
+@pytest.fixture(autouse=True)
+def _stopped() -> Iterator[None]:
+    """Nothing expires while the machine is busy: time passes where a test says so."""
+    with time_machine.travel(clock.now(), tick=False):
+        yield
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from kalbot.common import clock
 from kalbot.common.units import Count, Price
@@ -21,6 +23,13 @@ from trading.reconciliation import inbox, reconcile
 from trading.venues import connection
 
 WAYS = ("one_leg", "several", "all_legs")
+
+
+@pytest.fixture(autouse=True)
+def _stopped() -> Iterator[None]:
+    """Nothing expires while the machine is busy: time passes where a test says so."""
+    with time_machine.travel(clock.now(), tick=False):
+        yield
 
 
 @pytest.fixture

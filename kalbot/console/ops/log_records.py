@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+from typing import cast
 
 import structlog
 from django.db.models import F
@@ -60,13 +61,15 @@ class BoundedQueueHandler(QueueHandler):
 
 
 class StoringListener(QueueListener):
-    """The thread that stores; it replaces a connection that is too old or broken before it uses it."""
+    """The thread that stores. It has a connection only while records wait: one a process that does nothing all day is one too many."""
 
     def handle(self, record: logging.LogRecord) -> None:
-        from django.db import close_old_connections
+        from django.db import close_old_connections, connections
 
         close_old_connections()
         super().handle(record)
+        if cast("queue.Queue[logging.LogRecord]", self.queue).empty():
+            connections.close_all()
 
 
 class DatabaseHandler(logging.Handler):
