@@ -7,7 +7,7 @@ the event then: its last verdict, or that it had a basket of it already.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from statistics import median, quantiles
@@ -148,21 +148,30 @@ def recorded_cycles(profile: Profile) -> list[tuple[int, tuple[str, ...]]]:
     and decided on. A busy machine judges seldom and late, and so does its replay: what a cycle would buy it reads once more when its turn
     comes, seconds after its beginning where many profiles wait for a processor, so the replay of ``profile`` judges when the newest price
     behind its first decision of that cycle had come."""
-    beats = [_micros(at) for at in Cycle.objects.filter(trigger=BEAT).values_list("started_at", flat=True)]
+    rows = Cycle.objects.filter(trigger=BEAT).order_by("started_at").values_list("started_at", "duration_ms")
+    beats = {_micros(at): _micros(at) + lasted * 1_000 for at, lasted in rows}
     nudged: dict[int, set[str]] = {}
     turns: dict[int, int] = {}
     for decision in Decision.objects.order_by("created_at", "pk").only("event_id", "profile_id", "trace"):
-        started = decision.trace.get(Stage.STARTED.value)
-        if started is None:
-            continue
-        began = next((beat for beat in beats if abs(beat - started) < SAME_US), started)
-        if began not in beats:
+        newest = decision.trace.get(Stage.RECEIVED.value, 0) + 1_000
+        began = _began(decision.trace, beats)
+        if began is None:
+            began = decision.trace.get(Stage.STARTED.value, newest)
             nudged.setdefault(began, set()).add(decision.event_id)
         if decision.profile_id == profile.pk:
-            turns.setdefault(began, decision.trace.get(Stage.RECEIVED.value, 0) + 1_000)
+            turns.setdefault(began, newest)
     found = [(began, tuple[str, ...]()) for began in beats]
     found += [(began, tuple(sorted(events))) for began, events in nudged.items()]
     return sorted((max(began, turns.get(began, 0)) * 1000, events) for began, events in found)
+
+
+def _began(trace: Mapping[str, int], beats: Mapping[int, int]) -> int | None:
+    """The beginning of beat's cycle (beginning -> end, microseconds) in which a decision was made. A trace says when its cycle began unless
+    a price behind it came later."""
+    started, decided = trace.get(Stage.STARTED.value), trace.get(Stage.DECIDED.value, 0)
+    if started is not None:
+        return next((began for began in beats if abs(began - started) < SAME_US), None)
+    return next((began for began, ended in beats.items() if began <= decided <= ended), None)
 
 
 def _micros(moment: datetime) -> int:

@@ -74,13 +74,21 @@ def test_a_cycle_is_replayed_when_the_prices_of_its_first_decision_had_come(db: 
     began = clock.now()
     start = round(began.timestamp() * 1_000_000)
     Cycle.objects.create(started_at=began, trigger="beat", duration_ms=9_000)
-    for number, (started, received) in enumerate([(0, 5), (0, 8), (20, 19)]):
+    traces = [
+        {
+            "received": 5_000_000,
+            "decided": 6_000_000,
+        },  # a price came after the cycle had begun, so its trace does not say when
+        {"received": 8_000_000, "decided": 8_500_000},
+        {"started": 20_000_040, "received": 19_000_000, "decided": 20_100_000},
+        {"received": 30_000_000, "decided": 30_100_000},
+    ]
+    for number, trace in enumerate(traces):
         decision = add_order(number, first).position.decision
-        trace = {"started": start + started * 1_000_000 + 40, "received": start + received * 1_000_000}
-        Decision.objects.filter(pk=decision.pk).update(trace=trace)
+        Decision.objects.filter(pk=decision.pk).update(trace={name: start + at for name, at in trace.items()})
     moments = {at: [(when // 1000 - start, events) for when, events in recorded_cycles(at)] for at in (first, other)}
-    nudge = (20_000_040, ("KXT-2",))
-    assert moments == {first: [(5_001_000, ()), nudge], other: [(0, ()), nudge]}
+    nudges = [(20_000_040, ("KXT-2",)), (30_001_000, ("KXT-3",))]
+    assert moments == {first: [(5_001_000, ()), *nudges], other: [(0, ()), *nudges]}
 
 
 @pytest.mark.slow
