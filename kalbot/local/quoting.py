@@ -1,5 +1,5 @@
 """The demo's quoted profiles: on paper every leg rests, as the preset has it, and in another one several rest and the others are taken when
-one fills; at the simulated exchange the second.
+one fills, and in a third one leg of a family; at the simulated exchange the second.
 
 All legs of an event seldom fill at their best bids within a simulated day."""
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db.models import Count, Q, Sum
 
 from markets.terms.grades import Grade
-from strategies.models import DOLLAR, Mode, Profile
+from strategies.models import DOLLAR, Kind, Mode, Profile
 from strategies.profiles.presets import PRESETS
 from strategies.profiles.seeds import GUARANTEED_ONLY
 from trading.models import Fill, Order, Position, PositionStatus
@@ -47,6 +47,17 @@ PROFILES: Final[dict[str, dict[str, Any]]] = {
         **SEVERAL,
         "mode": Mode.SIM.value,
         "description": "On paper: several legs of NO rest, the others are taken when one fills.",
+    },
+    "quotes-families": {
+        **GUARANTEED_ONLY,
+        **SEVERAL,
+        "mode": Mode.SIM.value,
+        "kinds": [Kind.FAMILY.value],
+        "categories": ["Crypto", "Science and Technology"],
+        "quoting": Profile.Quoting.ONE_LEG.value,
+        "quote_families": True,
+        "quote_sides": Profile.QuoteSides.BOTH.value,
+        "description": "On paper: one leg of a family rests, the others, of all its events, are taken when it fills.",
     },
     "live-quotes": {
         **GUARANTEED_ONLY,
