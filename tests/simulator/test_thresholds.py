@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kalbot.common import clock
+from kalbot.common import clock as clocks
 from markets.catalogue.scan import scan
 from markets.kalshi.environment import from_settings
 from markets.kalshi.rest.client import KalshiClient
@@ -28,8 +28,13 @@ BUNDLED = next(Path("simulator/data").glob("2*"))
 @pytest.fixture
 def exchange() -> Exchange:
     """The bundled snapshot with its range event alone."""
+    return listed(ManualClock(1_786_000_000_000))
+
+
+def listed(clock: ManualClock) -> Exchange:
+    """The same by another clock."""
     config = SimulatorConfig(flow_events_per_step=0, rate_limits=False)
-    found = Exchange(config, ManualClock(1_786_000_000_000))
+    found = Exchange(config, clock)
     found.open_accounts()
     loaded = load_snapshot(BUNDLED, config, found.streams, found.now())
     loaded.events = {ticker: event for ticker, event in loaded.events.items() if event.series_ticker == "KXBTC"}
@@ -94,7 +99,7 @@ def test_what_is_listed_is_certified_as_one_family(exchange: Exchange) -> None:
         Unsigned(),  # type: ignore[arg-type]  # the twin has no keys
         NoLimit(),
         TwinSession(exchange),
-        clock=clock.now_ms,
+        clock=clocks.now_ms,
     )
     changes.ensure_proposals()
     scan(client)
