@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 import sample_markets
-from django.db.models import F
 
 from kalbot.common import cache, clock
 from kalbot.common.messages import QUEUES
 from kalbot.console.ops import heartbeats
-from strategies.models import Profile
+from strategies.models import Decision, Profile
 from strategies.screening import screening
 from trading import tasks
-from trading.models import ExitRequest, Lock, Order, TradingState
+from trading.models import ExitRequest, Lock, Position, TradingState
 
 WIDE_ALWAYS = pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 SCROLLING = """[...document.querySelectorAll("table")].map((one) => one.closest(".k-scroll, .simplebar-content-wrapper"))
@@ -79,7 +78,8 @@ def test_every_page_fits_and_is_quiet(width: int, visit: Any, sample: dict[str, 
 
 
 def test_figures_of_a_slow_day_fit_a_phone(visit: Any, sample: dict[str, Any]) -> None:
-    Order.objects.filter(purpose="entry").update(sent_at=F("sent_at") + timedelta(milliseconds=888))
+    Decision.objects.update(trace={"decided": 1_000_000})
+    Position.objects.update(trace={"sent": 1_888_000})
     page = visit("viewer", 390)
     page.goto("/admin/")
     assert re.search(r"\d{3}\s+ms / \d{3}\s+ms", page.inner_text("#part-system"))
