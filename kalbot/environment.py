@@ -145,7 +145,8 @@ def require_postgres(address: str) -> None:
 
 def database(found: dict[str, Any], seconds: int) -> dict[str, Any]:
     """Django's entry for the database of an address. On Postgres no statement, no wait for a lock and no pause within a transaction takes
-    more than ``seconds`` (0: any time), and a host that is gone is noticed in half a minute."""
+    more than ``seconds`` (0: any time), and a host that is gone is noticed in half a minute. What is kept there
+    (``common.pipeline``) is planned once a connection."""
     if found["ENGINE"] == "django.db.backends.sqlite3":
         return found
     if found["ENGINE"] != "django.db.backends.postgresql":
@@ -154,7 +155,8 @@ def database(found: dict[str, Any], seconds: int) -> dict[str, Any]:
         )
     given = found.get("OPTIONS", {})
     limits = f"-c statement_timeout={seconds}s -c idle_in_transaction_session_timeout={seconds}s"
-    own = {**KEEPALIVE, **given, "options": f"{limits} {given.get('options', '')}".strip()}
+    planned = "-c plan_cache_mode=force_generic_plan"
+    own = {**KEEPALIVE, **given, "options": f"{limits} {planned} {given.get('options', '')}".strip()}
     return {**found, "ENGINE": "kalbot.common.postgres", "OPTIONS": own, "ANSWER_SECONDS": seconds}
 
 

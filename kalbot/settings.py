@@ -117,7 +117,7 @@ if DATABASE_URL:
         refuse_placeholder("The password in DATABASE_URL", password)
     require_postgres(DATABASE_URL)
     DATABASES = {"default": database(env.db_url("DATABASE_URL"), env.int("DATABASE_STATEMENT_SECONDS", 120, 0, 86_400))}
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60, 0, 86_400)
+    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 600, 0, 86_400)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
     DATABASES = {

@@ -206,6 +206,18 @@ def test_rows_of_one_related_row_share_its_instance() -> None:
     assert (one.source, other.source, one.event.series.ticker) == ("a", "b;%s'", event.series_id)
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans in a moment")
+def test_a_kept_statement_is_planned_once_a_connection() -> None:
+    _event()
+    prepared = _watches()
+    connection.close()
+    for _ in range(3):
+        assert _by_source(prepared, "a")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name = '{_kept()[0]}'")
+        assert cursor.fetchall() == [(3, 0)]
+
+
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite keeps statements by itself")
 def test_a_statement_that_the_server_no_longer_has_or_that_no_longer_fits_is_given_again() -> None:
     _event()
