@@ -15,9 +15,11 @@ from tests.trading.stopped import refusal_of
 from tests.trading.struck import StruckTwin
 from trading import sweeper
 from trading.accounting import booking
+from trading.books import live_books
 from trading.closing import exit_counts, exit_preview, exit_prices, exits, settlement
 from trading.denials import DenialCode
 from trading.execution import executor
+from trading.execution.phases import exit as exit_phase
 from trading.models import Position
 from trading.reconciliation import late_fills
 
@@ -181,3 +183,15 @@ def _few(twin: StruckTwin) -> None:
     twin.cancel_makers(twin.markets[2], "bid")
     twin.quote(twin.markets[2], "bid", 4_000, 400)
     twin.sync()
+
+
+def test_what_filled_after_the_request_is_not_sold_below_what_it_is_sure_to_pay_either(twin: StruckTwin) -> None:
+    """The least prices were accepted before the two legs paid together."""
+    position = _begin(twin, {3: _gone(twin, 2)})
+    legs = list(position.legs.select_related("market"))
+    live = live_books.read(position.event)
+    low = {exit_counts.key(leg): 3_000 for leg in legs}
+    raised = exit_phase._not_below_floor(position, legs, low, live)
+    assert sum(raised[exit_counts.key(leg)] for leg in legs if leg.held) > 10_000
+    enough = {exit_counts.key(leg): 5_500 for leg in legs}
+    assert exit_phase._not_below_floor(position, legs, enough, live) == enough
