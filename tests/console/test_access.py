@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import sample_rows
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from kalbot.console.dialogs import DIALOGS
@@ -136,9 +137,12 @@ def test_a_formula_in_an_export_is_text(sample: dict[str, Any], login: Login) ->
 def test_an_error_page_needs_no_database_and_reveals_nothing(sample: dict[str, Any]) -> None:
     from kalbot.console.pages import errors
 
-    page = errors.failed(None).content.decode()  # type: ignore[arg-type]  # the page of a failure reads nothing
+    page = errors.failed(RequestFactory().get("/admin/")).content.decode()
     assert "The console failed" in page
     assert "Traceback" not in page
+    assert json.loads(errors.failed(RequestFactory().get("/api/v1/status")).content) == {
+        "detail": "The console failed."
+    }
 
 
 def test_a_stranger_cannot_lock_the_risk_manager_out(db: None, redis_db: object, settings: Any) -> None:
