@@ -64,7 +64,8 @@ def count_paper_fill(order: Order) -> None:
         return
     since = clock.now_ms() - int(WINDOW.total_seconds() * 1000)
     rows = PaperOrder.objects.filter(order__order_group=order.order_group)
-    filled = sum(count for fills in rows.values_list("fills", flat=True) for *_, count, _, _, ms in fills if ms > since)
+    booked = [one for fills in rows.values_list("fills", flat=True) for one in fills]
+    filled = sum(count for _, _, count, _, _, ms, *_ in booked if ms > since)
     if filled >= limit_of(order.position):
         rows.filter(is_open=True).update(is_open=False, remaining_count=0)
 
