@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from backtest.quoting import prints, study
+from backtest.quoting import places, prints, study
 from backtest.quoting.prints import Events, Printed
-from backtest.quoting.replay import Fills, Setup
-from kalbot.common.units import parse_count, parse_price
+from backtest.quoting.replay import Fills, Setup, replay
+from kalbot.common.units import dollars, parse_count, parse_price
 from markets.book import Side
 from markets.fees import FeeSchedule
 from markets.tape.reader import Tape
@@ -53,6 +53,9 @@ class Command(BaseCommand):
             metavar="N",
             help="only events of series that had earned something in N or more events settled before",
         )
+        parser.add_argument(
+            "--places", type=int, metavar="K", help="instead: capital for K events a day, given by three rules"
+        )
         parser.add_argument("--by", choices=sorted(GROUPS), default="none")
         parser.add_argument("--json", action="store_true")
 
@@ -65,6 +68,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         if not events.printed:
             raise CommandError(f"{options['tape']} holds no settled event that can be quoted. {_left_out(events)}")
+        if options["places"] is not None:
+            if options["places"] < 1:
+                raise CommandError("--places must be at least 1.")
+            self._print_places(events, setups, options["places"])
+            return
         total = len(events.printed) * len(setups) * len(Fills)
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("replaying", total=total)
@@ -82,6 +90,15 @@ class Command(BaseCommand):
         _print(rows)
         self.stdout.write(NOTE)
         self.stdout.write(_left_out(events))
+
+    def _print_places(self, events: Events, setups: list[Setup], number: int) -> None:
+        for setup in setups:
+            for model in Fills:
+                replayed = [replay(printed, setup, model) for printed in events.printed]
+                for one in places.compare(replayed, setup, number):
+                    profit, week = dollars(one.profit), f"{one.a_week:.2%} a week"
+                    words = f"{setup.side.value.upper()} {model.value}, {number} a day, {one.rule}"
+                    self.stdout.write(f"{words}: {one.events} events, {profit}, {week} on what was locked")
 
 
 def tapes(folder: Path) -> dict[str, Tape]:
