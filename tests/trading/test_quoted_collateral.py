@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from kalbot.common import clock
 from markets.models import Event
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
-from tests.trading.unhurried import UnhurriedClock
 from trading.accounting import audit, collateral, ledger
 from trading.closing import settlement
 from trading.execution import executor
@@ -21,12 +18,7 @@ from trading.venues import connection
 
 
 @pytest.fixture
-def twin(settings: Any) -> Iterator[Twin]:
-    with clock.use(UnhurriedClock()):
-        yield _begin(settings)
-
-
-def _begin(settings: Any) -> Twin:
+def twin(settings: Any) -> Twin:
     found = quoted.begin(settings)
     Event.objects.update(collateral_return_type="MECNET")
     found.row.refresh_from_db()
