@@ -150,7 +150,7 @@ def publish() -> None:
     import msgspec
 
     from kalbot.common import cache, clock
-    from kalbot.common.batches import batched
+    from kalbot.common.db.batches import batched
     from markets.models import Market
     from markets.prices import QUOTE_KEY, Quote
 

@@ -14,9 +14,10 @@ from celery import Celery, Task, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
 
-from kalbot.common import connections, transport
+from kalbot.common import transport
+from kalbot.common.db import connections
+from kalbot.common.db.retry import retried
 from kalbot.common.life import die_with_parent
-from kalbot.common.retry import retried
 
 MOST_STARTS: Final = 3
 """A message that ended its worker so often is dropped: sweepers and the next period do what is still wanted."""

@@ -96,7 +96,7 @@ def config(level: str, style: Literal["json", "text"]) -> dict[str, Any]:
 
 def hide_secrets(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Every text of a line without private keys, passwords, tokens and the values of our own secret settings."""
-    from kalbot.console.ops.redaction import scrub  # it reads the settings, which read this module
+    from kalbot.console.ops.records.redaction import scrub  # it reads the settings, which read this module
 
     return {key: scrub(value) if isinstance(value, str) else value for key, value in line.items()}
 

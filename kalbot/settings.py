@@ -230,8 +230,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_timeout": 10,
 }
-CELERY_DB_REUSE_MAX = 10**9  # Celery closes no connection of its own accord: kalbot.common.connections does
-CELERY_BEAT_SCHEDULER = "kalbot.console.ops.pulse:Scheduler"
+CELERY_DB_REUSE_MAX = 10**9  # Celery closes no connection of its own accord: kalbot.common.db.connections does
+CELERY_BEAT_SCHEDULER = "kalbot.console.ops.health.pulse:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_TIMEZONE = "UTC"
 

@@ -14,8 +14,9 @@ import redis
 from django.db import transaction
 from django.db.models import Max
 
-from kalbot.common import cache, direct
-from kalbot.common.batches import batched
+from kalbot.common import cache
+from kalbot.common.db import direct
+from kalbot.common.db.batches import batched
 from markets.kalshi.vocabulary import OPEN_STATUSES
 from markets.models import Event, FamilyMember, Market, Watch
 from markets.models.catalogue import FAMILY_PREFIX

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from strategies.models import Decision, Profile
 from trading.execution.sizing import baskets
 from trading.models import TERMINAL, Denial, Position

@@ -16,7 +16,8 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Q
 
-from kalbot.common import clock, counters, direct, events, trace
+from kalbot.common import clock, counters, events, trace
+from kalbot.common.db import direct
 from kalbot.common.trace import Stage
 from markets import selectors, watchlist
 from trading.accounting import collateral, ledger, totals

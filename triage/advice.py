@@ -13,7 +13,8 @@ from typing import Any, Final
 from django.db import models, transaction
 from django.db.models import QuerySet
 
-from kalbot.common import bulk, clock
+from kalbot.common import clock
+from kalbot.common.db import bulk
 from kalbot.common.units import CENT
 from trading.closing.exit_prices import LeastPrices
 from trading.closing.exits import advised_prices, request_exit

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kalbot.common import bulk, clock
+from kalbot.common import clock
+from kalbot.common.db import bulk
 from markets.prices import Prices
 from trading.models import Position, PositionStatus
 from triage import advice, policy

@@ -13,7 +13,7 @@ from typing import Any
 from celery import shared_task
 
 from kalbot.common import cache, messages
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from trading.models import Position, PositionStatus
 from triage import advice, agent
 from triage.assessment import triggers

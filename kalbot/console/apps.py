@@ -19,7 +19,9 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         import kalbot.celery  # noqa: F401  (so that every Django process sends tasks through this project's app)
         from kalbot.console.auth import roles
-        from kalbot.console.ops import checks, heartbeats, log_records, pulse, task_runs
+        from kalbot.console.ops import checks
+        from kalbot.console.ops.health import heartbeats, pulse
+        from kalbot.console.ops.records import log_records, task_runs
 
         checks.register_all()
         task_runs.connect()

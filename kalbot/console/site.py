@@ -38,7 +38,7 @@ class ConsoleSite(UnfoldAdminSite):
     index_template = "console/dashboard.html"
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        from kalbot.console.pages import dashboard
+        from kalbot.console.pages.home import dashboard
 
         answer: HttpResponse = super().index(request, {**dashboard.context(request), **(extra_context or {})})
         return answer

@@ -12,7 +12,9 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 
 from kalbot.common import clock, messages
-from kalbot.console.ops import exchange_status, heartbeats, price_history, price_keys, retention, settled
+from kalbot.console.ops import price_history
+from kalbot.console.ops.health import exchange_status, heartbeats
+from kalbot.console.ops.retention import price_keys, retention, settled
 from markets import identity
 
 BATCH = 1_000

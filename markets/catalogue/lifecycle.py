@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from kalbot.common import clock
-from kalbot.common.retry import retried
+from kalbot.common.db.retry import retried
 from markets import connect
 from markets.catalogue.rows import multiplier_e6
 from markets.catalogue.scan import fetch_events

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from kalbot.common import clock
-from kalbot.common.batches import batched
-from kalbot.common.retry import retried
+from kalbot.common.db.batches import batched
+from kalbot.common.db.retry import retried
 from markets.catalogue import families
 from markets.catalogue.rows import market_row
 from markets.catalogue.series import refresh_series

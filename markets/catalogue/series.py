@@ -9,7 +9,7 @@ from typing import Final
 from django.db import transaction
 
 from kalbot.common import clock
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from markets.catalogue.rows import fee_change_row, series_row
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import FeeChange as WireFeeChange

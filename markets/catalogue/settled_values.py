@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from kalbot.common import clock
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import MarketPage
 from markets.models import Market

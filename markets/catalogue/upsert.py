@@ -10,7 +10,8 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kalbot.common import bulk, clock
+from kalbot.common import clock
+from kalbot.common.db import bulk
 from markets.catalogue.rows import Row, content_hash, event_row, market_row, same_facts
 from markets.kalshi.schemas import Event as WireEvent
 from markets.kalshi.vocabulary import OPEN_STATUSES
@@ -84,7 +85,7 @@ def _changed(rows: dict[str, Row], known: dict[str, str], facts: Collection[str]
 def write(model: type[models.Model], rows: Sequence[Row], scan: Scan | None) -> int:
     """Insert or update ``rows``, all of the same columns. The primary key decides which.
 
-    With forty columns a row, ``bulk_create`` would compile hundreds of statements (``kalbot.common.bulk``).
+    With forty columns a row, ``bulk_create`` would compile hundreds of statements (``kalbot.common.db.bulk``).
     """
     if not rows:
         return 0

@@ -14,8 +14,9 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import F, Max
 
-from kalbot.common import bulk, clock
-from kalbot.common.batches import batched
+from kalbot.common import clock
+from kalbot.common.db import bulk
+from kalbot.common.db.batches import batched
 from kalbot.common.errors import KalbotError
 from markets.models import Certificate, Event, ReviewedSeries, TermsChange
 from markets.terms import exhaustiveness

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from kalbot.common.units import DOLLAR_PRICE
 from markets import prices
 from markets.book import Depth

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from kalbot.common import clock
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from kalbot.common.units import Price
 from markets.fees import RATES
 from markets.kalshi.grid import PriceBand

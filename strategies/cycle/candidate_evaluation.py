@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from kalbot.common import bulk
+from kalbot.common.db import bulk
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from kalbot.common.units import format_money
 from markets.models import Market
 from strategies.models import NearMiss

@@ -8,8 +8,8 @@ from typing import Final
 
 from django.db.models import F
 
-from kalbot.common import bulk
-from kalbot.common.batches import batched
+from kalbot.common.db import bulk
+from kalbot.common.db.batches import batched
 from strategies.models import NearMiss, Profile
 from strategies.screening.verdict import Verdict
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from kalbot.common import bulk, clock
-from kalbot.common.batches import batched
+from kalbot.common import clock
+from kalbot.common.db import bulk
+from kalbot.common.db.batches import batched
 from strategies.models import Profile
 from strategies.models import Verdict as VerdictRow
 from strategies.screening import versions

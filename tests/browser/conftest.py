@@ -53,7 +53,8 @@ def sample(transactional_db: None, redis_db: object, settings: Any) -> dict[str,
     import sample_rows
 
     from kalbot.common.messages import QUEUES
-    from kalbot.console.ops import heartbeats, schedules
+    from kalbot.console.ops import schedules
+    from kalbot.console.ops.health import heartbeats
 
     settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
     settings.KALSHI_WS_URL = "ws://127.0.0.1:9/trade-api/ws/v2"

@@ -11,7 +11,7 @@ import sample_markets
 
 from kalbot.common import cache, clock
 from kalbot.common.messages import QUEUES
-from kalbot.console.ops import heartbeats
+from kalbot.console.ops.health import heartbeats
 from strategies.models import Decision, Profile
 from strategies.screening import screening
 from trading import tasks

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 
 
 @given(st.lists(st.integers()), st.integers(1, 7))

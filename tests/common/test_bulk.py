@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from kalbot.common import bulk
+from kalbot.common.db import bulk
 from markets.models import Event, FeeChange, Series, Watch
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,8 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from kalbot.common import clock, direct, pipeline
+from kalbot.common import clock
+from kalbot.common.db import direct, pipeline
 from markets.models import Event, Series, Watch
 from strategies.models import Decision, Profile
 from tests.strategies.world import add_event, add_profile

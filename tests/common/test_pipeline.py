@@ -8,9 +8,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 
-from kalbot.common import direct, pipeline
-from kalbot.common.pipeline import Statement
-from kalbot.common.prepared import Param, Prepared
+from kalbot.common.db import direct, pipeline
+from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Param, Prepared
 from markets.models import Event, Watch
 from tests.strategies.world import add_event
 

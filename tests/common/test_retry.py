@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import OperationalError
 
-from kalbot.common.retry import ATTEMPTS, retried
+from kalbot.common.db.retry import ATTEMPTS, retried
 
 
 class Lost(Exception):

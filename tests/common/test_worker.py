@@ -14,7 +14,7 @@ from celery.utils.dispatch import Signal
 from django.db import DatabaseError, connection
 
 from kalbot import celery
-from kalbot.common import connections
+from kalbot.common.db import connections
 
 
 @pytest.mark.parametrize("signal", [signals.worker_ready, signals.worker_process_init], ids=["threads", "processes"])

@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from kalbot.common import clock
-from kalbot.console.ops import exchange_status
+from kalbot.console.ops.health import exchange_status
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from sample_positions import decision, position
 from sample_triage import assess, trouble
 
 from kalbot.common import clock
-from kalbot.console.ops import exchange_status
+from kalbot.console.ops.health import exchange_status
 from markets.catalogue import families
 from markets.models import Certificate, Event, RefusedFamily, Scan
 from strategies.models import DOLLAR, Cycle, NearMiss, Profile, Screening, Verdict

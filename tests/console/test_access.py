@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from kalbot.console.dialogs import DIALOGS
 from kalbot.console.models import LogRecord
-from kalbot.console.pages import attention, dashboard
+from kalbot.console.pages.home import attention, dashboard
 
 Login = Callable[..., Client]
 

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from kalbot.console.admin.tickers import TickerAdmin
+from kalbot.console.admin.lists.tickers import TickerAdmin
 from kalbot.console.ui import search
 from markets.models import Event, ExchangeMessage
 

@@ -14,9 +14,9 @@ from django.urls import reverse
 from django.utils.html import escape
 
 from kalbot.common import cache, clock
-from kalbot.console.admin.profile_form import ProfileForm
+from kalbot.console.admin.profiles.profile_form import ProfileForm
 from kalbot.console.models import Act
-from kalbot.console.ops import exchange_status
+from kalbot.console.ops.health import exchange_status
 from markets import prices
 from markets.terms import certificates
 from strategies.cycle import plausibility

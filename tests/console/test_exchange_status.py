@@ -9,7 +9,7 @@ import pytest
 
 from kalbot.common import clock
 from kalbot.console import tasks
-from kalbot.console.ops import exchange_status, status
+from kalbot.console.ops.health import exchange_status, status
 from tests.trading.twin import Twin
 
 DAY_MS = 86_400_000

@@ -25,7 +25,7 @@ from kalbot.console.exports import compare, rows, write
 from kalbot.console.exports.history import ZONE, Scope
 from kalbot.console.exports.lots import Closing, Lot, MoreClosedThanBought, Purchase, lots
 from kalbot.console.models import Act
-from kalbot.console.pages.exports import KINDS
+from kalbot.console.pages.results.exports import KINDS
 from markets.models import Market
 from tests.trading import world
 from trading.accounting import booking, ledger

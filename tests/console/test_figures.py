@@ -16,8 +16,8 @@ from django.urls import reverse
 
 from kalbot import console
 from kalbot.common import clock
-from kalbot.console.pages import dashboard
-from kalbot.console.pages.reading import Reading
+from kalbot.console.pages.home import dashboard
+from kalbot.console.pages.home.reading import Reading
 from kalbot.console.ui import formats
 from strategies.models import Profile
 from trading.models import Account, LedgerEntry, LedgerTransaction, Lock, Position

@@ -12,8 +12,9 @@ from django.test import Client
 from django.urls import reverse
 
 from kalbot.common import cache, clock
-from kalbot.console.ops import schedules, status
-from kalbot.console.pages import first_run
+from kalbot.console.ops import schedules
+from kalbot.console.ops.health import status
+from kalbot.console.pages.home import first_run
 from markets.models import Scan
 from strategies.models import Profile
 

@@ -20,9 +20,9 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("kalbot", "markets", "strategies", "trading", "triage", "backtest")
 ENUM: Final = "markets/terms/grades.py"
 OTHERS: Final = {
-    "kalbot/console/admin/positions.py": "a column that exports leave out for the grade",
+    "kalbot/console/admin/trading/positions.py": "a column that exports leave out for the grade",
     "kalbot/console/admin/decisions.py": "a column that exports leave out for the grade",
-    "kalbot/console/pages/first_run.py": "what the grades ask for",
+    "kalbot/console/pages/home/first_run.py": "what the grades ask for",
     "strategies/profiles/presets.py": "what no grade can promise",
     "kalbot/console/ui/markup.py": "colours of the labels",
     "strategies/profiles/seeds.py": "what a bet is not",

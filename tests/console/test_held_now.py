@@ -14,8 +14,8 @@ from django.test import Client
 from django.urls import reverse
 
 from kalbot.console.api import reads
-from kalbot.console.pages import dashboard
-from kalbot.console.pages.reading import Reading
+from kalbot.console.pages.home import dashboard
+from kalbot.console.pages.home.reading import Reading
 from trading.models import Position
 
 Login = Callable[..., Client]

@@ -19,8 +19,8 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console import tasks
-from kalbot.console.admin import base
-from kalbot.console.admin.base import ReadOnlyAdmin
+from kalbot.console.admin.lists import base
+from kalbot.console.admin.lists.base import ReadOnlyAdmin
 from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ui import formats
 from strategies.models import Cycle, NearMiss, Profile, Verdict

@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.models.signals import pre_save
 
 from kalbot.console.models import LogRecord
-from kalbot.console.ops.log_records import BoundedQueueHandler, DatabaseHandler, message
-from kalbot.console.ops.redaction import scrub
+from kalbot.console.ops.records.log_records import BoundedQueueHandler, DatabaseHandler, message
+from kalbot.console.ops.records.redaction import scrub
 from kalbot.logging import config
 
 

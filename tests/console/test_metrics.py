@@ -16,9 +16,9 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from kalbot.common import cache, counters
-from kalbot.common.retry import retried
-from kalbot.console.ops import task_runs
-from kalbot.console.pages import open_positions
+from kalbot.common.db.retry import retried
+from kalbot.console.ops.records import task_runs
+from kalbot.console.pages.positions import open_positions
 from tests.common.test_retry import failing
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,7 +21,7 @@ from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from kalbot.common import clock, messages
-from kalbot.console.admin.versions import SeenForm
+from kalbot.console.admin.lists.versions import SeenForm
 from kalbot.console.dialogs import DIALOGS
 from kalbot.console.models import Act, Channel, Rule
 from kalbot.console.notify import addresses

@@ -24,7 +24,7 @@ from kalbot.console import tasks
 from kalbot.console.models import Act, Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
 from kalbot.console.notify import addresses, collect, deadman, deliver, parts, quiet, service, summaries
 from kalbot.console.notify.drafts import SEVERITIES, Draft, store
-from kalbot.console.pages import attention
+from kalbot.console.pages.home import attention
 from markets.models import Certificate, ContractTerms, TermsChange
 from trading import states
 from trading.models import Denial, Discrepancy, ExitRequest, Lock, Position, PositionEvent, PositionStatus, TradingState
@@ -437,7 +437,7 @@ def test_a_row_that_was_committed_late_is_not_missed(collecting: dict[str, Any])
 def test_a_part_is_reported_after_half_a_minute_and_when_it_is_back(
     db: None, redis_db: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kalbot.console.ops import status
+    from kalbot.console.ops.health import status
 
     bad = [status.Part("stream", status.BAD, "No living connection.")]
     good = [status.Part("stream", status.OK, "Fine.")]
@@ -453,7 +453,7 @@ def test_a_part_is_reported_after_half_a_minute_and_when_it_is_back(
 
 def judged(monkeypatch: pytest.MonkeyPatch, at: datetime, bad: bool, name: str = "stream") -> list[str]:
     """Titles of what is said of a part that is or is not bad at ``at``."""
-    from kalbot.console.ops import status
+    from kalbot.console.ops.health import status
 
     part = status.Part(name, status.BAD if bad else status.OK, "A sentence.")
     monkeypatch.setattr(status, "check", lambda: [part])
@@ -663,7 +663,7 @@ def test_a_summary_names_the_locks_of_now_and_the_denials_of_its_days(sample: di
 def test_the_ping_outward_says_whether_all_is_well(
     db: None, redis_db: object, web: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kalbot.console.ops import status
+    from kalbot.console.ops.health import status
 
     settings.DEADMAN_URL = ""
     assert deadman.ping() == "off"

@@ -15,9 +15,10 @@ from django_celery_beat.models import PeriodicTask
 
 from kalbot.common import cache, clock, messages
 from kalbot.console.api import reads
-from kalbot.console.ops import exchange_status, heartbeats, money_metrics, schedules, status
-from kalbot.console.pages import dashboard, obstacles
-from kalbot.console.pages.reading import Reading
+from kalbot.console.ops import money_metrics, schedules
+from kalbot.console.ops.health import exchange_status, heartbeats, status
+from kalbot.console.pages.home import dashboard, obstacles
+from kalbot.console.pages.home.reading import Reading
 from markets import exchange_hours, prices
 from markets.kalshi.schemas.exchange import ExchangeStatus, Schedule
 from strategies.models import Profile

@@ -14,7 +14,7 @@ from test_dialogs import confirm
 
 from kalbot.common import clock
 from kalbot.console.models import Act
-from kalbot.console.pages import open_positions
+from kalbot.console.pages.positions import open_positions
 from trading.closing import exit_preview, exits, marks
 from trading.models import ExitRequest, Position
 from trading.safety import halt

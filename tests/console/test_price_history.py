@@ -58,7 +58,7 @@ def test_the_events_page_plots_each_outcome_and_the_cost_of_all(sample: dict[str
 
 
 def test_an_outcome_without_an_offer_has_no_price_and_no_sum(sample: dict[str, Any], login: Any) -> None:
-    from kalbot.console.pages import event_story
+    from kalbot.console.pages.strategy import event_story
 
     assert event_story.ask_of((400, None)) is None
     assert event_story.ask_of(None) is None

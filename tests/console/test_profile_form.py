@@ -9,8 +9,8 @@ import pytest
 from django.contrib.admin.utils import flatten
 from django.urls import reverse
 
-from kalbot.console.admin import profile_risk
-from kalbot.console.admin.profile_form import FIELDSETS
+from kalbot.console.admin.profiles import profile_risk
+from kalbot.console.admin.profiles.profile_form import FIELDSETS
 from kalbot.console.ui.fields import BlackoutField
 from strategies.models import Profile
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from kalbot.common import cache, clock
-from kalbot.console.ops import exchange_status, status
-from kalbot.console.ops.exchange_status import Outside
+from kalbot.console.ops.health import exchange_status, status
+from kalbot.console.ops.health.exchange_status import Outside
 from markets.models import Scan
 from markets.prices import LEASE_KEY, METRICS_KEY
 

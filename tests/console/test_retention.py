@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from backtest.models import BacktestRun, Study
 from kalbot.common import cache, clock
 from kalbot.console import tasks
-from kalbot.console.ops import price_keys, retention, settled
+from kalbot.console.ops.retention import price_keys, retention, settled
 from markets.models import Certificate, Event, Market, TapeGap
 from markets.prices import EVENT_KEY, QUOTE_KEY, Quote
 from strategies.models import Decision, Mode

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kalbot.console.admin.review_form import ReviewForm
-from kalbot.console.admin.terms import TermsForm
+from kalbot.console.admin.markets.review_form import ReviewForm
+from kalbot.console.admin.markets.terms import TermsForm
 from markets.models import ContractTerms, ReviewedSeries, Series
 
 pytestmark = pytest.mark.django_db

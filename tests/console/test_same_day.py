@@ -14,7 +14,7 @@ from backtest.models import BacktestRun
 from backtest.replay import session
 from backtest.studies import same_day
 from kalbot.common import clock
-from kalbot.console.pages.same_day import chosen_day, lines
+from kalbot.console.pages.results.same_day import chosen_day, lines
 from markets.tape.coverage import coverage
 from markets.tape.reader import Tape
 from strategies.models import Profile

@@ -60,7 +60,7 @@ def test_seeding_twice_leaves_everything_as_people_left_it() -> None:
 
 
 def test_what_beat_sent_last_is_known_at_once(redis_db: object) -> None:
-    from kalbot.console.ops import heartbeats
+    from kalbot.console.ops.health import heartbeats
 
     heartbeats._beat_published(sender="trading.tasks.sweep", routing_key="trading")
     assert ("trading.tasks.sweep", "trading") in heartbeats.last_sent()

@@ -21,7 +21,7 @@ from django.test import Client
 from kalbot import environment
 from kalbot.common import bounded, cache, messages
 from kalbot.common.postgres import base
-from kalbot.console.ops import status
+from kalbot.console.ops.health import status
 from kalbot.console.pages import machines
 from trading.models import TradingState
 from trading.safety import halt

@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from kalbot.common import clock
-from kalbot.console.ops import stage_times
-from kalbot.console.pages import summary
+from kalbot.console.ops.health import stage_times
+from kalbot.console.pages.home import summary
 from strategies.models import Decision
 from trading.models import Position
 

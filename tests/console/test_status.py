@@ -12,7 +12,8 @@ from django.test import Client
 from kalbot.common import cache, clock
 from kalbot.common.errors import SettingError
 from kalbot.common.messages import QUEUES
-from kalbot.console.ops import checks, heartbeats, pulse, status
+from kalbot.console.ops import checks
+from kalbot.console.ops.health import heartbeats, pulse, status
 from kalbot.console.tasks import heartbeat
 from markets import connect, identity
 
@@ -185,7 +186,7 @@ def test_bad_configuration_is_one_sentence(values: dict[str, Any], code: str, se
 
 
 def test_tokens_left_go_by_the_limits_that_the_account_has(redis_db: Any, settings: Any) -> None:
-    from kalbot.console.ops import tokens
+    from kalbot.console.ops.health import tokens
     from markets import connect
     from markets.kalshi.schemas.account import ApiLimits, BucketLimit
     from markets.kalshi.token_buckets import BASIC

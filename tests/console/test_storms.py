@@ -15,7 +15,7 @@ from django.test import Client
 
 from kalbot import logging as lines
 from kalbot.console.models import LogRecord
-from kalbot.console.ops.log_records import DatabaseHandler
+from kalbot.console.ops.records.log_records import DatabaseHandler
 
 ROOT = Path(__file__).resolve().parents[2]
 

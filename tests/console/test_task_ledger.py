@@ -9,7 +9,7 @@ from celery import Celery
 
 from kalbot.common import messages
 from kalbot.console.models import TaskRecord
-from kalbot.console.ops import task_runs
+from kalbot.console.ops.records import task_runs
 
 pytestmark = pytest.mark.django_db
 

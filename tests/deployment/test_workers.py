@@ -19,7 +19,7 @@ from django.db import OperationalError
 
 from kalbot.common import cache, messages
 from kalbot.common.covered import unless_covered
-from kalbot.console.ops import heartbeats
+from kalbot.console.ops.health import heartbeats
 from kalbot.console.tasks import heartbeat
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ from django.db import DatabaseError
 from django.db import connection as database
 from requests import PreparedRequest, Response
 
-from kalbot.common import connections
-from kalbot.common.retry import LOST
+from kalbot.common.db import connections
+from kalbot.common.db.retry import LOST
 from kalbot.console import tasks as console
 from markets.catalogue import lifecycle
 from markets.catalogue.scan import scan

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from kalbot.common import cache
 from kalbot.console.models import Act
-from kalbot.console.ops import status
+from kalbot.console.ops.health import status
 from markets import identity
 from markets.models import Installation
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kalbot.console.pages import why
+from kalbot.console.pages.strategy import why
 from strategies.models import Profile
 from strategies.reasons import Reason, sentence_of
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kalbot.common import bulk
+from kalbot.common.db import bulk
 from markets.models import Market
 from strategies.cycle import candidates, cycle, event_cache, memo
 from strategies.models import Cycle, Decision, Profile, Verdict

@@ -20,8 +20,8 @@ ENDS: Final = {"expire", "pexpire"}
 CLIENTS: Final = {"client", "pipe", "pipeline", "redis", "_redis", "cache.prices()", "cache.broker()", "store.broker()"}
 LASTING: Final = {
     "kalbot/common/counters.py": "counters",
-    "kalbot/console/ops/task_runs.py": "console:tasks",
-    "kalbot/console/ops/heartbeats.py": "console:sent",
+    "kalbot/console/ops/records/task_runs.py": "console:tasks",
+    "kalbot/console/ops/health/heartbeats.py": "console:sent",
     "kalbot/common/transport.py": "unreadable",
     "triage/assessment/triggers.py": "triage:lifecycle",
     "markets/streaming/output/leader.py": "px:fence:*",

@@ -8,7 +8,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kalbot.common import pipeline
+from kalbot.common.db import pipeline
 from tests.trading import world
 from trading.accounting import audit, booking, ledger
 from trading.accounting.booking import BookingError, FillReport

@@ -14,7 +14,8 @@ import time_machine
 from django.db import DatabaseError
 from django.db import connection as database
 
-from kalbot.common import clock, connections
+from kalbot.common import clock
+from kalbot.common.db import connections
 from simulator.control.internal_state import internal_state
 from strategies.models import Decision, Profile
 from tests.faults import account_state

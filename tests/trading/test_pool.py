@@ -12,7 +12,8 @@ from django.db import IntegrityError, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalbot.common import clock, pipeline
+from kalbot.common import clock
+from kalbot.common.db import pipeline
 from kalbot.common.units import DOLLAR
 from strategies.cycle import candidates, cycle
 from strategies.models import Decision, Hurdle, Mode, Profile, Verdict

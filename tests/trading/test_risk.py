@@ -10,7 +10,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from kalbot.common import cache, clock, pipeline
+from kalbot.common import cache, clock
+from kalbot.common.db import pipeline
 from markets.models import Certificate, Event, Market
 from markets.terms.grades import Grade
 from strategies.models import Decision, Profile

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from kalbot.common import clock, pipeline, trace
-from kalbot.common.pipeline import Statement
+from kalbot.common import clock, trace
+from kalbot.common.db import pipeline
+from kalbot.common.db.pipeline import Statement
 from kalbot.common.trace import Stage
 from strategies.cycle import handover
 from strategies.models import Decision, Profile

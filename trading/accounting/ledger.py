@@ -26,8 +26,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from kalbot.common import direct
-from kalbot.common.pipeline import Statement
+from kalbot.common.db import direct
+from kalbot.common.db.pipeline import Statement
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading.accounting import shard_cash, totals

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db.models import BigIntegerField, Count, OuterRef, QuerySet, Subquery, UUIDField
 
-from kalbot.common import pipeline
-from kalbot.common.prepared import Param, Prepared
+from kalbot.common.db import pipeline
+from kalbot.common.db.prepared import Param, Prepared
 from trading.models import Leg, Order, Position
 
 _LOCK: Final = Prepared(

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from kalbot.common import bulk, clock, direct, events
+from kalbot.common import clock, events
+from kalbot.common.db import bulk, direct
 from markets.terms.grades import Grade
 from trading import selectors
 from trading.accounting import collateral, ledger, locked_orders, residuals

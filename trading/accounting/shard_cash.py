@@ -13,9 +13,9 @@ from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, Subquery, 
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Least
 
-from kalbot.common import pipeline
-from kalbot.common.pipeline import Statement
-from kalbot.common.prepared import Param, Prepared, total
+from kalbot.common.db import pipeline
+from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Param, Prepared, total
 from kalbot.common.units import dollars
 from markets.models import Event
 from strategies.models import Mode, Profile

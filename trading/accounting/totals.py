@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce, Greatest
 
-from kalbot.common import bulk
+from kalbot.common.db import bulk
 from trading.models import ACTIVE, Position, ProfileBalance
 
 

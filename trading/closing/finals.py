@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kalbot.common import clock
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from kalbot.common.errors import KalbotError
 from markets.kalshi.errors import KalshiError, NotFound
 from markets.kalshi.schemas.boundary import Rejection

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import F
 
 from kalbot.common import clock
-from kalbot.common.snapshot import snapshot
+from kalbot.common.db.snapshot import snapshot
 from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
 from trading import states

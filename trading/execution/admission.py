@@ -13,7 +13,8 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 from django.db.models import Model, Q
 
-from kalbot.common import clock, direct, events
+from kalbot.common import clock, events
+from kalbot.common.db import direct
 from kalbot.common.units import dollars
 from markets import exchange_hours
 from strategies.models import Decision, Mode, Profile

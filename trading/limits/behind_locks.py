@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.db.models import Model
 
-from kalbot.common import direct, pipeline
+from kalbot.common.db import direct, pipeline
 from strategies.models import Mode
 from trading.accounting import ledger, shard_cash
 from trading.limits import facts

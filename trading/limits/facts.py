@@ -29,8 +29,8 @@ from django.db.models import (
 )
 
 from kalbot.common import clock
-from kalbot.common.pipeline import Statement
-from kalbot.common.prepared import Param, Prepared, total
+from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Param, Prepared, total
 from markets.models import Event, FamilyMember, Market
 from strategies.models import Decision, Mode, Profile
 from trading.accounting import shard_cash

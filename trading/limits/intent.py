@@ -10,8 +10,8 @@ from typing import Any, Final
 from django.db.models import BigIntegerField, CharField, DateTimeField, Exists, OuterRef, QuerySet, Subquery
 
 from kalbot.common import clock
-from kalbot.common.pipeline import Statement
-from kalbot.common.prepared import Param, Prepared
+from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Param, Prepared
 from markets import exchange_hours, selectors
 from markets.models import Certificate, Market
 from strategies.models import Decision, Mode, Profile

@@ -12,7 +12,8 @@ from typing import Final
 
 from django.conf import settings
 
-from kalbot.common import clock, pipeline
+from kalbot.common import clock
+from kalbot.common.db import pipeline
 from kalbot.common.units import dollars, part_of
 from markets import exchange_hours, selectors
 from markets.models import Event

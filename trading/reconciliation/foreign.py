@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from kalbot.common import clock
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from kalbot.common.units import CONTRACT, DOLLAR, complement
 from markets.kalshi.errors import KalshiError, NotFound
 from markets.kalshi.schemas.orders import Fill as ListedFill

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kalbot.common import clock
-from kalbot.common.snapshot import snapshot
+from kalbot.common.db.snapshot import snapshot
 from strategies.models import Profile
 from trading.accounting import accounts, audit, ledger
 from trading.models import Discrepancy, Reconciliation

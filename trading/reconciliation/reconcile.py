@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from kalbot.common import clock
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from kalbot.common.errors import KalbotError
 from markets import exchange_hours
 from markets.kalshi.errors import KalshiError, RateLimited, Rejected

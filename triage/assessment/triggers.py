@@ -10,7 +10,7 @@ import redis
 from django.db.models import Max
 
 from kalbot.common import cache, clock
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from markets.models import ExchangeMessage, Market
 from markets.prices import Prices
 from strategies.models import Kind

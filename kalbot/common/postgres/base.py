@@ -26,7 +26,7 @@ class Unanswered(psycopg.OperationalError):
 
 class Connection(psycopg.Connection[Any]):
     """A connection that waits for each answer at most ``answer_seconds`` (None: for ever), and no longer than ``bounded`` allows.
-    ``kept``: the statements that the server keeps for it (``kalbot.common.pipeline``) -> their names."""
+    ``kept``: the statements that the server keeps for it (``kalbot.common.db.pipeline``) -> their names."""
 
     answer_seconds: float | None = None
 

@@ -1,21 +1,6 @@
-"""The admin: one module per app, several where an app has many lists. Importing this package registers every class."""
+"""The admin: one module a topic, in a folder of its own where an app has many lists. Importing this package registers every class."""
 
-from kalbot.console.admin import (  # noqa: F401
-    accounts,
-    decisions,
-    feed,
-    ledger,
-    markets,
-    notify,
-    operations,
-    orders,
-    people,
-    positions,
-    profiles,
-    safety,
-    schedules,
-    strategies,
-    tape,
-    terms,
-    triage,
-)
+from kalbot.console.admin import decisions, notify, operations, people, schedules, strategies, triage  # noqa: F401
+from kalbot.console.admin.markets import feed, markets, tape, terms  # noqa: F401
+from kalbot.console.admin.profiles import profiles  # noqa: F401
+from kalbot.console.admin.trading import accounts, ledger, orders, positions, safety  # noqa: F401

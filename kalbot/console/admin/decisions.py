@@ -7,9 +7,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from kalbot.common import clock, trace
-from kalbot.console.admin.columns import column, event_link, key_link, label, link, titled, words
-from kalbot.console.admin.exports import ExportedAdmin
-from kalbot.console.admin.filters import (
+from kalbot.console.admin.lists.columns import column, event_link, key_link, label, link, titled, words
+from kalbot.console.admin.lists.exports import ExportedAdmin
+from kalbot.console.admin.lists.filters import (
     ChoicesDropdownFilter,
     RelatedDropdownFilter,
     choice,

@@ -14,10 +14,10 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from kalbot.console.admin.base import ReadOnlyAdmin
-from kalbot.console.admin.columns import column, key_link, label, sentence
-from kalbot.console.admin.filters import ChoicesDropdownFilter, RangeDateTimeFilter, seen_values
-from kalbot.console.admin.versions import SeenForm
+from kalbot.console.admin.lists.base import ReadOnlyAdmin
+from kalbot.console.admin.lists.columns import column, key_link, label, sentence
+from kalbot.console.admin.lists.filters import ChoicesDropdownFilter, RangeDateTimeFilter, seen_values
+from kalbot.console.admin.lists.versions import SeenForm
 from kalbot.console.dialogs.channels import TestChannel
 from kalbot.console.dialogs.register import DialogActions, detail_action
 from kalbot.console.models import Act, Channel, Delivery, Notification, Rule

@@ -6,10 +6,10 @@ from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from kalbot.console.admin.base import ReadOnlyAdmin
-from kalbot.console.admin.columns import column, label
-from kalbot.console.admin.exports import ExportedAdmin
-from kalbot.console.admin.filters import ChoicesDropdownFilter, RangeDateTimeFilter, seen_values
+from kalbot.console.admin.lists.base import ReadOnlyAdmin
+from kalbot.console.admin.lists.columns import column, label
+from kalbot.console.admin.lists.exports import ExportedAdmin
+from kalbot.console.admin.lists.filters import ChoicesDropdownFilter, RangeDateTimeFilter, seen_values
 from kalbot.console.models import Act, LogRecord, TaskRecord
 from kalbot.console.ui import formats
 from kalbot.console.ui.display import display

@@ -19,8 +19,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from kalbot.console.admin.columns import column
-from kalbot.console.admin.versions import SeenForm
+from kalbot.console.admin.lists.columns import column
+from kalbot.console.admin.lists.versions import SeenForm
 from kalbot.console.auth import audit
 from kalbot.console.dialogs.factor import RemoveSecondFactor
 from kalbot.console.dialogs.register import detail_action

@@ -12,8 +12,8 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from kalbot.console.admin import people  # noqa: F401  (takes the library's own classes away first)
-from kalbot.console.admin.columns import column
-from kalbot.console.admin.versions import SeenForm
+from kalbot.console.admin.lists.columns import column
+from kalbot.console.admin.lists.versions import SeenForm
 from kalbot.console.auth import audit
 from kalbot.console.ui.links import page_url
 

@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from kalbot.console.admin.base import ReadOnlyAdmin
-from kalbot.console.admin.columns import column, event_link, key_link, sentence, words
-from kalbot.console.admin.exports import ExportedAdmin
-from kalbot.console.admin.filters import (
+from kalbot.console.admin.lists.base import ReadOnlyAdmin
+from kalbot.console.admin.lists.columns import column, event_link, key_link, sentence, words
+from kalbot.console.admin.lists.exports import ExportedAdmin
+from kalbot.console.admin.lists.filters import (
     ChoicesDropdownFilter,
     EventCategory,
     OpenNearMiss,

@@ -7,10 +7,10 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from kalbot.console.admin.base import ReadOnlyAdmin
-from kalbot.console.admin.columns import column, event_link, key_link, label, sentence
-from kalbot.console.admin.exports import ExportedAdmin
-from kalbot.console.admin.filters import ChoicesDropdownFilter, seen_values
+from kalbot.console.admin.lists.base import ReadOnlyAdmin
+from kalbot.console.admin.lists.columns import column, event_link, key_link, label, sentence
+from kalbot.console.admin.lists.exports import ExportedAdmin
+from kalbot.console.admin.lists.filters import ChoicesDropdownFilter, seen_values
 from kalbot.console.dialogs.advice import AcceptAdvice, DismissAdvice
 from kalbot.console.dialogs.register import detail_action
 from kalbot.console.ui import formats

@@ -14,11 +14,11 @@ from kalbot.common.errors import KalbotError
 from kalbot.common.units import format_decimal
 from kalbot.console.api import shapes
 from kalbot.console.exports import results as table
-from kalbot.console.ops import status
-from kalbot.console.pages import obstacles
-from kalbot.console.pages import results as results_page
-from kalbot.console.pages.obstacles import Obstacle
-from kalbot.console.pages.summary import grade_of_held
+from kalbot.console.ops.health import status
+from kalbot.console.pages.home import obstacles
+from kalbot.console.pages.home.obstacles import Obstacle
+from kalbot.console.pages.home.summary import grade_of_held
+from kalbot.console.pages.results import results as results_page
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
 from strategies import reasons

@@ -19,7 +19,7 @@ from kalbot.common.errors import KalbotError
 from kalbot.common.units import DOLLAR
 from kalbot.console.dialogs.clone import copy_of
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
-from kalbot.console.ops import exchange_status, status
+from kalbot.console.ops.health import exchange_status, status
 from kalbot.console.ui import formats
 from kalbot.console.ui.fields import MoneyField
 from kalbot.console.ui.links import page_url

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
-from kalbot.console.pages import obstacles
+from kalbot.console.pages.home import obstacles
 from kalbot.console.ui import formats
 from strategies.models import Profile
 from trading import selectors

@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404
 
 from kalbot.common.errors import KalbotError
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
-from kalbot.console.pages import obstacles
+from kalbot.console.pages.home import obstacles
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import list_url
 from trading.models import Lock

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import requests
 from django.conf import settings
 
-from kalbot.console.ops import status
+from kalbot.console.ops.health import status
 from markets.kalshi.rest.deadline import DeadlineAdapter, within
 
 log = logging.getLogger(__name__)

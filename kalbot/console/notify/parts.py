@@ -9,8 +9,8 @@ from typing import Final
 
 from kalbot.console.notify.drafts import Draft
 from kalbot.console.notify.models import Cursor, EventKind
-from kalbot.console.ops import status
-from kalbot.console.ops.part import Part
+from kalbot.console.ops.health import status
+from kalbot.console.ops.health.part import Part
 
 DOWN_AFTER: Final = timedelta(seconds=30)
 """A part must be bad for so long before somebody is woken."""

@@ -10,7 +10,7 @@ from typing import Final
 import apprise
 
 from kalbot.console.notify.limited import limited
-from kalbot.console.ops.redaction import scrub
+from kalbot.console.ops.records.redaction import scrub
 
 SECONDS: Final = 20.0
 """Longest that one message may take, however the service answers. Shorter than the claim of its deliveries."""

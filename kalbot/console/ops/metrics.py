@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from kalbot.common import bounded, counters
-from kalbot.console.ops import money_metrics, status, task_runs
+from kalbot.console.ops import money_metrics
+from kalbot.console.ops.health import status
+from kalbot.console.ops.records import task_runs
 
 STATES: Final = {status.OK: 0, status.WARN: 1, status.BAD: 2}
 

@@ -9,9 +9,9 @@ from django.db.models import Count, Max, Q, Sum
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from kalbot.common import clock
-from kalbot.console.pages import obstacles
-from kalbot.console.pages.results import unrealised_of
-from kalbot.console.pages.summary import latency, ledger_summaries
+from kalbot.console.pages.home import obstacles
+from kalbot.console.pages.home.summary import latency, ledger_summaries
+from kalbot.console.pages.results.results import unrealised_of
 from strategies.models import NearMiss, Profile, Verdict
 from trading.models import ACTIVE, Denial, Discrepancy, ExchangeAccount, Position, Reconciliation, TradingState
 

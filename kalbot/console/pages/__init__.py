@@ -9,26 +9,16 @@ def __getattr__(name: str) -> Any:
     if name != "PAGES":
         raise AttributeError(name)
     from kalbot.console.auth import second_factor, time_zone
-    from kalbot.console.pages import (
-        backtests,
+    from kalbot.console.pages import operate, tokens
+    from kalbot.console.pages.home import first_run, fragments
+    from kalbot.console.pages.positions import open_positions, position_story, quotes, triage_card
+    from kalbot.console.pages.results import backtests, capital, exports, results, same_day, shadows
+    from kalbot.console.pages.strategy import (
         calibration,
-        capital,
         event_story,
-        exports,
         families,
-        first_run,
-        fragments,
-        open_positions,
-        operate,
-        position_story,
         profile_compare,
         profile_matches,
-        quotes,
-        results,
-        same_day,
-        shadows,
-        tokens,
-        triage_card,
         what_if,
         why,
     )

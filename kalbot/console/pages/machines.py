@@ -7,7 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from kalbot.console.ops import metrics as prometheus
-from kalbot.console.ops import status
+from kalbot.console.ops.health import status
 
 NEEDED = ("database", "migrations", "installation", "redis")
 PATIENCE_SECONDS = 1.5

@@ -12,9 +12,10 @@ from django_celery_beat.models import PeriodicTask
 
 from kalbot.common import clock
 from kalbot.console.models import Act, LogRecord, TaskRecord
-from kalbot.console.ops import heartbeats, task_runs
-from kalbot.console.pages import dashboard
-from kalbot.console.pages.reading import Reading
+from kalbot.console.ops.health import heartbeats
+from kalbot.console.ops.records import task_runs
+from kalbot.console.pages.home import dashboard
+from kalbot.console.pages.home.reading import Reading
 from kalbot.console.ui import formats
 from strategies.models import Profile
 from trading.models import Discrepancy, Lock, Order, OrderStatus, Reconciliation

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 
-from kalbot.console.pages import banner as banner_page
+from kalbot.console.pages.home import banner as banner_page
 from kalbot.console.ui import formats, navigation, verdicts
 from kalbot.console.ui.links import act_url, list_url, page_url
 from kalbot.console.ui.markup import COLOURS, signed, tag

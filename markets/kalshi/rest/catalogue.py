@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 from markets.kalshi.schemas.boundary import parse
 from markets.kalshi.schemas.catalogue import Event, EventPage, MarketPage
 from markets.kalshi.schemas.market import Market

@@ -16,7 +16,7 @@ import msgspec
 import websocket
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from kalbot.common.batches import batched
+from kalbot.common.db.batches import batched
 
 from ..clock_skew import Clock, SkewMeter, now_ms
 from ..environment import Environment

@@ -12,7 +12,8 @@ from typing import Any
 
 from django.db import transaction
 
-from kalbot.common import clock, direct
+from kalbot.common import clock
+from kalbot.common.db import direct
 from trading.execution.orders import gate, record, submit
 from trading.models import Leg, Order, Position
 from trading.states import Lease

@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db.models import CharField, F, QuerySet, UUIDField
 
 from kalbot.common import clock
-from kalbot.common.prepared import Param, Prepared
+from kalbot.common.db.prepared import Param, Prepared
 from trading.denials import DenialCode, Denied
 from trading.execution.orders import record
 from trading.limits import risk

@@ -21,8 +21,9 @@ from typing import Any, Final
 
 from django.db import connection
 
-from kalbot.common import clock, direct, events, pipeline, trace
-from kalbot.common.pipeline import Statement
+from kalbot.common import clock, events, trace
+from kalbot.common.db import direct, pipeline
+from kalbot.common.db.pipeline import Statement
 from kalbot.common.trace import Stage
 from markets import exchange_hours
 from strategies.models import Mode

@@ -11,7 +11,8 @@ from typing import Any, Final
 from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
-from kalbot.common import clock, direct
+from kalbot.common import clock
+from kalbot.common.db import direct
 from strategies.models import Kind
 from trading.execution.orders import client_ids, gate, record
 from trading.execution.orders.client_ids import ClientId

@@ -9,7 +9,7 @@ from typing import Final
 from django.db.models import BigIntegerField
 
 from kalbot.common import clock
-from kalbot.common.prepared import Param, Prepared
+from kalbot.common.db.prepared import Param, Prepared
 from markets import exchange_hours
 from strategies.models import Mode
 from trading import states

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from kalbot.common.errors import KalbotError
-from kalbot.console.pages import obstacles
+from kalbot.console.pages.home import obstacles
 from strategies.explain import live_event
 from strategies.profiles import seeds
 

@@ -1,0 +1,1 @@
+"""What lists and forms of the admin share."""

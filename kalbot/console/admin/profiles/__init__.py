@@ -1,0 +1,1 @@
+"""Profiles: their form, its units, and which changes let more risk in."""

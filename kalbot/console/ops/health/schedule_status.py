@@ -1,0 +1,57 @@
+"""Schedules that the code wants and that do not run: disabled, missing, or late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from django_celery_beat.models import PeriodicTask
+
+from kalbot.common import clock
+from kalbot.console.ops import schedules
+from kalbot.console.ops.health import heartbeats
+from kalbot.console.ui import formats
+
+GRACE: Final = timedelta(seconds=30)
+"""Beat reads its table every few seconds and is a little late now and then; beyond this it is wrong."""
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One schedule that does not run as planned. ``problem``: disabled, missing or late; ``pk`` 0 when it is missing."""
+
+    name: str
+    task: str
+    problem: str
+    sentence: str
+    pk: int = 0
+
+
+def wrong() -> list[Wrong]:
+    """Every schedule of the plan that is disabled, missing or late. One query and one Redis read."""
+    rows = {row.name: row for row in PeriodicTask.objects.select_related("interval", "crontab")}
+    sent = heartbeats.last_sent()
+    found = []
+    for entry in schedules.PLAN:
+        row = rows.get(entry.name)
+        if row is None:
+            found.append(Wrong(entry.name, entry.task, "missing", "no such schedule; run manage.py seed_schedules"))
+            continue
+        found += [Wrong(entry.name, entry.task, *problem, row.pk) for problem in problems(row, sent)]
+    return found
+
+
+def problems(row: PeriodicTask, sent: heartbeats.Sent) -> Iterator[tuple[str, str]]:
+    """(problem, sentence) of one row; at most one."""
+    if not row.enabled:
+        yield "disabled", f"somebody switched it off; {row.description}"
+        return
+    last = sent.get((row.task, row.queue or "default"))
+    if row.interval is None or last is None:
+        return
+    allowed = row.interval.schedule.run_every * 2 + GRACE
+    age = clock.now() - last
+    if age > allowed:
+        yield "late", f"last sent {formats.span(age)} ago, due every {formats.span(row.interval.schedule.run_every)}"

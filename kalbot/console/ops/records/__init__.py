@@ -1,0 +1,1 @@
+"""Records that running leaves: log lines and task runs, without secrets."""

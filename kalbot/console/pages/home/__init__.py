@@ -1,0 +1,1 @@
+"""The landing page: is it safe, is it working, is it making money, and what needs a person."""

@@ -1,0 +1,1 @@
+"""What is held and what rests, and what triage says of it."""

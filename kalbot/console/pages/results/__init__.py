@@ -1,0 +1,1 @@
+"""What was made: results, backtests, capital, paper beside live, exports."""

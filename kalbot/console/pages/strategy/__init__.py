@@ -1,0 +1,1 @@
+"""What profiles think: of an event, of a family, of a change to their settings."""
