@@ -78,6 +78,7 @@ class DenialCode(StrEnum):
     # a purchase under way
     TOO_LATE = "too_late"
     NO_FILL = "no_fill"
+    NOT_ARRIVED = "not_arrived"
     NOT_COMPLETED = "not_completed"
     ORDER_REFUSED = "order_refused"
     QUOTE_ENDED = "quote_ended"
@@ -171,6 +172,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.DEPTH: "The books do not hold enough at the limit prices.",
     DenialCode.MARGIN_GONE: "At the prices of now the basket no longer meets the profile's margin.",
     DenialCode.TOO_LATE: "The purchase was not finished in time.",
+    DenialCode.NOT_ARRIVED: "The exchange could not be reached: the order never met the book.",
     DenialCode.NO_FILL: "Nothing was offered at the limit price when the order arrived.",
     DenialCode.NOT_COMPLETED: "The basket could not be completed in time.",
     DenialCode.ORDER_REFUSED: "The exchange refused the order.",

@@ -75,8 +75,9 @@ def test_a_part_is_never_added_to_a_tape_that_is_there(tmp_path: Path) -> None:
 def test_an_interrupted_backtest_shows_and_keeps_the_runs_that_had_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C in the second of two runs."""
+    """Ctrl-C in the second of two runs. A test that runs beside others ignores it else."""
     tape, report, whole_run = planted(tmp_path / "tape"), tmp_path / "report.html", session.run
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     begun: list[str] = []
 
     def run(options: Options, **rest: Any) -> Result:
@@ -87,8 +88,11 @@ def test_an_interrupted_backtest_shows_and_keeps_the_runs_that_had_ended(
 
     monkeypatch.setattr(session, "run", run)
     arguments = ["--tape", str(tape), "--profile", "careful", "--profile", "coverage", "--save", "--json"]
-    with pytest.raises(CommandError, match="1 of 2 runs had ended and are kept") as raised:
-        call_command("backtest", *arguments, "--html", str(report), stdout=(out := StringIO()))
+    try:
+        with pytest.raises(CommandError, match="1 of 2 runs had ended and are kept") as raised:
+            call_command("backtest", *arguments, "--html", str(report), stdout=(out := StringIO()))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert raised.value.returncode == 130
     assert [one["profile"] for one in json.loads(out.getvalue())["runs"]] == ["careful"]
     assert "careful" in report.read_text()

@@ -82,9 +82,9 @@ def test_an_order_that_never_met_the_book_is_no_try(position: Position) -> None:
     wanted = {
         "trading_is_paused": "market_paused",
         "rate_limited": "rate_limit",
-        "unreachable": "rate_limit",
-        "not_sent": "rate_limit",
-        "never_arrived": "rate_limit",
+        "unreachable": "not_arrived",
+        "not_sent": "not_arrived",
+        "never_arrived": "not_arrived",
         "expired": "expired",
         "halted": "halted",
         "price_stale": "price_stale",

@@ -17,20 +17,27 @@ CODES: Final = FEED_OUTAGES | {
     DenialCode.MARKET_PAUSED,
     DenialCode.EXCHANGE_PAUSED,
     DenialCode.RATE_LIMIT,
+    DenialCode.NOT_ARRIVED,
     DenialCode.ORDER_UNKNOWN,
     DenialCode.ORDER_UNSETTLED,
     DenialCode.EXPIRED,
 }
 """Refusals that say nothing about the basket: they pass, and until then it waits."""
-SLOW: Final = (DenialCode.MARKET_PAUSED, DenialCode.EXCHANGE_PAUSED, DenialCode.RATE_LIMIT, DenialCode.ORDER_UNSETTLED)
-"""What does not pass within a second: the exchange is read or tried less and less often."""
-ERRORS: Final = (
-    OrderError.PAUSED,
-    OrderError.RATE_LIMITED,
-    OrderError.UNREACHABLE,
-    OrderError.NOT_SENT,
-    OrderError.NEVER_ARRIVED,
+SLOW: Final = (
+    DenialCode.MARKET_PAUSED,
+    DenialCode.EXCHANGE_PAUSED,
+    DenialCode.RATE_LIMIT,
+    DenialCode.NOT_ARRIVED,
+    DenialCode.ORDER_UNSETTLED,
 )
+"""What does not pass within a second: the exchange is read or tried less and less often."""
+ERRORS: Final = {
+    OrderError.PAUSED: DenialCode.MARKET_PAUSED,
+    OrderError.RATE_LIMITED: DenialCode.RATE_LIMIT,
+    OrderError.UNREACHABLE: DenialCode.NOT_ARRIVED,
+    OrderError.NOT_SENT: DenialCode.NOT_ARRIVED,
+    OrderError.NEVER_ARRIVED: DenialCode.NOT_ARRIVED,
+}
 """Orders that never met the book: no try."""
 
 
@@ -39,8 +46,8 @@ def of_order(order: Order) -> Refusal | None:
     if order.error_code == OrderError.MARKET_INACTIVE:
         refusal = selling.refusal_of(order)
         return refusal if refusal.code is DenialCode.MARKET_PAUSED else None
-    if order.error_code in ERRORS:
-        code = DenialCode.MARKET_PAUSED if order.error_code == OrderError.PAUSED else DenialCode.RATE_LIMIT
-        return Refusal(code, order.error_code)
+    passing = next((code for error, code in ERRORS.items() if error == order.error_code), None)
+    if passing is not None:
+        return Refusal(passing, order.error_code)
     passing = next((code for code in CODES if code == order.error_code), None)
     return None if passing is None else Refusal(passing)
