@@ -29,7 +29,7 @@ from markets.terms.rules_file import read_rules
 from strategies.cycle import candidates, event_cache, memo, near_misses, quote_records
 from strategies.models import Profile
 from strategies.screening import verdict_rows, watchlist
-from trading.venues import factory
+from trading.venues import account_limits, factory
 from trading.venues.replay import ReplayVenue
 from triage.learning import current
 
@@ -123,6 +123,7 @@ def _forget() -> None:
     verdict_rows.forget()
     watchlist.forget()
     current.forget()
+    account_limits.forget()
 
 
 @contextmanager

@@ -227,6 +227,16 @@ def test_what_a_person_kept_alone_waits_for_a_person_once_more_of_it_is_alone(tw
     _sound(position, [twin])
 
 
+def test_whole_baskets_that_an_exit_could_not_sell_are_dealt_with_once_they_break(twin: Twin) -> None:
+    position = _buy(twin)
+    Position.objects.update(residual="no bid at the least price or better", residual_code=DenialCode.NO_BID)
+    _person(twin, "sell", 1, 200)
+    position = _sweeps(position, [twin])
+    assert (position.status, position.residual_code, len(set(_held(position)))) == ("open", "", 1)
+    assert not Discrepancy.objects.filter(resolved_at=None).exists()
+    _sound(position, [twin])
+
+
 def test_what_a_person_breaks_during_a_partial_exit_is_not_taken_for_kept(twin: Twin) -> None:
     position = _buy(twin)
     counts = {(ticker, "yes"): 300 for ticker in twin.markets}

@@ -94,9 +94,10 @@ def test_a_sweep_takes_up_messages_positions_and_decisions_that_nobody_took_and_
     assert tasks.sweep() == 0
     decision = world.decide(profile, event, limits)
     for age, count in ((2.9, 0), (3_601, 0), (3.1, 1)):
-        Decision.objects.update(created_at=clock.now() - timedelta(seconds=age))
-        world.publish(event.ticker, world.quoted(event, [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]))
-        assert tasks.sweep() == count, age
+        with time_machine.travel(clock.now(), tick=False):
+            Decision.objects.update(created_at=clock.now() - timedelta(seconds=age))
+            world.publish(event.ticker, world.quoted(event, [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]))
+            assert tasks.sweep() == count, age
     position = Position.objects.get(decision=decision)
     assert (position.status, tasks.sweep()) == ("open", 0)
 
