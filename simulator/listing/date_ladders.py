@@ -9,10 +9,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
-from simulator.randomness import named_id
-from simulator.units import CONTRACT, ONE
-
-from .model import ACTIVE, LINEAR_CENT, Event, Market
+from . import quoted
+from .model import Event, Market
 from .series import derive_series
 from .tickers import next_ticker
 
@@ -31,8 +29,6 @@ SPREAD_OF_CHANCES: Final = 0.06
 APART_MS: Final = 1_500
 """Between the closes of two dates that follow each other: a day of the demo lasts a minute and a half."""
 LEAST_LIFE_MS: Final = 20_000
-HALF_SPREAD: Final = 150
-DEPTH: Final = 300 * CONTRACT
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -75,7 +71,7 @@ def list_with(exchange: ExchangeCore, ranges: Event) -> Event | None:
         anchor = chance + rng.uniform(-SPREAD_OF_CHANCES, SPREAD_OF_CHANCES)
         market = _market(exchange, event, day, anchor, closes - (len(CHANCES) - 1 - number) * APART_MS)
         event.markets.append(market.ticker)
-        exchange.add_market(market, [(market.quote_bid, DEPTH)], [(market.quote_ask, DEPTH)])
+        exchange.add_market(market, *quoted.levels(market))
     return event
 
 
@@ -93,42 +89,15 @@ def words_of(day: date) -> str:
 
 def _market(exchange: ExchangeCore, event: Event, day: date, anchor: float, closes: int) -> Market:
     ticker, before = f"{event.ticker}-{day:%y}{MONTHS[day.month - 1].upper()}{day:%d}", words_of(day)
-    market = Market(
-        ticker=ticker,
-        event_ticker=event.ticker,
-        series_ticker=event.series_ticker,
-        market_id=named_id("market", ticker),
-        shard=event.shard,
-        title=event.title,
-        yes_sub_title=f"Before {before}",
-        no_sub_title=f"Before {before}",
-        strike_type="custom",
-        floor_strike=None,
-        cap_strike=None,
-        custom_strike=None,
+    return quoted.market_of(
+        exchange,
+        event,
+        ticker,
+        f"Before {before}",
+        anchor,
         rules_primary=f"If the launch of the simulated rocket takes place before {before}, then the market resolves to Yes.",
         rules_secondary="Trading involves risk.",
-        created_ms=exchange.now(),
-        updated_ms=exchange.now(),
-        open_ms=exchange.now(),
         close_ms=closes,
         expected_ms=closes,
         latest_ms=closes + 7 * 86_400_000,
-        settlement_timer_s=exchange.config.settlement_timer_s,
-        status=ACTIVE,
-        price_level_structure="linear_cent",
-        ranges=LINEAR_CENT,
-        volume=0,
-        volume_24h=0,
-        open_interest=0,
-        dollar_volume=0,
-        last_price=0,
-        quote_bid=0,
-        quote_ask=ONE,
-        quote_size=DEPTH,
-        quoted=True,
-        anchor=anchor,
     )
-    market.quote_bid = market.floor_price(anchor * ONE - HALF_SPREAD)
-    market.quote_ask = market.ceil_price(anchor * ONE + HALF_SPREAD)
-    return market

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simulator.randomness import named_id
-from simulator.units import CONTRACT, ONE
-
+from . import quoted
 from .model import ACTIVE, Event, Market
 from .series import derive_series, rules_text
 from .tickers import event_day
@@ -23,8 +21,6 @@ BESIDE: Final = {"KXBTC": "KXBTCD"}
 MARK: Final = "beside "
 """How the outcome of an event begins whose results are those of another one; the other's ticker follows."""
 EACH_WAY: Final = 5
-HALF_SPREAD: Final = 150
-DEPTH: Final = 300 * CONTRACT
 LEAST_LIFE_MS: Final = 20_000
 
 
@@ -75,7 +71,7 @@ def list_beside(exchange: ExchangeCore, ranges: Event) -> Event | None:
     for step in steps[max(0, at - EACH_WAY) : at + EACH_WAY]:
         market = _market(exchange, event, step, markets)
         event.markets.append(market.ticker)
-        exchange.add_market(market, *_levels(market))
+        exchange.add_market(market, *quoted.levels(market))
     return event
 
 
@@ -102,49 +98,22 @@ def _market(exchange: ExchangeCore, event: Event, step: Market, ranges: list[Mar
     about = {"ticker": ticker, "strike_type": "greater", "floor_strike": strike, "yes_sub_title": name}
     day = event_day(event.ticker) or event.sub_title
     primary, secondary = rules_text(exchange.series[event.series_ticker], event.title, day, about, 1)
-    market = Market(
-        ticker=ticker,
-        event_ticker=event.ticker,
-        series_ticker=event.series_ticker,
-        market_id=named_id("market", ticker),
-        shard=event.shard,
-        title=event.title,
-        yes_sub_title=name,
-        no_sub_title=name,
+    return quoted.market_of(
+        exchange,
+        event,
+        ticker,
+        name,
+        anchor,
         strike_type="greater",
         floor_strike=strike,
-        cap_strike=None,
-        custom_strike=None,
         rules_primary=primary,
         rules_secondary=secondary,
-        created_ms=exchange.now(),
-        updated_ms=exchange.now(),
-        open_ms=exchange.now(),
         close_ms=step.close_ms,
         expected_ms=step.expected_ms,
         latest_ms=step.latest_ms,
         settlement_timer_s=step.settlement_timer_s,
-        status=ACTIVE,
         price_level_structure=step.price_level_structure,
         ranges=step.ranges,
-        volume=0,
-        volume_24h=0,
-        open_interest=0,
-        dollar_volume=0,
-        last_price=0,
-        quote_bid=0,
-        quote_ask=ONE,
-        quote_size=DEPTH,
-        quoted=True,
-        anchor=anchor,
         can_close_early=step.can_close_early,
         early_close_condition=step.early_close_condition,
     )
-    market.quote_bid = market.floor_price(anchor * ONE - HALF_SPREAD)
-    market.quote_ask = market.ceil_price(anchor * ONE + HALF_SPREAD)
-    return market
-
-
-def _levels(market: Market) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    bids = [(market.quote_bid, DEPTH)] if market.quote_bid > 0 else []
-    return bids, [(market.quote_ask, DEPTH)] if market.quote_ask < ONE else []

@@ -7,7 +7,8 @@ from strategies.models.approval import EventApproval
 from strategies.models.capital import Hurdle, Opportunity, SettlingTime
 from strategies.models.corrections import ProbabilityCorrection
 from strategies.models.decision import Decision
-from strategies.models.profile import DOLLAR, Kind, Mode, Profile
+from strategies.models.kinds import Kind, Mode
+from strategies.models.profile import DOLLAR, Profile
 from strategies.models.quotes import QuoteRecord
 from strategies.models.verdicts import Cycle, NearMiss, Screening, Verdict, VerdictVersion
 

@@ -8,7 +8,8 @@ from django.db import models
 
 from markets.models import Certificate, Event
 from markets.terms.grades import Grade
-from strategies.models.profile import Kind, Mode, Profile
+from strategies.models.kinds import Kind, Mode
+from strategies.models.profile import Profile
 
 
 class Decision(models.Model):

@@ -7,20 +7,9 @@ from django.db import models
 from simple_history.models import HistoricalRecords
 
 from markets.terms.grades import Grade
+from strategies.models.kinds import Mode
 
 DOLLAR = 1_000_000
-
-
-class Mode(models.TextChoices):
-    SIM = "sim", "sim"
-    LIVE = "live", "live"
-
-
-class Kind(models.TextChoices):
-    ALL_YES = "all_yes", "YES on every outcome"
-    ALL_NO = "all_no", "NO on two or more outcomes"
-    COVERAGE = "coverage", "YES on the likely outcomes"
-    FAMILY = "family", "legs of several events that one value settles"
 
 
 class Profile(models.Model):

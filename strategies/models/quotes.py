@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.db import models
 
 from markets.models import Series
-from strategies.models.profile import Mode
+from strategies.models.kinds import Mode
 
 
 class QuoteRecord(models.Model):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.db import models
 
 from markets.models import Event, Scan
-from strategies.models.profile import Kind, Profile
+from strategies.models.kinds import Kind
+from strategies.models.profile import Profile
 
 
 class Screening(models.Model):

@@ -15,15 +15,14 @@ from django.conf import settings
 from kalbot.common import clock
 from kalbot.common.db import pipeline
 from kalbot.common.units import dollars, part_of
-from markets import exchange_hours, selectors
-from markets.models import Event
+from markets import exchange_hours
 from markets.terms.grades import Grade
 from strategies.models import Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
 from trading.accounting import collateral, shard_cash
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
-from trading.limits import facts
+from trading.limits import basis, facts
 from trading.limits.facts import Facts
 from trading.limits.intent import Intent
 from trading.models import Discrepancy, Lock, Order, PositionStatus
@@ -73,7 +72,7 @@ def market(intent: Intent, live: LiveBooks) -> None:
 
 def premises(intent: Intent) -> None:
     """Whether what the decision rests on is still so. Raises Denied."""
-    for refusal in _premises(intent):
+    for refusal in basis.refusals(intent):
         raise Denied(refusal.code, refusal.detail)
 
 
@@ -275,27 +274,3 @@ _LIMITS: Final[tuple[Check, ...]] = (
 _COMPLETING: Final[tuple[Check, ...]] = (_profile, _against_foreign)
 """What limits new risk does not stop the purchase that takes risk away: that is bounded by the legs' limits, or by the budget. One that
 would only close somebody else's contracts takes none away."""
-
-
-def _premises(intent: Intent) -> Checks:
-    decision, legs = intent.decision, intent.markets
-    if len(legs) < len(intent.tickers):
-        yield Refusal(DenialCode.NOT_ACTIVE, "a market of the basket is not in the catalogue")
-    if not legs:
-        return
-    event = legs[0].event if decision.kind != Kind.FAMILY else Event.objects.get(pk=decision.event_id)
-    if decision.kind == Kind.ALL_NO and not event.mutually_exclusive:
-        yield Refusal(DenialCode.NOT_EXCLUSIVE, event.ticker)
-    if decision.rules_hash and decision.rules_hash != event.rules_hash:
-        yield Refusal(DenialCode.RULES_CHANGED, f"the rules or outcomes of {event.ticker} changed since the decision")
-    is_certified = intent.certified_rules is not None and intent.certified_rules == event.rules_hash
-    if not is_certified and (decision.kind != Kind.COVERAGE or decision.certificate_id is not None):
-        yield Refusal(DenialCode.CERTIFICATE, f"no valid certificate for {event.ticker}")
-    if len({leg.exchange_index for leg in legs}) > 1:
-        yield Refusal(DenialCode.SHARDS, "the legs are on different shards")
-    strangers = {leg.event_id for leg in legs} - set(selectors.books_of(event))
-    if strangers:
-        yield Refusal(DenialCode.NOT_ACTIVE, f"{', '.join(sorted(strangers))} is no event of {event.ticker}")
-    shut = [leg.ticker for leg in legs if leg.status != "active"]
-    if shut:
-        yield Refusal(DenialCode.NOT_ACTIVE, ", ".join(shut)[:200])
