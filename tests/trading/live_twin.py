@@ -20,6 +20,11 @@ WIDE: Final = ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100))
 def connect(settings: Any, exchange: T, quotes: Iterable[tuple[int, int]] = TIGHT, depth: int = 2_000) -> T:
     """Let us use ``exchange`` with a market for each (bid, ask) of YES, ``depth`` hundredths of a contract on each side."""
     settings.KALBOT_LIVE = True
+    return listed(exchange, quotes, depth)
+
+
+def listed(exchange: T, quotes: Iterable[tuple[int, int]] = TIGHT, depth: int = 2_000) -> T:
+    """The same where the environment allows live orders already."""
     for bid, ask in quotes:
         exchange.add_market([(bid, depth)], [(ask, depth)])
     connection.use(exchange.client())

@@ -15,8 +15,9 @@ from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import Striking
+from tests.trading.ties import ties
 from tests.trading.twin import Twin
-from trading.accounting import audit, collateral, ledger
+from trading.accounting import collateral, ledger
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.phases import selling
@@ -50,15 +51,6 @@ def _paper(**columns: Any) -> Position:
     return found
 
 
-def _ties(position: Position) -> None:
-    """Every way of counting the same money agrees."""
-    position.refresh_from_db()
-    assert ledger.summary(position.profile)["difference"] == 0
-    assert audit.totals(position.profile) == []
-    assert audit.positions(position.mode) == []
-    assert position.returned == collateral.held_back(position)
-
-
 def _settle(number: int, result: str) -> None:
     value = 10**6 if result == "yes" else 0
     Market.objects.filter(ticker=TICKERS[number]).update(status="finalized", result=result, settlement_value_e6=value)
@@ -81,7 +73,7 @@ def test_on_it_locks_what_it_can_lose_and_what_leaving_needs() -> None:
     committed = PositionHoldings().committed(position.profile).money
     assert committed == position.cost + position.reserved - PAYS
     assert committed * 5 < position.cost
-    _ties(position)
+    ties(position)
 
 
 def test_ten_dollars_buy_what_costs_fifty() -> None:
@@ -90,7 +82,7 @@ def test_ten_dollars_buy_what_costs_fifty() -> None:
     balance = ProfileBalance.objects.get(profile=position.profile)
     assert balance.cash >= 0
     assert balance.cash + balance.reserved == 10 * world.DOLLAR - position.cost + PAYS
-    _ties(position)
+    ties(position)
 
 
 def test_without_it_ten_dollars_do_not() -> None:
@@ -128,7 +120,7 @@ def test_settlement_in_any_order_ties_at_every_step(order: tuple[int, ...]) -> N
     before = start.cash + start.reserved
     for number in order:
         _settle(number, "yes" if number == 2 else "no")
-        _ties(position)
+        ties(position)
     assert (position.status, position.returned, position.payout) == ("settled", 0, PAYS)
     end = ProfileBalance.objects.get(profile=position.profile)
     assert end.cash + end.reserved == before, "what it pays was returned before"
@@ -141,7 +133,7 @@ def test_nobody_wins_pays_one_dollar_more() -> None:
         _settle(number, "no")
     position.refresh_from_db()
     assert (position.payout, position.returned) == (60 * world.DOLLAR, 0)
-    _ties(position)
+    ties(position)
 
 
 def test_an_amended_result_is_followed() -> None:
@@ -149,7 +141,7 @@ def test_an_amended_result_is_followed() -> None:
     _settle(0, "no")
     assert Position.objects.get().returned == 40 * world.DOLLAR
     _settle(0, "yes")
-    _ties(position)
+    ties(position)
     assert position.returned == 50 * world.DOLLAR, "one has won: each of the others pays for sure"
 
 
@@ -157,7 +149,7 @@ def test_after_a_scalar_result_nothing_is_counted_with() -> None:
     position = _paper()
     Market.objects.filter(ticker=TICKERS[0]).update(status="finalized", result="scalar", settlement_value_e6=300_000)
     settlement.run()
-    _ties(position)
+    ties(position)
     assert position.returned == 0
 
 
@@ -178,7 +170,7 @@ def _exit(position: Position, monkeypatch: pytest.MonkeyPatch, tries: int = 12) 
     for _ in range(tries):
         world.publish("KXT-1", world.quoted(position.event, [(bid, bid + 200) for bid in BIDS]))
         executor.step(position.pk)
-        _ties(position)
+        ties(position)
         assert ProfileBalance.objects.get(profile=position.profile).cash >= 0
     return position
 
@@ -265,7 +257,7 @@ def test_the_exchange_shows_what_we_count_at_every_step(twin: Twin, monkeypatch:
         twin.sync()
         executor.step(position.pk)
         assert reconcile.run("live", "test").balance_difference in (0, None)
-        _ties(position)
+        ties(position)
     assert position.status == "closed"
     assert reconcile.run("live", "test").balance_difference == 0
 
@@ -278,7 +270,7 @@ def test_settlement_pays_the_rest_and_nothing_differs(twin: Twin) -> None:
         settlement.run("live")
         row = reconcile.run("live", "test")
         assert (row.differences, row.balance_difference) == (0, 0), _open_codes()
-        _ties(position)
+        ties(position)
     assert (position.status, position.payout, position.returned) == ("settled", PAYS, 0)
 
 
@@ -301,7 +293,7 @@ def test_a_record_that_shows_what_is_left_is_no_difference_in_whatever_order_mar
         twin.settle(TICKERS[number], "yes" if number == winner else "no")
     row = reconcile.run("live", "test")
     assert (row.differences, row.balance_difference, _open_codes()) == (0, 0, set())
-    _ties(position)
+    ties(position)
 
 
 @pytest.mark.parametrize("outside", ["yes", "no"])
@@ -326,7 +318,7 @@ def test_a_market_beside_the_legs_that_settles_first_is_no_difference(twin: Twin
             list(position.legs.values_list("settled_count")),
             list(Position.objects.values_list("returned", "status")),
         )
-        _ties(position)
+        ties(position)
     assert reconcile.run("live", "test").balance_difference == 0
     assert position.payout == (40 if outside == "yes" else 30) * world.DOLLAR
 

@@ -11,9 +11,9 @@ from kalbot.common import clock
 from markets.models import Event
 from tests.trading import world
 from tests.trading.struck import Striking
+from tests.trading.ties import ties
 from tests.trading.twin import Twin
 from tests.trading.unhurried import UnhurriedClock
-from trading.accounting import audit, collateral, ledger
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, ExchangeAccount, Position
@@ -76,14 +76,6 @@ def _steps(twin: Twin, position: Position, number: int = 12) -> Position:
     return position
 
 
-def _ties(position: Position) -> None:
-    position.refresh_from_db()
-    assert ledger.summary(position.profile)["difference"] == 0
-    assert audit.totals(position.profile) == []
-    assert audit.positions(position.mode) == []
-    assert position.returned == collateral.held_back(position)
-
-
 def _settle_all(twin: Twin, winner: int) -> None:
     for number, ticker in enumerate(twin.markets):
         twin.settle(ticker, "yes" if number == winner else "no")
@@ -106,7 +98,7 @@ def test_a_switch_flipped_at_the_exchange_in_mid_purchase_is_named_and_stops_new
     assert halt.current(position.profile) == "reducing"
     _settle_all(twin, winner=2)
     reconcile.run("live", "test")
-    _ties(position)
+    ties(position)
     assert (position.status, position.payout, position.returned) == ("settled", PAYS, 0)
     assert reconcile.run("live", "test").balance_difference == 0, "settled, both have the same again"
 
@@ -120,13 +112,13 @@ def test_what_is_left_after_one_market_has_settled_is_sold_with_the_funds_that_i
     twin.settle(twin.markets[settled], result)
     settlement.run("live")
     assert reconcile.run("live", "test").balance_difference == 0
-    _ties(position)
+    ties(position)
     prices = {(leg.market_id, leg.side): 1_000 for leg in position.legs.all() if leg.held}
     exits.request_exit(
         position_id=position.pk, actor="ann", reason="out", least_prices=prices, below_floor="a market has settled"
     )
     position = _steps(twin, position)
-    _ties(position)
+    ties(position)
     assert reconcile.run("live", "test").balance_difference == 0
     assert (position.status, position.returned, twin.held()) == ("closed", 0, {})
 
@@ -157,4 +149,4 @@ def test_a_directional_group_beside_an_exclusive_one_locks_its_price(twin: Twin)
     assert (first.returned, second.returned, second.collateral) == (PAYS, 0, None)
     assert reconcile.run("live", "test").balance_difference == 0
     for position in (first, second):
-        _ties(position)
+        ties(position)

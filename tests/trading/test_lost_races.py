@@ -17,7 +17,7 @@ from simulator.control.internal_state import internal_state
 from strategies.models import Decision, Profile
 from tests.faults import account_state, rows
 from tests.faults.lost import Lost
-from tests.trading import world
+from tests.trading import live_twin, world
 from tests.trading.twin import Twin
 from trading import selectors, tasks
 from trading.accounting import ledger
@@ -26,7 +26,6 @@ from trading.execution import handed
 from trading.models import Discrepancy, Lock, Position
 from trading.reconciliation import reconcile
 from trading.safety import live_readiness
-from trading.venues import connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMITS = (3_000, 3_200, 3_100)
@@ -37,13 +36,7 @@ def new_world() -> Twin:
     rows.clear()
     handed._profiles.clear()
     world.active()
-    twin = Twin()
-    for bid, ask in ((2_400, 3_000), (2_800, 3_200), (2_600, 3_100)):
-        twin.add_market([(bid, 10_000)], [(ask, 10_000)])
-    connection.use(twin.client())
-    live_readiness.require_reconciliation()
-    twin.sync()
-    return twin
+    return live_twin.listed(Twin(), live_twin.WIDE, 10_000)
 
 
 def _decision(twin: Twin, sending: str) -> Decision:
