@@ -129,7 +129,7 @@ def test_a_formula_in_an_export_is_text(sample: dict[str, Any], login: Login) ->
     fields = {"format": "0", "resource": "0"} | {
         f"logrecordresource_{name}": "on" for name in ("id", "level", "message")
     }
-    rows = list(csv.DictReader(client.post(address, fields).content.decode().splitlines()))
+    rows = list(csv.DictReader(client.post(address, fields).getvalue().decode().splitlines()))
     assert [row["message"] for row in rows if "HYPERLINK" in row["message"]] == ['\'=HYPERLINK("http://x","y")']
     assert not [cell for row in rows for cell in row.values() if cell.startswith(tuple("=+-@\t\r"))]
 

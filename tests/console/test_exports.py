@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import subprocess
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -24,14 +27,15 @@ from kalbot.common import clock
 from kalbot.console.exports import compare, rows, write
 from kalbot.console.exports.history import ZONE, Scope
 from kalbot.console.exports.lots import Closing, Lot, MoreClosedThanBought, Purchase, lots
-from kalbot.console.models import Act
+from kalbot.console.exports.ordered import Ordered
+from kalbot.console.models import Act, Preference
 from kalbot.console.pages.results.exports import KINDS
 from markets.models import Market
 from tests.trading import world
 from trading.accounting import booking, ledger
 from trading.closing import settlement
 from trading.execution import executor
-from trading.models import Denial, LedgerEntry, Leg, Order, Position, Settlement
+from trading.models import Denial, Fill, LedgerEntry, Leg, Order, Position, Settlement
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -253,7 +257,7 @@ def upload(client: Any, content: bytes) -> Any:
     return client.post(reverse("admin:exports"), {"year": year, "file": file})
 
 
-def form_of(lines: list[dict[str, str]]) -> bytes:
+def form_of(lines: Sequence[dict[str, str]]) -> bytes:
     return "".join(write.lines(lines, KINDS["exchange"].columns)).encode()
 
 
@@ -428,9 +432,56 @@ def test_lists_are_exported_without_formulas_in_every_form(
     Denial.objects.update(detail=hostile)
     fields = {f"denialresource_{name}": "on" for name in ("id", "code", "detail")}
     answer = login("viewer").post(reverse("admin:trading_denial_export"), {"format": form, "resource": "0", **fields})
-    text = answer.content.decode()
+    text = answer.getvalue().decode()
     assert hostile in text
     assert (f"'{hostile}" in text) is is_table
+
+
+def test_a_list_is_sent_in_pieces_with_times_in_the_persons_zone(
+    sample: dict[str, Any], login: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = login("viewer")
+    Preference.objects.create(user_id=client.session["_auth_user_id"], time_zone="America/New_York")
+    monkeypatch.setattr(write, "PIECE", 200)
+    names = ("id", "created_at", "is_taker", "price", "order")
+    fields = {"format": "0", "resource": "0"} | {f"fillresource_{name}": "on" for name in names}
+    answer = client.post(reverse("admin:trading_fill_export"), fields)
+    assert answer.streaming
+    pieces = list(answer.streaming_content)
+    found = {int(row["id"]): row for row in parsed(b"".join(pieces))}
+    assert len(pieces) > 1
+    assert len(found) == Fill.objects.count()
+    fill = Fill.objects.order_by("pk")[0]
+    assert found[fill.pk] == {
+        "id": str(fill.pk),
+        "created_at": fill.created_at.astimezone(ZONE).isoformat(),
+        "is_taker": "1" if fill.is_taker else "0",
+        "price": f"0.{fill.price:04d}",
+        "order": str(fill.order_id),
+    }
+
+
+def test_json_of_a_list_is_one_array_whatever_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "PIECE", 20)
+    for number in (0, 1, 5):
+        pieces = list(write.objects(([str(row), '"a"'] for row in range(number)), ("id", "text")))
+        assert json.loads("".join(pieces)) == [{"id": str(row), "text": '"a"'} for row in range(number)]
+    assert len(pieces) > 2
+
+
+def test_lines_in_order_of_time_are_not_held_in_memory() -> None:
+    def dated() -> Iterator[tuple[datetime, dict[str, str]]]:
+        for number in range(5_000):
+            yield at(number * 7 % 100), {f"column {name}": f"{number} of {name}" for name in range(12)}
+
+    expected = [line["column 0"] for _, line in sorted(dated(), key=lambda pair: pair[0])]
+    tracemalloc.start()
+    found = Ordered(dated())
+    assert [line["column 0"] for line in found] == expected
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000, "as dicts these are seven megabytes"
+    assert [line["column 0"] for line in found[1:3]] == expected[1:3]
 
 
 @pytest.mark.parametrize("text", ["-1.50", "0", "12.345678", "2026-01-01", "KXHIGH-1"])

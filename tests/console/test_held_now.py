@@ -122,7 +122,7 @@ def exported(client: Client, position: Position) -> dict[str, str]:
     address = reverse("admin:trading_position_export") + f"?q={position.pk}"
     form = client.get(address).content.decode()
     names = re.findall(r'name="(positionresource_\w+)"', form)
-    answer = client.post(address, {"format": "0", "resource": "0", **dict.fromkeys(names, "on")}).content.decode()
+    answer = client.post(address, {"format": "0", "resource": "0", **dict.fromkeys(names, "on")}).getvalue().decode()
     return next(row for row in csv.DictReader(io.StringIO(answer)) if row["id"] == str(position.pk))
 
 

@@ -175,7 +175,7 @@ def test_an_export_holds_the_filtered_rows_with_exact_decimals(sample: dict[str,
     answer = client.post(
         f"{address}?mode__exact=live", {**fields, **dict.fromkeys(("id", "mode", "cost", "target_count"), "on")}
     )
-    lines = answer.content.decode().strip().splitlines()
+    lines = answer.getvalue().decode().strip().splitlines()
     assert len(lines) == 1 + 4
     assert any(line.startswith(str(sample["held"].pk)) and "49.407500" in line and "25.00" in line for line in lines)
 

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from kalbot.common.units import format_decimal
 from kalbot.console.exports.history import History, Scope, histories, key, traded_at
 from kalbot.console.exports.lots import Lot
+from kalbot.console.exports.ordered import Line, Ordered
 from trading.models import LedgerEntry, Leg, Order
 
-Line = dict[str, str]
 POSITION: Final = "position"
 """Of a line in the exchange's form: our position, for the page that matches lines; no column of the file."""
 
@@ -40,10 +40,9 @@ def when(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).isoformat()
 
 
-def closed_lots(scope: Scope) -> list[tuple[Leg, Lot]]:
-    """First in, first out, leg by leg: the lots that were closed within the scope, in order of closing. Raises DoesNotAddUp."""
-    found = [(one.leg, lot) for one in histories(scope) for lot in one.lots() if scope.holds(lot.closed_at)]
-    return sorted(found, key=lambda pair: pair[1].closed_at)
+def closed_lots(scope: Scope) -> Iterator[tuple[Leg, Lot]]:
+    """First in, first out, leg by leg: the lots that were closed within the scope. Raises DoesNotAddUp."""
+    return ((one.leg, lot) for one in histories(scope) for lot in one.lots() if scope.holds(lot.closed_at))
 
 
 def what(leg: Leg) -> Line:
@@ -61,11 +60,10 @@ def what(leg: Leg) -> Line:
     }
 
 
-def fills_and_settlements(scope: Scope) -> list[Line]:
+def fills_and_settlements(scope: Scope) -> Ordered:
     """One line for each fill, settlement and correction, in order of time; closing lines carry cost basis (first in, first out) and
     result. Raises DoesNotAddUp."""
-    found = [pair for one in histories(scope) for pair in _of_leg(one, scope)]
-    return [line for _, line in sorted(found, key=lambda pair: pair[0])]
+    return Ordered(pair for one in histories(scope) for pair in _of_leg(one, scope))
 
 
 def _of_leg(history: History, scope: Scope) -> Iterator[tuple[datetime, Line]]:
@@ -114,22 +112,25 @@ def term(lot: Lot, zone: ZoneInfo) -> str:
     return "long" if disposed > anniversary else "short"
 
 
-def tax_lots(scope: Scope) -> list[Line]:
-    """Closed lots, first in, first out, with dates of acquisition and disposal."""
-    return [
-        {
-            **what(leg),
-            "count": contracts(lot.count),
-            "acquired": when(lot.opened_at, scope.zone),
-            "disposed": when(lot.closed_at, scope.zone),
-            "term": term(lot, scope.zone),
-            "by": "settlement" if lot.is_settlement else "sale",
-            "cost_basis": dollars(lot.cost),
-            "proceeds": dollars(lot.proceeds),
-            "realised": dollars(lot.realised),
-        }
+def tax_lots(scope: Scope) -> Ordered:
+    """Closed lots, first in, first out, with dates of acquisition and disposal, in order of closing. Raises DoesNotAddUp."""
+    return Ordered(
+        (
+            lot.closed_at,
+            {
+                **what(leg),
+                "count": contracts(lot.count),
+                "acquired": when(lot.opened_at, scope.zone),
+                "disposed": when(lot.closed_at, scope.zone),
+                "term": term(lot, scope.zone),
+                "by": "settlement" if lot.is_settlement else "sale",
+                "cost_basis": dollars(lot.cost),
+                "proceeds": dollars(lot.proceeds),
+                "realised": dollars(lot.realised),
+            },
+        )
         for leg, lot in closed_lots(scope)
-    ]
+    )
 
 
 def tax_totals(scope: Scope) -> list[Line]:
@@ -155,26 +156,29 @@ def tax_totals(scope: Scope) -> list[Line]:
     ]
 
 
-def exchange_lines(scope: Scope) -> list[Line]:
-    """Closed lots in the form of the exchange's own transaction export."""
-    return [
-        {
-            "type": "trade",
-            "quantity_fp": contracts(lot.count),
-            "market_ticker": leg.market_id,
-            "side": leg.side,
-            "entry_price_dollars": each(lot.paid, lot.count),
-            "exit_price_dollars": each(lot.received, lot.count),
-            "open_fees_dollars": dollars(lot.open_fee),
-            "close_fees_dollars": dollars(lot.close_fee),
-            "realized_pnl_without_fees_dollars": dollars(lot.received - lot.paid),
-            "realized_pnl_with_fees_dollars": dollars(lot.realised),
-            "close_timestamp": when(lot.closed_at, scope.zone),
-            "open_timestamp": when(lot.opened_at, scope.zone),
-            POSITION: str(leg.position_id),
-        }
+def exchange_lines(scope: Scope) -> Ordered:
+    """Closed lots in the form of the exchange's own transaction export, in order of closing. Raises DoesNotAddUp."""
+    return Ordered(
+        (
+            lot.closed_at,
+            {
+                "type": "trade",
+                "quantity_fp": contracts(lot.count),
+                "market_ticker": leg.market_id,
+                "side": leg.side,
+                "entry_price_dollars": each(lot.paid, lot.count),
+                "exit_price_dollars": each(lot.received, lot.count),
+                "open_fees_dollars": dollars(lot.open_fee),
+                "close_fees_dollars": dollars(lot.close_fee),
+                "realized_pnl_without_fees_dollars": dollars(lot.received - lot.paid),
+                "realized_pnl_with_fees_dollars": dollars(lot.realised),
+                "close_timestamp": when(lot.closed_at, scope.zone),
+                "open_timestamp": when(lot.opened_at, scope.zone),
+                POSITION: str(leg.position_id),
+            },
+        )
         for leg, lot in closed_lots(scope)
-    ]
+    )
 
 
 def ledger_lines(scope: Scope) -> Iterator[Line]:

@@ -18,6 +18,7 @@ from kalbot.common import clock
 from kalbot.console.exports import compare, rows, write
 from kalbot.console.exports.check import check
 from kalbot.console.exports.history import ZONE, DoesNotAddUp, Scope
+from kalbot.console.exports.ordered import Line
 from strategies.models import Mode, Profile
 
 LINES_SHOWN: Final = 1_000
@@ -28,7 +29,7 @@ class Kind:
     """A file: its name for people, its lines and columns, and what a person must be allowed to see."""
 
     title: str
-    lines: Callable[[Scope], Iterable[rows.Line]]
+    lines: Callable[[Scope], Iterable[Line]]
     columns: tuple[str, ...]
     permissions: tuple[str, ...]
 
