@@ -15,8 +15,6 @@ from markets.terms.registry import changes, documents
 
 log = logging.getLogger(__name__)
 
-SCAN_LOCK_SECONDS: Final = 45
-"""Every stored page, which takes far less, renews the lock; a scan whose worker died is replaced after this time."""
 LIFECYCLE_BUDGET_SECONDS: Final = 20
 """The rest of a backlog waits for the next run: a scan must not wait behind all of it."""
 
@@ -24,14 +22,13 @@ LIFECYCLE_BUDGET_SECONDS: Final = 20
 @shared_task(name=messages.SCAN_CATALOGUE)
 def scan_catalogue() -> int | None:
     """One scan, unless one is running; then screening of it. Returns the scan's id."""
-    with cache.lock("scan", SCAN_LOCK_SECONDS) as acquired:
-        if not acquired:
+    with scan.turn() as keep:
+        if keep is None:
             log.info("scan skipped: another one is running")
             return None
         apply_lifecycle()  # not if another worker does: two would only wait for each other's rows
-        scan.end_abandoned()
         with connect.client() as client:
-            row = scan.scan(client, progress=lambda _row: acquired.renew())
+            row = scan.scan(client, progress=keep)
     documents.note_out_of_reach()
     if row.status == Scan.Status.DONE:
         messages.send_on_commit(messages.SCREEN, row.pk)

@@ -152,10 +152,17 @@ class Lock:
         return self._acquired
 
     def renew(self) -> None:
-        """Reset the time to live, so that work of unknown length can do with a short one. An expired lock stays lost."""
-        if self._acquired:
+        """Reset the time to live, so that work of unknown length can do with a short one. A lock that expired is acquired again unless
+        somebody else has it since; then it stays lost."""
+        if not self._acquired:
+            return
+        try:
+            self._lock.reacquire()
+        except redis.exceptions.LockError:
             with suppress(redis.RedisError):
-                self._lock.reacquire()
+                self._acquired = bool(self._lock.acquire(blocking=False))
+        except redis.RedisError:
+            pass
 
     def release(self) -> None:
         """Give it back, once. Does nothing to a lock that expired and that somebody else has acquired since."""

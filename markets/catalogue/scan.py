@@ -1,6 +1,7 @@
 """The scan: every open event of the exchange into rows, page by page, memory flat.
 
-What is absent is only known after a *complete* pass: a listing that broke off says nothing about what it did not show.
+What is absent is only known after a *complete* pass: a listing that broke off says nothing about what it did not show. One scan at a time:
+a lock keeps the others out, and one whose lock expired while it was held up is ended by the next one and writes no more.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
-from kalbot.common import clock
+from kalbot.common import cache, clock
 from kalbot.common.db.batches import batched
 from kalbot.common.db.retry import retried
 from markets.catalogue import families
@@ -28,36 +31,63 @@ from markets.terms import certificates
 
 log = logging.getLogger(__name__)
 
+LOCK_SECONDS: Final = 45
+"""Every step (a page, a fetched event), which takes far less, renews the lock; a scan whose worker died is replaced after this time."""
 REFETCH_LIMIT = 100
 """Most events, and most markets, that one scan fetches one by one; the rest waits for the next scan."""
 NOT_FINAL = tuple(status.value for status in MarketStatus if status is not MarketStatus.FINALIZED)
 
 Progress = Callable[[Scan], None]
+Step = Callable[[], None]
 
 _EVENT_TICKER = re.compile(r'"event_ticker"\s*:\s*"([^"]+)"')
+
+
+class Overtaken(Exception):
+    """Another scan has taken this one's place."""
+
+
+@contextmanager
+def turn() -> Iterator[Progress | None]:
+    """The right to scan until the block ends, as what ``scan`` calls to keep it; None while another scan has it. Scans that left a
+    turn unfinished are over."""
+    with cache.lock("scan", LOCK_SECONDS) as acquired:
+        if acquired:
+            end_abandoned()
+        yield (lambda row: acquired.renew()) if acquired else None
 
 
 def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
     """Read all open events and bring the database up to date. Returns the finished Scan row, done or failed.
 
-    ``progress`` is called with the row after every page. Errors of the exchange end in a failed scan with their sentence;
-    what was read until then is kept, and nothing is marked as gone.
+    ``progress`` is called with the row after every step: the series, each page, each event that is fetched by itself. Errors of the
+    exchange end in a failed scan with their sentence; what was read until then is kept, and nothing is marked as gone.
     """
     row = Scan.objects.create(started_at=clock.now())
     began = time.monotonic()
+
+    def step() -> None:
+        _require_turn(row)
+        if progress is not None:
+            progress(row)
+
     try:
         refresh_series(client)
-        seen, complete = _read_pages(client, row, progress)
+        step()
+        seen, complete = _read_pages(client, row, step)
         if complete:
             row.events_gone = _close_absent(seen)
-        refetch_missing(client)
-        refetch_absent(client)
+        refetch_missing(client, step)
+        refetch_absent(client, step)
+        step()
         if complete:
             retried(families.refresh)
         row.status = Scan.Status.DONE
         tape = recorder("scan")
         if tape is not None:
             tape.scanned()
+    except Overtaken:
+        log.warning("scan %s ends after %s pages: another one has taken its place", row.pk, row.pages)
     except KalshiError as error:
         row.status = Scan.Status.FAILED
         row.error = f"{type(error).__name__}: {error}"
@@ -69,12 +99,26 @@ def scan(client: KalshiClient, *, progress: Progress | None = None) -> Scan:
     finally:
         row.finished_at = clock.now()
         row.duration_ms = int((time.monotonic() - began) * 1000)
-        row.save()
+        _finish(row)
     return row
 
 
+def _require_turn(row: Scan) -> None:
+    """Raises Overtaken when another scan has ended this one. In a transaction that other scan waits until it is over."""
+    if not Scan.objects.filter(pk=row.pk, status=Scan.Status.RUNNING).update(pages=row.pages):
+        raise Overtaken
+
+
+def _finish(row: Scan) -> None:
+    """Store how it ended, unless another scan has ended it before."""
+    columns = [field.attname for field in Scan._meta.concrete_fields if not field.primary_key]
+    values = {name: getattr(row, name) for name in columns}
+    if not Scan.objects.filter(pk=row.pk, status=Scan.Status.RUNNING).update(**values):
+        row.refresh_from_db()
+
+
 def end_abandoned() -> int:
-    """Mark scans whose process died as failed, so that none seems to run for ever. Call it while no scan runs. Returns how many."""
+    """End the scans that somebody left unfinished, or that get on too slowly: those write no more. Returns how many."""
     running = Scan.objects.filter(status=Scan.Status.RUNNING)
     return running.update(
         status=Scan.Status.FAILED,
@@ -114,7 +158,7 @@ def is_combo(event: WireEvent) -> bool:
     return event.event_ticker.startswith(COMBO_PREFIX) or any(market.mve for market in event.markets)
 
 
-def _read_pages(client: KalshiClient, row: Scan, progress: Progress | None) -> tuple[set[str], bool]:
+def _read_pages(client: KalshiClient, row: Scan, step: Step) -> tuple[set[str], bool]:
     """Store every page. Returns the tickers seen, and whether absence from them means anything."""
     seen: set[str] = set()
     complete = True
@@ -133,8 +177,7 @@ def _read_pages(client: KalshiClient, row: Scan, progress: Progress | None) -> t
         if tape is not None:
             tape.events(page.raw, result.changed)
         _count(row, events, result)
-        if progress is not None:
-            progress(row)
+        step()
     return seen, complete
 
 
@@ -144,6 +187,8 @@ def _store(events: list[WireEvent], row: Scan | None = None) -> PageResult:
 
     def store() -> PageResult:
         with catalogue_transaction():
+            if row is not None:
+                _require_turn(row)
             result = store_events(events, row)
             certificates.refresh(result.changed)
         return result
@@ -168,26 +213,34 @@ def _close_absent(seen: set[str]) -> int:
     return len(gone)
 
 
-def refetch_missing(client: KalshiClient, limit: int = REFETCH_LIMIT) -> list[str]:
+def refetch_missing(client: KalshiClient, step: Step, limit: int = REFETCH_LIMIT) -> list[str]:
     """Fetch events that left the open listing although their markets are not final here, for their results.
 
     Those fetched longest ago come first, so that none is starved.
     """
     rows = Event.objects.filter(is_open=False, markets__status__in=NOT_FINAL).order_by("updated_at")
     tickers = list(dict.fromkeys(rows.values_list("ticker", flat=True)[: limit * 4]))[:limit]
-    found = fetch_events(client, tickers)
+    found = fetch_events(client, _stepping(tickers, step))
     Event.objects.filter(pk__in=found).update(updated_at=clock.now())
     return found
 
 
-def refetch_absent(client: KalshiClient, limit: int = REFETCH_LIMIT) -> None:
+def _stepping(tickers: Iterable[str], step: Step) -> Iterator[str]:
+    """The same, with a step before each."""
+    for ticker in tickers:
+        step()
+        yield ticker
+
+
+def refetch_absent(client: KalshiClient, step: Step, limit: int = REFETCH_LIMIT) -> None:
     """Fetch markets that their event no longer lists; one that the exchange does not know either stays absent."""
     rows = Market.objects.filter(status=ABSENT).order_by("updated_at")
-    for market in rows.only("ticker", "event_id")[:limit]:
+    for ticker, event in list(rows.values_list("ticker", "event_id")[:limit]):
+        step()
         try:
-            found = client.catalogue.market(market.ticker)
+            found = client.catalogue.market(ticker)
         except (Rejected, SchemaError):
-            Market.objects.filter(pk=market.pk).update(updated_at=clock.now())
+            Market.objects.filter(pk=ticker).update(updated_at=clock.now())
             continue
         row = market_row(found)
         del row["ticker"]
@@ -195,5 +248,5 @@ def refetch_absent(client: KalshiClient, limit: int = REFETCH_LIMIT) -> None:
         if row["status"] in OPEN_STATUSES:
             row["status"] = ABSENT
         with catalogue_transaction():
-            Market.objects.filter(pk=market.pk).update(**row, updated_at=clock.now())
-            certificates.refresh([market.event_id])
+            Market.objects.filter(pk=ticker).update(**row, updated_at=clock.now())
+            certificates.refresh([event])

@@ -21,9 +21,13 @@ def test_renewing_extends_a_lock_but_never_somebody_elses(redis_db: redis.Redis)
         redis_db.pexpire(cache.key("lock:x"), 50)
         acquired.renew()
         assert redis_db.pttl(cache.key("lock:x")) > 1_000
-        redis_db.set(cache.key("lock:x"), "somebody else's", px=50)
+        redis_db.delete(cache.key("lock:x"))
         acquired.renew()
-        assert redis_db.pttl(cache.key("lock:x")) <= 50
+        assert redis_db.pttl(cache.key("lock:x")) > 1_000, "it had expired, and nobody wanted it"
+        redis_db.set(cache.key("lock:x"), "somebody else's", px=500)
+        acquired.renew()
+        assert redis_db.pttl(cache.key("lock:x")) <= 500
+    assert redis_db.get(cache.key("lock:x")) == b"somebody else's"
 
 
 def test_releasing_an_expired_lock_leaves_the_next_holders(redis_db: redis.Redis) -> None:

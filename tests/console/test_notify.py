@@ -123,10 +123,16 @@ def test_a_service_whose_certificate_nobody_vouches_for_is_sent_nothing(db: None
         run()
         made.refresh_from_db()
         assert (made.failures, got.messages) == (1, [])
-        assert "onnection error" in made.last_error
+        assert made.last_error == "The service's certificate is not accepted: self-signed certificate."
         assert service.send(f"jsons://127.0.0.1:{got.port}/hook?verify=no", "t", "b", urgent=False) == "", (
             "a person's word"
         )
+
+
+def test_a_service_that_speaks_no_tls_is_named_so_and_one_that_is_gone_is_not(db: None, web: Receiver) -> None:
+    said = service.send(f"jsons://127.0.0.1:{web.port}/hook", "t", "b", urgent=False)
+    assert said.startswith("The service does not speak TLS as expected: ")
+    assert "onnection error" in service.send("jsons://127.0.0.1:1/hook", "[SSL: X] t", "b", urgent=False)
 
 
 def test_a_service_that_answers_ten_megabytes_took_the_message_and_its_words_are_cut(db: None, web: Receiver) -> None:

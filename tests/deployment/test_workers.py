@@ -24,6 +24,8 @@ from kalbot.console.tasks import heartbeat
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = "W1tdLCB7fSwge31d"  # [[], {}, {}]
+JUNK = 50_000
+pytestmark = pytest.mark.timeout(400)
 
 
 def message(**changes: Any) -> dict[str, Any]:
@@ -95,8 +97,8 @@ def worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = ["-m", "celery", "-A", "kalbot", "worker", "-Q", "execution,trading", "-n", "orders@here"]
     cache.broker().flushdb()
     cache.prices().flushdb()
-    for _ in range(4_000):
-        cache.broker().lpush(cache.key("trading"), json.dumps(message()))
+    for _ in range(JUNK // 1_000):
+        cache.broker().lpush(cache.key("trading"), *(json.dumps(message()) for _ in range(1_000)))
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command, "--concurrency", "1", "--without-mingle", "--without-gossip"],
@@ -106,12 +108,12 @@ def worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
             stderr=output,
         )
     yield process
-    process.terminate()
-    process.wait(20)
+    process.kill()
+    process.wait()
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> bool:
-    """Whether ``condition`` came true within ``seconds``."""
+def until(condition: Callable[[], object], seconds: float = 150) -> bool:
+    """Whether ``condition`` came true within ``seconds``, which are for what hangs only: a busy machine starts a worker in a minute."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -131,14 +133,14 @@ def waiting(queue: str) -> int:
     return cache.queue_depths([queue])[queue]
 
 
-def test_an_exit_is_run_before_thousands_of_other_messages(worker: subprocess.Popen[bytes]) -> None:
+def test_an_exit_is_run_before_fifty_thousand_other_messages(worker: subprocess.Popen[bytes]) -> None:
     assert (
         messages.ROUTES[messages.EXIT_POSITION] == messages.ROUTES[messages.EXECUTE_DECISION] == {"queue": "execution"}
     )
-    assert until(lambda: waiting("trading") < 4_000)
+    assert until(lambda: waiting("trading") < JUNK)
     for _ in range(10):
         assert answers("execution")
-    assert waiting("trading") > 1_000
+    assert waiting("trading") > JUNK // 2
 
 
 def test_no_message_ends_a_worker(worker: subprocess.Popen[bytes], log: Path) -> None:
@@ -162,7 +164,7 @@ def test_a_worker_shows_life_by_file_and_by_node(worker: subprocess.Popen[bytes]
 
 def test_a_worker_that_ends_as_it_should_is_not_missed(worker: subprocess.Popen[bytes]) -> None:
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(150) == 0
     assert heartbeats.nodes() == []
 
 

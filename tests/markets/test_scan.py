@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import redis
+from django.core.management import CommandError, call_command
 
 from kalbot.common import cache
 from markets import selectors, tasks
-from markets.catalogue.scan import scan
+from markets.catalogue.scan import end_abandoned, scan
 from markets.fees import FeeError
 from markets.kalshi.rest.client import KalshiClient
 from markets.models import Certificate, Event, Market, ReviewedSeries, Scan, Series
@@ -29,7 +31,7 @@ def test_every_page_is_read_and_counted(exchange: SmallExchange, client: KalshiC
     assert done.status == Scan.Status.DONE, done.error
     assert (done.pages, done.events, done.markets, done.rejected) == (3, 6, 17, 0)
     assert (done.events_written, done.markets_written) == (6, 17)
-    assert calls == [1, 2, 3]
+    assert list(dict.fromkeys(calls)) == [0, 1, 2, 3]
     assert Event.objects.filter(is_open=True).count() == 6
     leg = Market.objects.get(ticker="KXHIGHMIA-0-1")
     assert (leg.yes_bid, leg.yes_ask, leg.yes_ask_size) == (4000, 4300, 500)
@@ -96,6 +98,47 @@ def test_a_scan_whose_process_died_does_not_seem_to_run_for_ever(exchange: Small
     dead.refresh_from_db()
     assert (dead.status, done.status) == (Scan.Status.FAILED, Scan.Status.DONE)
     assert "its process ended or was too slow" in dead.error
+
+
+def test_a_scan_that_another_one_overtook_writes_no_more_and_stays_failed(
+    exchange: SmallExchange, client: KalshiClient
+) -> None:
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(6)))
+    scan(client)
+    for event in exchange.listed.values():
+        event["title"] = "Another title"
+    del exchange.listed["KXHIGHMIA-5"]
+
+    def overtaken(row: Scan) -> None:
+        if row.pages == 1:
+            assert end_abandoned() == 1
+
+    slow = scan(client, progress=overtaken)
+    assert (slow.status, slow.error[:15]) == (Scan.Status.FAILED, "no page in time")
+    assert Scan.objects.get(pk=slow.pk).status == Scan.Status.FAILED
+    assert Event.objects.filter(title="Another title").count() == 2, "the page before, and none after it"
+    assert Event.objects.filter(is_open=True).count() == 6
+
+
+def test_a_scan_shows_that_it_gets_on_while_it_fetches_what_left_the_listing(
+    exchange: SmallExchange, client: KalshiClient
+) -> None:
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(6)))
+    scan(client)
+    exchange.known = {ticker: exchange.listed.pop(ticker) for ticker in list(exchange.listed)[:5]}
+    requests: list[int] = []
+    scan(client, progress=lambda row: requests.append(len(exchange.requested)))
+    assert max(later - earlier for earlier, later in pairwise(requests)) <= 1
+
+
+def test_one_scan_at_a_time_also_from_a_shell(exchange: SmallExchange, client: KalshiClient) -> None:
+    with cache.lock("scan", 60):
+        with pytest.raises(CommandError, match="Another scan is running"):
+            call_command("scan")
+        assert tasks.scan_catalogue() is None
+    assert not Scan.objects.exists()
+    call_command("scan")
+    assert Scan.objects.get().status == Scan.Status.DONE
 
 
 def test_a_price_alone_has_no_certificate_judged_again(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from typing import Final
 
 import apprise
@@ -14,6 +18,8 @@ from kalbot.console.ops.records.redaction import scrub
 
 SECONDS: Final = 20.0
 """Longest that one message may take, however the service answers. Shorter than the claim of its deliveries."""
+_TLS: Final = re.compile(r"\[SSL: (?P<code>\w+)\] (?P<words>[^(\n]+)\(_ssl\.c:")
+"""How Python's ssl says what went wrong, wherever another library's error quotes it; what a message says is no such error."""
 log = logging.getLogger(__name__)
 
 
@@ -36,9 +42,9 @@ def send(address: str, title: str, body: str, *, urgent: bool) -> str:
         if plugin.overflow_mode == apprise.OverflowMode.UPSTREAM:  # the service refuses what is too long, for ever
             plugin.overflow_mode = apprise.OverflowMode.SPLIT
         one = apprise.Apprise(plugin)
-        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:  # type: ignore[no-untyped-call]  # apprise
+        with _captured(logging.WARNING) as said, _captured(logging.DEBUG) as details:
             sent = limited(partial(_notify, one, kind, _plain(" ".join(title.split())), _plain(body)), SECONDS)
-            reason = "; ".join(line for line in str(said.getvalue()).splitlines() if line)
+            reason = _of_tls(details.getvalue()) or "; ".join(line for line in said.getvalue().splitlines() if line)
     except TimeoutError:
         return f"The service did not answer within {SECONDS:g} s."
     except Exception as error:  # a plugin's own fault must not reach trading's workers
@@ -47,6 +53,24 @@ def send(address: str, title: str, body: str, *, urgent: bool) -> str:
     if sent:
         return ""
     return _without(scrub(reason), address)[:300] or "The service did not take the message."
+
+
+@contextmanager
+def _captured(level: int) -> Iterator[StringIO]:
+    """What apprise logs meanwhile. Its logger prints nothing: its lines hold addresses."""
+    with apprise.LogCapture(level=level, fmt="%(message)s") as lines:  # type: ignore[no-untyped-call]  # apprise
+        yield lines
+
+
+def _of_tls(details: str) -> str:
+    """The sentence for a connection that failed because of TLS, which plugins call a connection that failed; empty for any other."""
+    found = _TLS.search(details)
+    if found is None:
+        return ""
+    what = found["words"].strip(" :.")
+    if found["code"] == "CERTIFICATE_VERIFY_FAILED":
+        return f"The service's certificate is not accepted: {what.removeprefix('certificate verify failed: ')}."
+    return f"The service does not speak TLS as expected: {what}."
 
 
 def _notify(one: apprise.Apprise, kind: apprise.NotifyType, title: str, body: str) -> bool:

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from kalbot.common.errors import SettingError
 from markets import connect
-from markets.catalogue.scan import scan
+from markets.catalogue.scan import scan, turn
 from markets.models import Scan
 
 
@@ -20,8 +20,10 @@ class Command(BaseCommand):
             client = connect.client()
         except SettingError as error:
             raise CommandError(str(error)) from None
-        with client:
-            row = scan(client)
+        with client, turn() as keep:
+            if keep is None:
+                raise CommandError("Another scan is running, or Redis, which would say so, does not answer.")
+            row = scan(client, progress=keep)
         if row.status != Scan.Status.DONE:
             raise CommandError(f"The scan failed after {row.pages} pages: {row.error}")
         self.stdout.write(
