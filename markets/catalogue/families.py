@@ -258,6 +258,11 @@ def _grant(ticker: str, digest: str, found: FamilyCertificate, states: StateList
             "One value settles all markets of these events: " + found.terms.common_determination,
             "Beside the strike every rule says the same: " + found.rest,
             *(f"The change of a decision counts from the registered level: {level}" for level in found.terms.levels),
+            *(
+                []
+                if found.fallback is None
+                else [f"Wins whatever the value, where its rules say so: {found.fallback.named}"]
+            ),
         ],
         rules_hash=digest,
     )

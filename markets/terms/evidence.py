@@ -17,7 +17,7 @@ from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.named import check_named
 from markets.terms.reading.primary import Condition, read_condition
 from markets.terms.reading.rules import NotRead, Texts, one_rest, texts_of
-from markets.terms.reading.secondary import Topic
+from markets.terms.reading.secondary import Topic, names_that_win
 from markets.terms.reading.strikes import Interval, of_strikes, read_phrase
 from markets.terms.reading.text import DATE, WEATHER_SERVICE, address_of, plain, same_day
 from markets.terms.registry.entry import RegisteredTerms
@@ -28,7 +28,6 @@ _CLI: Final = re.compile(r"\bData for CLI([A-Z]{3})\b")
 _LOCATION: Final = re.compile(r'(?:choosing the location|then choose) "([^"]*)"')
 _EXTREME: Final = re.compile(r"(?<!/)\b(highest|lowest|maximum|minimum) temperature as reported")
 _RELEASED: Final = re.compile(rf"\bthe release of the data for ({DATE}), or one week after ({DATE})")
-_FALLBACK: Final = re.compile(r'then the strike for "([^"]+)" will resolve to Yes')
 COINS: Final = {"BTC": ("Bitcoin", "BTC"), "ETH": ("Ethereum", "Ether", "ETH")}
 """Coin of an index -> its names in titles."""
 INDICES: Final = {"BTC": frozenset({"BRTI"}), "ETH": frozenset({"ERTI", "ETHUSD_RTI"})}
@@ -215,7 +214,7 @@ def _read_names(event: EventFacts, texts: Texts, reviewed: ReviewedSeries | None
         texts.read_others(topic=Topic.NAMES)
         if Meaning.TIE_WINS in texts.meanings and not any(TIE.fullmatch(name) for name in names):
             raise NotRead("rules_disagree", _NO_TIE_LISTED)
-        if missing := [name for name in _FALLBACK.findall(texts.common) if plain(name).lower() not in names]:
+        if missing := [name for name in names_that_win(texts.common) if name.lower() not in names]:
             raise NotRead("rules_disagree", f'The rules speak of "{missing[0]}", which is not listed.')
         return Found(Evidence.REVIEWED, [_signed(review)], hole, texts.meanings)
     return _read_game(event, texts, review)

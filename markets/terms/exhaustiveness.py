@@ -32,7 +32,7 @@ from markets.terms.reading.text import odd_letter, plain, without_marks
 from markets.terms.registry.entry import NO_DATA_MEANS, RegisteredTerms
 from markets.terms.states import StateKind, StateList, floor, listed_states
 
-CERTIFICATE_VERSION: Final = 10
+CERTIFICATE_VERSION: Final = 11
 """Raised when the rules of reading change; certificates of another version do not count."""
 _APART: Final = "The registered terms have no clause by which one value settles all of the markets."
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from markets.terms.atoms import Atoms
+from markets.terms.atoms import Atoms, Fallback
 from markets.terms.facts import EventFacts, rules_hash
 from markets.terms.family_members import read_member
 from markets.terms.grades import Grade
@@ -52,11 +52,14 @@ class FamilyCertificate:
     terms: RegisteredTerms
     rules_hashes: Mapping[str, str]
     dated: bool = False
+    fallback: Fallback | None = None
 
     @property
     def atoms(self) -> Atoms:
         """The values that distinguish its markets. AtomError where a market takes none."""
-        return Atoms.of(self.intervals, nobody=self.nobody, any_no=self.any_no, dated=self.dated)
+        return Atoms.of(
+            self.intervals, nobody=self.nobody, any_no=self.any_no, dated=self.dated, fallback=self.fallback
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,10 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
         raise NotRead("rules_differ", "Some members say what counts as regulation time, others do not.")
     no_data = NO_DATA_MEANS[terms.no_data] if terms.approved else (*NO_DATA_MEANS[terms.no_data], *reads[0].no_data)
     said = {*meanings, *no_data}
-    strange = said - SETTLED_TOGETHER
+    fallbacks = [read.fallback for read in reads if read.fallback is not None]
+    if len(fallbacks) > 1:
+        raise NotRead("state_not_covered", "In several members a named market wins in a case of its own.")
+    strange = said - SETTLED_TOGETHER - ({Meaning.NAMED_WINS} if fallbacks else set())
     if strange:
         raise NotRead("state_not_covered", f"The rules allow {', '.join(sorted(strange))}: no family covers that.")
     return FamilyCertificate(
@@ -111,6 +117,7 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
         terms,
         {member.facts.event_ticker: rules_hash(member.facts) for member in members},
         dated=all(read.measure is Measure.DAY for read in reads),
+        fallback=fallbacks[0] if fallbacks else None,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from markets.kalshi.vocabulary import MarketStatus
-from markets.terms.atoms import AtomError, Atoms
+from markets.terms.atoms import AtomError, Atoms, Fallback
 from markets.terms.evidence import COINS, NAMED, check_coin, condition_of
 from markets.terms.exhaustiveness import check_markets
 from markets.terms.facts import EventFacts, MarketFacts
@@ -17,8 +17,8 @@ from markets.terms.reading.labels import check_custom, check_labels, words_of
 from markets.terms.reading.level_changes import UNCHANGED, LevelError, levels_of
 from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.primary import Condition
-from markets.terms.reading.rules import NotRead, one_rest, texts_of
-from markets.terms.reading.secondary import Topic
+from markets.terms.reading.rules import NotRead, Texts, one_rest, texts_of
+from markets.terms.reading.secondary import Topic, names_that_win
 from markets.terms.reading.strikes import Interval, of_strikes, read_phrase
 from markets.terms.reading.text import one_spelling, plain
 from markets.terms.registry.entry import RegisteredTerms
@@ -35,7 +35,7 @@ LEVEL_WORDS: Final = ("Fed rates rate decision funds after at by their meeting a
 @dataclass(frozen=True, slots=True)
 class MemberRead:
     """What one event says. ``rest``: all but the strikes, dates and sides; ``source``: name of what settles it; ``no_data``: what its
-    source may leave open besides; ``units``: what its margins count."""
+    source may leave open besides; ``units``: what its margins count; ``fallback``: who wins whatever the value in a case that they name."""
 
     intervals: Mapping[str, Interval]
     rest: str
@@ -44,6 +44,7 @@ class MemberRead:
     no_data: tuple[Meaning, ...]
     meanings: Mapping[Meaning, str]
     units: frozenset[str] = frozenset()
+    fallback: Fallback | None = None
 
 
 def read_member(facts: EventFacts, terms: RegisteredTerms) -> MemberRead:
@@ -51,6 +52,8 @@ def read_member(facts: EventFacts, terms: RegisteredTerms) -> MemberRead:
     found = _by_forms(facts, terms) if terms.forms else _coin(facts, terms)
     if facts.mutually_exclusive or facts.collateral_return_type == EXCLUSIVE or Meaning.ONE_WINS in found.meanings:
         _check_exclusive(facts.event_ticker, found.intervals)
+    elif found.fallback is not None:
+        raise NotRead("state_not_covered", f"{facts.event_ticker} has a named winner, and is not said to be exclusive.")
     return found
 
 
@@ -118,7 +121,18 @@ def _by_forms(listed: EventFacts, terms: RegisteredTerms) -> MemberRead:
     if measure is not Measure.DAY:  # what a form asks for besides may not come about; of a day: never
         meanings.setdefault(Meaning.ALL_NO, "What else the rule asks for may not come about.")
     units = frozenset(one.unit for one in formed if one.unit)
-    return MemberRead(intervals, formed[0].subject, "", measure, UNREGISTERED, meanings, units)
+    fallback = _fallback(facts, texts) if Meaning.NAMED_WINS in meanings else None
+    return MemberRead(intervals, formed[0].subject, "", measure, UNREGISTERED, meanings, units, fallback)
+
+
+def _fallback(facts: EventFacts, texts: Texts) -> Fallback:
+    """The one market of which a sentence says that it wins in a case of its own, and no other of its event. Raises NotRead."""
+    names = names_that_win(f"{texts.tails[0]} {texts.common}")
+    listed = [m.ticker for m in facts.markets if plain(m.yes_sub_title).lower() in {name.lower() for name in names}]
+    if len(names) != 1 or len(listed) != 1:
+        said = " and ".join(f'"{name}"' for name in names)
+        raise NotRead("rules_disagree", f"The rules let {said} win in a case of its own: no one market is called so.")
+    return Fallback(listed[0], frozenset(m.ticker for m in facts.markets))
 
 
 def _still_open(facts: EventFacts, terms: RegisteredTerms) -> tuple[EventFacts, bool]:

@@ -76,6 +76,10 @@ def of_states(states: StateList | None) -> SettlementTerms:
         split=StateKind.SPLIT in kinds,
         void=bool(kinds & {StateKind.VOID, StateKind.SCALAR, StateKind.SEVERAL})
         or any(map(_wide_split, states.states)),
-        quotes=tuple(state.quote for state in states.states if state.quote and state.kind is not StateKind.VALUE),
+        quotes=tuple(
+            state.quote
+            for state in states.states
+            if state.quote and state.kind not in (StateKind.VALUE, StateKind.FALLBACK)
+        ),
         nobody=bool(kinds & {StateKind.NONE, StateKind.ANY_NO}),
     )

@@ -13,6 +13,7 @@ several     two or more resolve Yes (each tied nominee)               2, n, $1, 
 split       ``least`` markets share: half a dollar each, a third ...  k, k, value, value (rounded both ways)
 any_no      per-strike No: any subset of the markets resolves No      0, most, as the state it weakens
 value       one value settles all: these resolve Yes, no others       k, k, $1, $1 (0, k: any may resolve No)
+fallback    a named market wins whatever the value, and these         k, k, $1, $1 (0, k: any may resolve No)
 scalar      each market at a value of its own                         n, n, 0, $1
 void        each market at a price that the exchange finds            n, n, 0, $1
 ==========  ========================================================  =====================================
@@ -54,6 +55,7 @@ class StateKind(StrEnum):
     SPLIT = "split"
     ANY_NO = "any_no"
     VALUE = "value"
+    FALLBACK = "fallback"
     SCALAR = "scalar"
     VOID = "void"
 
@@ -93,7 +95,7 @@ class State:
                 return f"{named} settle at {value} each" if named else f"{count} markets settle at {value} each"
             case StateKind.ANY_NO:
                 return "any of the markets may resolve No, whatever the value"
-            case StateKind.VALUE:
+            case StateKind.VALUE | StateKind.FALLBACK:
                 return self.quote
             case StateKind.SCALAR:
                 return "each market settles at a value of its own"
@@ -208,9 +210,9 @@ class StateList:
 
 
 def _values(atoms: Atoms) -> Iterator[State]:
-    for atom, paying in enumerate(atoms.paying()):
-        least = 0 if atoms.any_no else len(paying)
-        yield State(StateKind.VALUE, least, len(paying), among=paying, quote=atoms.words(atom))
+    values = ((StateKind.VALUE, atoms.words(atom), paying) for atom, paying in enumerate(atoms.paying()))
+    for kind, words, paying in (*values, *((StateKind.FALLBACK, *one) for one in atoms.beside())):
+        yield State(kind, 0 if atoms.any_no else len(paying), len(paying), among=paying, quote=words)
 
 
 def _state(row: Mapping[str, Any]) -> State:
@@ -257,10 +259,8 @@ def payoffs(legs: Iterable[Holding], states: StateList) -> tuple[tuple[State, Mo
 
 def _spelled_out(states: StateList) -> Iterator[State]:
     for state in states.states:
-        if state.kind is StateKind.WINNER:
-            yield from (winner(ticker) for ticker in state.among or states.outcomes)
-        else:
-            yield state
+        is_winner = state.kind is StateKind.WINNER
+        yield from map(winner, state.among or states.outcomes) if is_winner else (state,)
 
 
 class _Held:

@@ -89,6 +89,7 @@ class Graph:
         self._last = np.zeros(nodes)
         self.position = {leg: n for n, leg in enumerate(self.legs)}
         self.fixed_of_legs = self._fixed[: len(self.legs)]
+        self._offered = np.array([atoms.is_sure(*leg) for leg in self.legs], dtype=bool)
 
     def solve(self, prices: Mapping[tuple[str, Side], float]) -> Coherent | Cycle:
         """A measure that agrees with these prices ((ticker, side) -> dollars a contract, fees included; absent: nobody offers it), or
@@ -96,8 +97,9 @@ class Graph:
         return self.solve_array(self.array(prices))
 
     def array(self, prices: Mapping[tuple[str, Side], float]) -> Floats:
-        """These prices in the order of ``legs``."""
-        return np.array([prices.get(leg, np.inf) for leg in self.legs])
+        """These prices in the order of ``legs``; none for a leg that a market which wins whatever the value may leave without its pay
+        (``Atoms.is_sure``): no run of atoms says when it pays."""
+        return np.where(self._offered, [prices.get(leg, np.inf) for leg in self.legs], np.inf)
 
     def weights(self, quoted: Floats) -> Floats:
         """The length of each edge at prices in the order of ``legs``."""

@@ -51,7 +51,7 @@ def test_a_page_shows_each_atom_and_the_proof_that_there_is_no_basket(viewer: Cl
     assert "a proof that there is no basket" in shown
     assert "One average at one instant." in shown
     assert "If one leg rested" in shown
-    assert "Nothing of a family rests" in shown
+    assert "One leg rests only for a profile that quotes" in shown
     why = viewer.get(f"/admin/why/{event.pk}/")
     assert why.status_code == 200
 

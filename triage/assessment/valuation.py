@@ -121,7 +121,7 @@ def still_possible(states: StateList, results: Mapping[str, str]) -> StateList:
         named = set(state.among)
         if state.kind is StateKind.WINNER:
             return not named & lost and won <= named
-        if state.kind is StateKind.VALUE:
+        if state.kind in (StateKind.VALUE, StateKind.FALLBACK):
             return won <= named and (state.least == 0 or not named & lost)
         if state.kind is StateKind.NONE:
             return not won

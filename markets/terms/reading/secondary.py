@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from markets.terms.reading.meanings import Meaning
-from markets.terms.reading.text import DATE, SPAN, TIME, WEATHER_SERVICE
+from markets.terms.reading.text import DATE, SPAN, TIME, WEATHER_SERVICE, plain
 
 _M = Meaning
 _AS_RULED: Final = r"(?: in accordance with the rules)?"
@@ -20,6 +20,7 @@ _FAIR: Final = r"resolves? to (?:a|the|the a) fair(?: market)? price(?: for each
 _TIES: Final = r"If the (?:game|match) (?:ends in|is declared|results in) a (?:tie|draw)"
 _OFF: Final = r"(?:cancelled|canceled|postponed|rescheduled|cancelled or rescheduled|canceled or rescheduled)"
 _NO: Final = r'(?:will )?resolves?(?: to)? "?(?:No|NO|no)"?'
+_NAMED: Final = re.compile(r'then the strike for "([^"]+)" will resolve to Yes')
 _WEEKDAY: Final = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
 _KINDS: Final = r"(?:range|bucket|bracket|market|outcome|option|strike|contract)s?"
 _ONE_OF: Final = rf"one (?:{_KINDS}|of (?:the|these) {_KINDS})"
@@ -258,6 +259,11 @@ _READ: Final[Read] = (
 
 def _compiled(listed: Read) -> list[tuple[re.Pattern[str], tuple[Meaning, ...]]]:
     return [(re.compile(pattern, re.ASCII), meanings) for pattern, meanings in listed]
+
+
+def names_that_win(text: str) -> list[str]:
+    """The names that sentences of a plain text give to markets that win in a case of their own (NAMED_WINS), each once."""
+    return list(dict.fromkeys(map(plain, _NAMED.findall(text))))
 
 
 _PATTERNS: Final = {topic: _compiled((*_ONLY.get(topic, ()), *_READ)) for topic in Topic}

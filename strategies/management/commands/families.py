@@ -91,6 +91,8 @@ class Command(BaseCommand):
         for atom, paying in enumerate(atoms.paying()):
             share = "" if coherent is None else f"{coherent.measure[atom]:.4f}"
             table.add_row(atoms.words(atom), ", ".join(paying) or "none", share)
+        for words, paying in atoms.beside():
+            table.add_row(words, ", ".join(paying) or "none", "")
         Console(file=self.stdout, width=WIDTH).print(table)  # type: ignore[arg-type]
 
 

@@ -16,6 +16,7 @@ from markets.terms.reading.forms import FormError, form_of
 from markets.terms.reading.level_changes import LevelError, level_after, levels_of
 from markets.terms.reading.strikes import Interval
 from markets.terms.registry.entry import NoDataRule, RegisteredTerms
+from markets.terms.states import StateList, floor
 from tests.markets.terms.test_family_adversary import CANCELLED
 from tests.markets.terms.test_family_forms import member, noted
 
@@ -72,8 +73,17 @@ def level(day: str = "Dec 9, 2026", unit: str = "%") -> EventFacts:
     return EventFacts("KXFED-26DEC", "KXFED", False, "DIRECNET", markets, "Fed funds rate after Dec 2026 meeting?")
 
 
-def family(terms: RegisteredTerms = RATES) -> FamilyCertificate | FamilyRefusal:
-    return certify_family([member(decision(), terms), member(level(), terms)])
+OFF = CANCELLED.replace("Before Jan 1, 2027", "Fed maintains rate")
+"""What the exchange's decisions of 2026 say of a meeting that does not take place."""
+RECORDED = (
+    "This market is mutually exclusive. Therefore, if the Federal Reserve hikes by 50bps, the 50bps market will resolve to Yes and the "
+    f"25bps market will resolve to No. Only one bucket, at maximum, can resolve to Yes. {OFF}"
+)
+"""The secondary rules of KXFEDDECISION-28JAN, as recorded in March 2026."""
+
+
+def family(terms: RegisteredTerms = RATES, note: str = NOTE) -> FamilyCertificate | FamilyRefusal:
+    return certify_family([member(noted(decision(), note), terms), member(level(), terms)])
 
 
 def pays(change: str, basis_points: int) -> bool:
@@ -83,20 +93,27 @@ def pays(change: str, basis_points: int) -> bool:
     return moved > size if ">" in change else moved == size
 
 
-def test_a_decision_and_the_level_after_it_are_one_value() -> None:
-    """Every move by a basis point, five hundred baskets: the floor is the least that they pay, or that of no market winning."""
-    found, pick = family(), random.Random(7)
+@pytest.mark.parametrize("note", [NOTE, RECORDED])
+def test_a_decision_and_the_level_after_it_are_one_value(note: str) -> None:
+    """Every move by a basis point, five hundred baskets: the floor is the least that they pay, that of no market winning, or that of no
+    change winning because there was no meeting, wherever the level lies or if no market on it wins."""
+    found, pick = family(note=note), random.Random(7)
     assert isinstance(found, FamilyCertificate), found
     assert (found.grade, found.nobody) == (Grade.GUARANTEED, True)
     moves = range(-90, 91)
     yes = {f"KXFEDDECISION-26DEC-{n}": [pays(change, move) for move in moves] for n, change in enumerate(CHANGES)}
     yes |= {f"KXFED-26DEC-T{s}": [375 + move > 100 * Decimal(s) for move in moves] for s in STRIKES}
     assert yes.keys() == found.intervals.keys()
+    rows = [{t for t in yes if yes[t][at]} for at in range(len(moves))] + [set()]
+    if note is RECORDED:
+        rows += [{t for t in row if "DECISION" not in t} | {"KXFEDDECISION-26DEC-2"} for row in rows]
+    lower = 0
     for _ in range(500):
         legs = [(t, pick.choice(list(Side)), 100) for t in pick.sample(sorted(yes), pick.randrange(2, 6))]
-        each = [sum(1_000_000 for t, side, _ in legs if yes[t][at] is (side is Side.YES)) for at in range(len(moves))]
-        nobody = sum(1_000_000 for _, side, _ in legs if side is Side.NO)
-        assert found.atoms.floor(legs) == min(*each, nobody)
+        each = [sum(1_000_000 for t, side, _ in legs if (t in row) is (side is Side.YES)) for row in rows]
+        assert found.atoms.floor(legs) == floor(legs, StateList.of_atoms(found.atoms)) == min(each)
+        lower += min(each) < min(each[: len(moves) + 1])
+    assert (lower > 20) is (note is RECORDED)
 
 
 @pytest.mark.parametrize(
@@ -123,14 +140,17 @@ def test_the_clause_that_is_missing_is_named(terms: RegisteredTerms, code: str) 
         (decision("Dec 10, 2026"), level(), "rules_differ"),
         (decision(), replace(level("Jan 27, 2027"), title=""), "rules_differ"),
         (decision(), level(unit=""), "rules_differ"),
+        (noted(decision(), CANCELLED), level(), "rules_disagree"),
+        (noted(decision(), f"{OFF} {OFF.replace('Fed maintains rate', 'Hike 25bps')}"), level(), "rules_disagree"),
+        (noted(decision(), OFF), noted(level(), OFF), "rules_disagree"),
         (
-            noted(decision(), CANCELLED.replace("Before Jan 1, 2027", "Fed maintains rate")),
-            level(),
+            noted(decision(), OFF),
+            noted(level(), OFF.replace("Fed maintains rate", "Above 3.75%")),
             "state_not_covered",
         ),
     ],
 )
-def test_another_meeting_unit_or_a_meeting_that_may_be_cancelled_make_no_family(
+def test_another_meeting_or_unit_or_a_winner_of_no_meeting_that_is_not_listed_make_no_family(
     one: EventFacts, other: EventFacts, code: str
 ) -> None:
     terms = replace(RATES, levels=(*RATES.levels, "Dec 10, 2026: 3.75"))

@@ -40,21 +40,27 @@ def ladder(ranges: int, seed: int, nobody: bool) -> tuple[Atoms, dict[str, LegMa
     return atoms, legs
 
 
+def settlements(atoms: Atoms) -> list[set[str]]:
+    """Who wins at each value, where nobody does, and where a named market does whatever the value: by the spans alone."""
+    rows = [{t for t, (low, high) in atoms.spans.items() if low <= atom < high} for atom in range(len(atoms))]
+    rows += [set()] if atoms.nobody else []
+    if atoms.fallback is not None:
+        rows += [row - atoms.fallback.event | {atoms.fallback.named} for row in rows]
+    return rows
+
+
 def by_programme(atoms: Atoms, asks: list[Ask]) -> float:
     """The most that a basket of at most one contract a leg earns, by a linear programme over all atoms."""
     program = Program()
     floor = program.column(1.0, 1000.0)
     columns = [program.column(-ask.price, 1.0) for ask in asks]
     rows: list[list[tuple[int, float]]] = []
-    for atom in range(len(atoms)):
+    for winners in settlements(atoms):
         rows.append([])
         for ask, column in zip(asks, columns, strict=True):
-            low, high = atoms.spans[ask.ticker]
-            yes = low <= atom < high
+            yes = ask.ticker in winners
             if yes is (ask.side is Side.YES) and not (atoms.any_no and ask.side is Side.YES):
                 rows[-1].append((column, 1.0))
-    if atoms.nobody:
-        rows.append([(column, 1.0) for ask, column in zip(asks, columns, strict=True) if ask.side is Side.NO])
     for row in rows:
         program.at_least([*row, (floor, -1.0)], 0.0)
     solved = program.solve()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
-from markets.terms.atoms import AtomError, Atoms
+from markets.terms.atoms import AtomError, Atoms, Fallback
 from markets.terms.reading.strikes import Interval, at_least, at_most, greater, less
 from strategies.dutch.basket import LegMarket
 from strategies.families.basket import Family, FamilyBasket, NoBasket
@@ -90,20 +90,23 @@ def test_a_strike_that_only_one_market_includes_is_an_atom() -> None:
 def test_the_screen_finds_a_basket_exactly_where_one_exists(
     family: dict[str, Interval], nobody: bool, any_no: bool, data: st.DataObject
 ) -> None:
-    atoms = Atoms.of(family, nobody=nobody, any_no=any_no)
+    event = data.draw(st.sets(st.sampled_from(sorted(family))))
+    fallback = Fallback(min(event), frozenset(event)) if event else None
+    atoms = Atoms.of(family, nobody=nobody, any_no=any_no, fallback=fallback)
     asks = [
         Ask(ticker, side, data.draw(st.integers(1, 99)) / 100)
         for ticker in family
         for side in Side
         if data.draw(st.booleans())
     ]
-    found, best = screen(atoms, asks), by_programme(atoms, asks)
+    sure = [ask for ask in asks if atoms.is_sure(ask.ticker, ask.side)]
+    found, best = screen(atoms, asks), by_programme(atoms, sure)
     assert isinstance(found, Cycle) is (best > 1e-7), (found, best)
     if isinstance(found, Cycle):
         floor = atoms.floor([(leg.ticker, leg.side, CONTRACT) for leg in found.legs])
         assert floor / 1e6 - sum(leg.price for leg in found.legs) >= found.profit - 1e-7 > 0
     else:
-        agrees(atoms, asks, found)
+        agrees(atoms, sure, found)
 
 
 def agrees(atoms: Atoms, asks: list[Ask], found: Coherent) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from kalbot.common.units import DOLLAR_PRICE, Price
 from markets.book import Side
-from markets.terms.atoms import AtomError, Atoms
+from markets.terms.atoms import AtomError, Atoms, Fallback
 from markets.terms.reading.strikes import Interval, at_least, at_most, greater, less
 from markets.terms.settled import given
 from markets.terms.states import Holding, StateError, StateList, floor, payoffs
@@ -60,8 +60,14 @@ def worst(yes: Any, tickers: list[str], held: list[Holding], any_no: bool) -> An
 def check(seed: int) -> None:
     numbers = random.Random(seed)
     family = some_family(numbers)
-    atoms = Atoms.of(family, nobody=numbers.random() < 0.5, any_no=numbers.random() < 0.3)
     tickers = list(family)
+    event = numbers.sample(tickers, numbers.randint(1, len(tickers))) if numbers.random() < 0.4 else []
+    atoms = Atoms.of(
+        family,
+        nobody=numbers.random() < 0.5,
+        any_no=numbers.random() < 0.3,
+        fallback=Fallback(event[0], frozenset(event)) if event else None,
+    )
     held: list[Holding] = [
         (numbers.choice(tickers), numbers.choice(list(Side)), numbers.randint(1, 500))
         for _ in range(numbers.randint(1, 5))
@@ -69,6 +75,10 @@ def check(seed: int) -> None:
     yes = taken(family)
     if atoms.nobody:
         yes = np.vstack([yes, np.zeros(len(tickers), dtype=bool)])
+    if event:
+        named = yes.copy()
+        named[:, [tickers.index(t) for t in event]] = [t == event[0] for t in event]
+        yes = np.vstack([yes, named])
     least = int(worst(yes, tickers, held, atoms.any_no).min())
     states = StateList.of_atoms(atoms)
     hedged = atoms.any_no and len({t for t, _, _ in held}) < len({(t, side) for t, side, _ in held})
@@ -128,6 +138,11 @@ def test_a_stored_form_that_is_not_whole_is_refused() -> None:
         {**whole, "spans": {}},
         {**whole, "nobody": 0},
         {name: value for name, value in whole.items() if name != "any_no"},
+        {**whole, "fallback": ["A"]},
+        {**whole, "fallback": ["A", "C"]},
+        {**whole, "fallback": ["A", "B", "B"]},
+        {**whole, "fallback": [1, "A"]},
+        {**whole, "fallback": None},
     ]
     for stored in broken:
         with pytest.raises(AtomError):
@@ -136,6 +151,26 @@ def test_a_stored_form_that_is_not_whole_is_refused() -> None:
             StateList.from_json({"format": 1, "atoms": stored})
     with pytest.raises(AtomError, match="not a member"):
         atoms.about({"C"})
+
+
+def test_what_has_settled_leaves_who_may_win_whatever_the_value() -> None:
+    """A decision of no change wins where no meeting takes place, and the level may be any."""
+    unchanged, raised = (Interval(level, True, level, True) for level in map(Decimal, (3, 4)))
+    atoms = Atoms.of(
+        {"H0": unchanged, "H1": raised, "T": greater(Decimal(3))}, fallback=Fallback("H0", frozenset({"H0", "H1"}))
+    )
+    states = StateList.of_atoms(atoms)
+    assert [(s.kind, s.among) for s in states.states if s.kind == "fallback"] == [
+        ("fallback", ("H0",)),
+        ("fallback", ("H0", "T")),
+    ]
+    assert atoms.floor([("T", Side.NO, 100), ("H1", Side.YES, 100)]) == 0  # raised by no meeting
+    assert atoms.floor([("T", Side.YES, 100), ("H1", Side.NO, 100)]) == 1_000_000
+    left = given(states, {"H0": DOLLAR_PRICE})
+    assert left is not None
+    assert floor([("T", Side.YES, 100)], left) == floor([("T", Side.NO, 100)], left) == 0
+    both = {state.quote for state in still_possible(states, {"H0": "yes", "T": "yes"}).states}
+    assert both == {"H0 wins whatever the value; 3 < x < 4"}
 
 
 def test_each_atom_is_a_row_that_a_person_can_read() -> None:

@@ -21,8 +21,8 @@ from strategies.catalogue import universe
 from strategies.cycle import cycle, event_cache
 from strategies.models import Decision
 from strategies.screening import screening
-from tests.markets.terms.test_family_forms import LEAVES, SPREAD, SPREADS, WINNER, WINS, dated, game
-from tests.markets.terms.test_level_changes import DECIDES, LEVEL, decision, level
+from tests.markets.terms.test_family_forms import LEAVES, SPREAD, SPREADS, WINNER, WINS, dated, game, noted
+from tests.markets.terms.test_level_changes import DECIDES, LEVEL, NOTE, RECORDED, decision, level
 from tests.strategies import world
 from tests.strategies.families import coins
 
@@ -99,14 +99,15 @@ def test_a_date_ladder_is_judged_and_its_implication_is_bought() -> None:
     assert universe.load()["FAMILY-KXLEAVE-A"].oddity == ""
 
 
-def test_a_rate_decision_is_bought_beside_the_rate_and_names_the_clause_that_is_missing() -> None:
+@pytest.mark.parametrize("note", [NOTE, RECORDED])
+def test_a_rate_decision_is_bought_beside_the_rate_and_names_the_clause_that_is_missing(note: str) -> None:
     entry = register(
         ["KXFED", "KXFEDDECISION"],
         [DECIDES, LEVEL],
         levels_before=["Dec 9, 2026: 3.75"],
         common_determination="It counts from 3.75.",
     )
-    add(decision(), [(1, 2), (10, 12), (50, 53), (34, 36), (1, 2)])
+    add(noted(decision(), note), [(1, 2), (10, 12), (50, 53), (34, 36), (1, 2)])
     add(level(), [(96, 98), (86, 89), (20, 22), (1, 2)])
     family = "FAMILY-KXFED-26DEC-KXFEDDECISION-26DEC"
     assert families.refresh().families == [family]

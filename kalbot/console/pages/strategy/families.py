@@ -96,14 +96,18 @@ def _prices(atoms: Atoms, view: EventView | None) -> dict[str, Any]:
         graph = graphs.of(view.ticker, atoms)
         measure, nearest = centre(graph, prices), graph.nearest(prices, PPM // 10)
         rests = [] if nearest is None else _rests(graph, view, prices, nearest)
+    values = [
+        (atoms.words(number), paying, None if measure is None else round(measure[number] * PPM))
+        for number, paying in enumerate(atoms.paying())
+    ]
     rows = [
         {
-            "words": atoms.words(number),
+            "words": words,
             "paying": [(ticker, names.get(ticker) or ticker) for ticker in paying[:6]],
             "more": max(0, len(paying) - 6),
-            "chance": None if measure is None else round(measure[number] * PPM),
+            "chance": chance,
         }
-        for number, paying in enumerate(atoms.paying())
+        for words, paying, chance in [*values, *((words, paying, None) for words, paying in atoms.beside())]
     ]
     return {
         "rows": rows[:MOST],
