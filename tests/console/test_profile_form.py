@@ -227,3 +227,20 @@ def test_no_setting_that_decides_what_is_bought_changes_without_a_reason(sample:
     assert "guaranteed → guaranteed if determined." in answer
     assert "YES on the likely outcomes" in answer
     assert client.post(address, filled_form(client, profile)[1] | {"description": "only words"}).status_code == 302
+
+
+def test_quoting_one_leg_of_a_family_is_chosen_in_words_and_refused_without_its_kind(
+    sample: dict[str, Any], login: Any
+) -> None:
+    client, profile = login("risk manager"), sample["careful"]
+    address, data = filled_form(client, profile)
+    assert "One leg of a family" in client.get(address).content.decode()
+    asked = {"quoting": "one_leg", "quote_sides": "both", "quote_families": "on", "reason": "one value, two events"}
+    asked |= {"kinds": ["all_no"], "quote_min_margin_ppm": "5", "orphan_budget": "20", "orphan_budget_day": "50"}
+    refused = client.post(address, data | asked).context["adminform"].form.errors
+    assert "not among the kinds of basket" in str(refused["quote_families"])
+    answer = client.post(address, data | asked | {"kinds": ["family"]}, follow=True).content.decode()
+    stored = Profile.objects.get(pk=profile.pk)
+    assert (stored.quote_families, stored.quoting, stored.kinds) == (True, "one_leg", ["family"])
+    assert "Loosened: " in answer
+    assert "One leg of a family: no → yes" in answer

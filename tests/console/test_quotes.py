@@ -13,8 +13,10 @@ from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from markets import incentives
 from strategies.models import QuoteRecord, Verdict
-from tests.trading import quoted
+from tests.trading import families, quoted, test_family_quotes
 from trading.models import Position
+from trading.safety import live_readiness
+from trading.venues import connection
 
 
 @pytest.fixture
@@ -79,3 +81,25 @@ def test_programmes_of_quoted_markets_are_shown(position: Position, login: Any) 
 def test_without_quotes_the_page_says_so(db: None, login: Any) -> None:
     text = login("viewer").get(reverse("admin:quotes")).content.decode()
     assert "No profile quotes" in text
+
+
+def test_a_quote_of_a_family_shows_the_legs_of_both_events_and_can_be_withdrawn(settings: Any, login: Any) -> None:
+    settings.KALBOT_LIVE = True
+    pair = families.pair()
+    connection.use(pair[0].client())
+    live_readiness.require_reconciliation()
+    found = test_family_quotes.begun(pair)
+    operator = login("operator")
+    page = operator.get(page_url("trading.position", found.pk)).content.decode()
+    every = operator.get(reverse("admin:quotes"))
+    rests, taken = pair[0].markets[2], pair[1].markets[1]
+    for text in (page, every.content.decode()):
+        assert rests in text
+        assert taken in text
+        assert families.FAMILY in text
+        assert formats.price(test_family_quotes.RESTS["no"]) in text
+    (quote,) = every.context["quotes"]
+    assert formats.money(quote.pays) in page
+    assert formats.money(quote.most_orphans) in page
+    assert "What is quoted, by the books of now" in page
+    assert "Withdraw quotes" in page
