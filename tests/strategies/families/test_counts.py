@@ -1,4 +1,5 @@
-"""The counts that a programme of a few legs finds against those of a programme of all legs, levels and atoms."""
+"""The counts that a programme of a few legs finds against those of a programme of all legs, levels and atoms, and what they cost
+against the simulated exchange's fees, fill by fill."""
 
 from __future__ import annotations
 
@@ -12,12 +13,14 @@ from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.terms.atoms import Atoms
 from markets.terms.reading.strikes import Interval, at_least, at_most, greater, less
+from simulator.matching.fees import GRID_DIRECT, FeeTerms, fill_fee
 from strategies.dutch.basket import LegMarket
+from strategies.dutch.curve import WorstCurve
 from strategies.families.basket import Family
 from strategies.families.counts import best_counts, levels_of
 from strategies.families.limits import Counts, Curves, Sizes
 from strategies.families.screen import Graph
-from tests.strategies.families.ladder import ladder, whole_programme
+from tests.strategies.families.ladder import ladder, settlements, whole_programme
 
 FREE = FeeSchedule(multiplier_e6=0)
 
@@ -61,8 +64,48 @@ def earned(atoms: Atoms, curves: Curves, counts: Counts) -> float:
     return atoms.floor([(ticker, side, count) for (ticker, side), count in counts.items()]) / 10**6 - cost
 
 
-def check(atoms: Atoms, legs: dict[str, LegMarket], sizes: Sizes) -> bool:
-    """Whether the best counts are worth anything; fails unless they are the best of all legs."""
+def charged(curve: WorstCurve, count: int, draw: random.Random, most: int) -> int:
+    """What one order for ``count`` is charged level by level by the exchange's own fees, its fills in pieces of at most ``most``."""
+    terms = FeeTerms(curve.market.fees.fee_type, curve.market.fees.multiplier_e6 // 100)
+    total = accumulator = 0
+    for price, size in curve.market.depth.asks(curve.side):
+        size = min(size, count)
+        count -= size
+        while size:
+            piece = min(size, draw.randint(1, most))
+            fee = fill_fee(terms, price, piece, True, -price * piece, accumulator, GRID_DIRECT)
+            total, accumulator, size = total + price * piece + fee.net, fee.accumulator, size - piece
+    assert not count, "more than there is"
+    return total
+
+
+def check_charged(atoms: Atoms, curves: Curves, counts: Counts, draw: random.Random) -> None:
+    """However the orders fill, they cost no more than was said, and no less than that without what pieces may cost; so what they earn where
+    they pay least is no less than was promised."""
+    held = {key: count for key, count in counts.items() if count}
+    for most in (10**9, 40):
+        orders = {key: charged(curves[key], count, draw, most) for key, count in held.items()}
+        for key, cost in orders.items():
+            paid, fees = curves[key].cost(held[key])
+            assert paid <= cost <= paid + fees, (key, most)
+            if most == 10**9:
+                assert sum(curves[key].plain.cost(held[key])) == cost, "filled level by level: exactly the plain cost"
+        pays = min(
+            sum(
+                n
+                for (t, side), n in held.items()
+                if (t in winners) is (side is Side.YES) and (side is Side.NO or not atoms.any_no)
+            )
+            for winners in settlements(atoms)
+        )
+        promised = atoms.floor([(t, s, n) for (t, s), n in held.items()]) - sum(
+            sum(curves[k].cost(n)) for k, n in held.items()
+        )
+        assert pays * 10_000 - sum(orders.values()) >= promised
+
+
+def check(atoms: Atoms, legs: dict[str, LegMarket], sizes: Sizes, draw: random.Random) -> bool:
+    """Whether the best counts are worth anything; fails unless they are the best of all legs, and cost no more than was said."""
     curves = Family(atoms).curves(legs)
     if not curves:
         return False
@@ -71,12 +114,14 @@ def check(atoms: Atoms, legs: dict[str, LegMarket], sizes: Sizes) -> bool:
     lost = 0.02 * len(counts) + 1e-6  # each count is rounded down to a hundredth
     assert proven
     assert best - lost <= earned(atoms, curves, counts) <= best + 1e-6
+    check_charged(atoms, curves, counts, draw)
     return best > lost
 
 
 @pytest.mark.parametrize("first", range(0, 300, 100))
 def test_the_counts_of_a_few_legs_are_those_of_all(first: int) -> None:
-    worth = sum(check(*some_family(draw), some_sizes(draw)) for draw in map(random.Random, range(first, first + 100)))
+    drawn = map(random.Random, range(first, first + 100))
+    worth = sum(check(*some_family(draw), some_sizes(draw), draw) for draw in drawn)
     assert worth > 15
 
 
@@ -102,8 +147,8 @@ def test_a_large_family_with_planted_prices_too() -> None:
             better = legs[ticker].depth.best_ask(Side.YES) or 5_000
             cheap = [(min(9_900, max(100, better + draw.randrange(2, 8) * 100)), draw.randrange(100, 4_000))]
             legs[ticker] = LegMarket(ticker, Depth.of(cheap, []), FeeSchedule())
-        worth += check(atoms, legs, Sizes(step=Count(1)))
-        check(atoms, legs, Sizes(step=Count(1), max_cost=Money(5_000_000)))
+        worth += check(atoms, legs, Sizes(step=Count(1)), draw)
+        check(atoms, legs, Sizes(step=Count(1), max_cost=Money(5_000_000)), draw)
     assert worth > 3
 
 
@@ -111,4 +156,4 @@ def test_a_large_family_with_planted_prices_too() -> None:
 def test_ten_thousand_families() -> None:
     for seed in range(10_000, 20_000):
         draw = random.Random(seed)
-        check(*some_family(draw), some_sizes(draw))
+        check(*some_family(draw), some_sizes(draw), draw)
