@@ -59,6 +59,8 @@ class ExchangeCore:
         self.user_id = named_id(str(self.config.seed), "user")
         self.state = ExchangeState()
         self.series: dict[str, Series] = {}
+        self.documents_at = ""
+        """Scheme and host under which the exchange serves contract terms of its own; "" while it is not served."""
         self.events: dict[str, Event] = {}
         self.markets: dict[str, Market] = {}
         self.books: dict[str, Book] = {}

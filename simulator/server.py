@@ -16,7 +16,7 @@ from simulator.control import admin
 from simulator.errors import ApiError, RequestTimedOut
 from simulator.exchange import Exchange
 from simulator.flow.flood import Flood
-from simulator.listing.terms import DOCUMENTS, publish
+from simulator.listing.terms import DOCUMENTS
 from simulator.persistence.replay import Player, Tape
 from simulator.rest.app import PREFIX, handle
 from simulator.ws.commands import receive
@@ -68,7 +68,7 @@ async def serve(
         tasks.append(asyncio.create_task(_save(exchange, save_every_s)))
     if player is not None:
         tasks.append(asyncio.create_task(player.run()))
-    publish(exchange, f"http://127.0.0.1:{runner.addresses[0][1]}")
+    exchange.documents_at = f"http://127.0.0.1:{runner.addresses[0][1]}"
     ready(int(runner.addresses[0][1]))
     await stop.wait()
     for task in tasks:

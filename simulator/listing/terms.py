@@ -7,6 +7,7 @@ from typing import Final
 from simulator.core import ExchangeCore
 
 from . import date_ladders
+from .model import Series
 from .series import weather_city
 
 _COIN: Final = """Simulated contract terms: ranges and thresholds of the {coin} price.
@@ -42,9 +43,9 @@ def path_of(series: str) -> str:
     return "/terms/TEMPERATURE.txt" if weather_city(series) else ""
 
 
-def publish(exchange: ExchangeCore, address: str) -> None:
-    """Point the series at the documents under ``address`` (scheme and host), but for those that were given other terms."""
-    for series in exchange.series.values():
-        path = path_of(series.ticker)
-        if path and (not series.contract_terms_url or series.contract_terms_url.endswith(path)):
-            series.contract_terms_url = address + path
+def url_of(exchange: ExchangeCore, series: Series) -> str:
+    """Where the contract terms of a series are: the document that it was given, the exchange's own where it serves one."""
+    path, given = path_of(series.ticker), series.contract_terms_url
+    if path and exchange.documents_at and (not given or given.endswith(path)):
+        return exchange.documents_at + path
+    return given or f"https://kalshi-public-docs.s3.amazonaws.com/contract_terms/{series.ticker}.pdf"

@@ -74,7 +74,9 @@ def series_list(exchange: Exchange, query: Query) -> dict[str, Any]:
         and (tags is None or set(tags) & set(s.tags))
         and (since is None or s.updated_ms >= since * 1000)
     ]
-    return {"series": [render.series(s, None if volumes is None else volumes.get(s.ticker, 0)) for s in found]}
+    return {
+        "series": [render.series(exchange, s, None if volumes is None else volumes.get(s.ticker, 0)) for s in found]
+    }
 
 
 def one_series(exchange: Exchange, query: Query, series_ticker: str) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def one_series(exchange: Exchange, query: Query, series_ticker: str) -> dict[str
     if found is None:
         raise not_found("series not found")
     volume = _volumes(exchange).get(series_ticker, 0) if query.flag("include_volume") else None
-    return {"series": render.series(found, volume)}
+    return {"series": render.series(exchange, found, volume)}
 
 
 def _volumes(exchange: Exchange) -> dict[str, int]:

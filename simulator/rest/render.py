@@ -7,6 +7,7 @@ from typing import Any
 from simulator.accounts.records import Fill, Order, Position, Settlement
 from simulator.clock import iso, iso_seconds
 from simulator.exchange import Exchange
+from simulator.listing import terms
 from simulator.listing.model import FINALIZED, Event, Market, Series
 from simulator.matching.book import BID, Book
 from simulator.units import ONE, count2, dollars4, dollars6
@@ -97,7 +98,7 @@ def event(exchange: Exchange, e: Event, markets: list[Market] | None) -> dict[st
     return found
 
 
-def series(s: Series, volume: int | None = None) -> dict[str, Any]:
+def series(exchange: Exchange, s: Series, volume: int | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "ticker": s.ticker,
         "frequency": s.frequency,
@@ -107,8 +108,7 @@ def series(s: Series, volume: int | None = None) -> dict[str, Any]:
         "tags": s.tags or None,
         "settlement_sources": s.settlement_sources,
         "contract_url": f"https://kalshi-public-docs.s3.amazonaws.com/regulatory/product-certifications/{s.ticker}.pdf",
-        "contract_terms_url": s.contract_terms_url
-        or f"https://kalshi-public-docs.s3.amazonaws.com/contract_terms/{s.ticker}.pdf",
+        "contract_terms_url": terms.url_of(exchange, s),
         "fee_type": s.fee_type,
         "fee_multiplier": number(s.fee_multiplier),
         "additional_prohibitions": None,

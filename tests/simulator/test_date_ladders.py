@@ -16,8 +16,9 @@ from markets.terms.registry import changes
 from markets.terms.states import StateList
 from simulator.exchange import Exchange
 from simulator.flow import family_edges, market_makers
-from simulator.listing import date_ladders, terms
+from simulator.listing import date_ladders
 from simulator.listing.model import Event
+from simulator.rest import render
 from tests.simulator.test_thresholds import exchange
 from tests.trading.twin import BASE, NoLimit, TwinSession, Unsigned
 
@@ -68,13 +69,27 @@ def test_dates_close_one_after_the_other_are_settled_by_one_day_and_followed(exc
     assert any(date_ladders.is_one(one) and one.generation == 1 for one in exchange.events.values())
 
 
+def test_a_series_that_is_listed_while_the_exchange_runs_has_its_terms_too(exchange: Exchange) -> None:
+    """The demo's first ladder comes with the first range event that lives long enough, after the exchange began to serve its documents."""
+    assert render.series(exchange, exchange.series[date_ladders.SERIES])["contract_terms_url"].endswith("KXLAUNCH.pdf")
+    exchange.documents_at = "http://127.0.0.1:9"
+    ranges = next(event for event in exchange.events.values() if event.series_ticker == date_ladders.WITH)
+    del exchange.series[date_ladders.SERIES]
+    assert date_ladders.list_with(exchange, ranges) is not None
+    found = {name: render.series(exchange, one)["contract_terms_url"] for name, one in exchange.series.items()}
+    assert found[date_ladders.SERIES] == "http://127.0.0.1:9/terms/LAUNCH.txt"
+    assert found["KXBTC"] == found["KXBTCD"] == "http://127.0.0.1:9/terms/BTC.txt"
+    exchange.series["KXBTC"].contract_terms_url = "https://terms.invalid/2.pdf"
+    assert render.series(exchange, exchange.series["KXBTC"])["contract_terms_url"] == "https://terms.invalid/2.pdf"
+
+
 @pytest.mark.django_db
 def test_what_is_listed_is_certified_by_its_form_once_a_person_approved_the_terms(
     exchange: Exchange, settings: Any
 ) -> None:
     settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
     settings.KALSHI_WS_URL = "ws://127.0.0.1:9/trade-api/ws/v2"
-    terms.publish(exchange, "http://127.0.0.1:9")
+    exchange.documents_at = "http://127.0.0.1:9"
     client = KalshiClient(
         from_settings(BASE, "ws://twin.invalid/trade-api/ws/v2"),
         Unsigned(),  # type: ignore[arg-type]  # the twin has no keys

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kalbot.common import clock
+from kalbot.local import seeding
 from markets.catalogue.scan import scan
 from markets.kalshi.environment import from_settings
 from markets.kalshi.rest.client import KalshiClient
@@ -15,9 +16,10 @@ from markets.terms.registry import changes
 from simulator.clock import ManualClock
 from simulator.exchange import Exchange
 from simulator.flow import family_edges
-from simulator.listing import date_ladders, terms
+from simulator.listing import date_ladders
 from strategies.cycle import cycle, event_cache
 from strategies.models import Decision, Verdict
+from strategies.profiles import seeds
 from strategies.screening import screening
 from tests.simulator.test_thresholds import listed
 from tests.trading import world
@@ -44,7 +46,7 @@ def exchange(settings: Any) -> Exchange:
     settings.KALBOT_LIVE = True
     settings.KALSHI_REST_URL, settings.KALSHI_WS_URL = BASE, "ws://127.0.0.1:9/trade-api/ws/v2"
     found = listed(RunningClock(clock.now_ms()))
-    terms.publish(found, "http://127.0.0.1:9")
+    found.documents_at = "http://127.0.0.1:9"
     connection.use(connection_to(found))
     live_readiness.require_reconciliation()
     event_cache.forget()
@@ -71,20 +73,24 @@ def publish(exchange: Exchange, tickers: list[str], event: str) -> None:
     )
 
 
-def test_a_mispriced_date_is_found_bought_and_settled_by_one_day(exchange: Exchange) -> None:
+def test_a_mispriced_date_is_found_by_the_demo_s_profiles_bought_and_settled_by_one_day(exchange: Exchange) -> None:
     ladder = next(event for event in exchange.events.values() if date_ladders.is_one(event))
     ladder.life_ms = 1_000  # its prices do not show the outcome yet
     edge = family_edges.plant(exchange, ladder, 60_000, exchange.streams.stream("edges"))
     assert edge is not None
     later, earlier = edge.prices
     scan(connection.client())
-    world.add_profile("dates", mode="live", kinds=["family"], min_seconds_to_close=0, max_days_to_close=4_000)
+    seeds.seed()
+    seeding.trade_live_on_the_simulator()
     screening.screen()
     family = f"FAMILY-{ladder.ticker}"
-    assert Verdict.objects.get(event=family).status == "candidate"
+    judged = Verdict.objects.filter(event=family, profile__name__in=["careful", "live"])
+    assert set(judged.values_list("profile__name", "status")) == {("careful", "candidate"), ("live", "candidate")}
     publish(exchange, ladder.markets, ladder.ticker)
-    assert cycle.run(cycle.NUDGE, [ladder.ticker]).decisions == 1, Verdict.objects.get(event=family).live_constraint
-    decision = Decision.objects.get()
+    cycle.run(cycle.NUDGE, [ladder.ticker])
+    taken = Decision.objects.filter(event=family, quote={})
+    assert {"careful", "live"} <= set(taken.values_list("profile__name", flat=True)), judged.values("live_constraint")
+    decision = taken.get(profile__name="live")
     assert {(later, "yes"), (earlier, "no")} <= {(leg["ticker"], leg["side"]) for leg in decision.legs}
     position = executor.execute(decision.pk)
     assert position is not None, Denial.objects.values_list("code", "detail")
