@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from typing import Final
 
 from kalbot.common import cache, clock
-from kalbot.common.db.batches import batched
 from kalbot.common.db.retry import retried
 from markets.catalogue import families
 from markets.catalogue.rows import market_row
 from markets.catalogue.series import refresh_series
 from markets.catalogue.upsert import ABSENT, PageResult, store_events
-from markets.catalogue.writing import catalogue_transaction
+from markets.catalogue.writing import catalogue_transaction, update_events
 from markets.kalshi.errors import KalshiError, NotFound, Rejected, SchemaError
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import Event as WireEvent
@@ -208,8 +207,7 @@ def _close_absent(seen: set[str]) -> int:
     be read must not be traded."""
     listed = Event.objects.filter(is_open=True, is_family=False).values_list("ticker", flat=True)
     gone = [ticker for ticker in listed if ticker not in seen]
-    for batch in batched(gone):
-        Event.objects.filter(ticker__in=batch).update(is_open=False, content_hash="", updated_at=clock.now())
+    update_events(gone, is_open=False, content_hash="")
     return len(gone)
 
 
@@ -221,7 +219,7 @@ def refetch_missing(client: KalshiClient, step: Step, limit: int = REFETCH_LIMIT
     rows = Event.objects.filter(is_open=False, markets__status__in=NOT_FINAL).order_by("updated_at")
     tickers = list(dict.fromkeys(rows.values_list("ticker", flat=True)[: limit * 4]))[:limit]
     found = fetch_events(client, _stepping(tickers, step))
-    Event.objects.filter(pk__in=found).update(updated_at=clock.now())
+    update_events(found)
     return found
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from kalbot.common import clock
 from kalbot.common.db.batches import batched
 from markets.catalogue.rows import fee_change_row, series_row
+from markets.catalogue.writing import catalogue_transaction
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import FeeChange as WireFeeChange
 from markets.kalshi.schemas import Series as WireSeries
@@ -53,13 +54,14 @@ def store_series(listed: Iterable[WireSeries]) -> int:
     if tape is not None:
         tape.series(listed, {row["ticker"] for row in changed})
         tape.terms(ContractTerms.objects.order_by("exchange", "url", "version").values(*TERMS_COLUMNS))
-    Series.objects.bulk_create(
-        [Series(**row) for row in changed],
-        update_conflicts=True,
-        unique_fields=["ticker"],
-        update_fields=[*COLUMNS[1:], "updated_at"],
-        batch_size=500,
-    )
+    with catalogue_transaction():
+        Series.objects.bulk_create(
+            [Series(**row) for row in changed],
+            update_conflicts=True,
+            unique_fields=["ticker"],
+            update_fields=[*COLUMNS[1:], "updated_at"],
+            batch_size=500,
+        )
     at = COLUMNS.index("contract_terms_url")
     moved = {
         row["ticker"]: (str(known[row["ticker"]][at]), row["contract_terms_url"])

@@ -16,6 +16,7 @@ import msgspec
 
 from kalbot.common import clock
 from kalbot.common.db.batches import batched
+from markets.catalogue.writing import catalogue_transaction
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas import MarketPage
 from markets.models import Market
@@ -90,11 +91,12 @@ def _recorded(tape: Tape) -> Iterator[tuple[str, str]]:
 
 def store(values: Values) -> int:
     """Write values where a settled market has none; returns how many."""
-    rows = Market.objects.filter(ticker__in=list(values), expiration_value="").exclude(result="")
-    fresh = list(rows.only("ticker", "expiration_value", "updated_at"))
-    for row in fresh:
-        row.expiration_value, row.updated_at = values[row.ticker][:200], clock.now()
-    Market.objects.bulk_update(fresh, ["expiration_value", "updated_at"], batch_size=500)
+    with catalogue_transaction():
+        rows = Market.objects.filter(ticker__in=list(values), expiration_value="").exclude(result="")
+        fresh = list(rows.only("ticker", "expiration_value", "updated_at"))
+        for row in fresh:
+            row.expiration_value, row.updated_at = values[row.ticker][:200], clock.now()
+        Market.objects.bulk_update(fresh, ["expiration_value", "updated_at"], batch_size=500)
     if fresh:
         log.info("expiration values of %d markets filled in", len(fresh))
     return len(fresh)

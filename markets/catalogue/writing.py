@@ -1,12 +1,17 @@
-"""Writers of the catalogue take turns: a scan's page and a batch of lifecycle messages touch the same rows, each in its own order."""
+"""Writers of the catalogue take turns: a scan's page, a batch of lifecycle messages, a person's review and what is filled in or forgotten
+later touch many of the same rows, each in its own order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, transaction
+
+from kalbot.common import clock
+from kalbot.common.db.batches import batched
+from markets.models import Event
 
 TURN: Final = 7_203_001
 """The key of Postgres' advisory lock; SQLite has one writer anyway."""
@@ -20,3 +25,10 @@ def catalogue_transaction() -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
         yield
+
+
+def update_events(tickers: Sequence[str], **columns: Any) -> None:
+    """Set columns of many events, ``updated_at`` too, in short transactions."""
+    for batch in batched(tickers):
+        with catalogue_transaction():
+            Event.objects.filter(ticker__in=batch).update(**columns, updated_at=clock.now())

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from django.db import transaction
 from django.db.models import F, Max
 
 from kalbot.common import clock
 from kalbot.common.db import bulk
 from kalbot.common.db.batches import batched
 from kalbot.common.errors import KalbotError
+from markets.catalogue.writing import catalogue_transaction
 from markets.models import Certificate, Event, ReviewedSeries, TermsChange
 from markets.terms import exhaustiveness
 from markets.terms.catalogue_facts import event_facts, facts_of, review_of
@@ -60,7 +60,7 @@ def refresh(event_tickers: Iterable[str], *, force: bool = False) -> int:
     tickers = list(event_tickers)
     voided = 0
     for batch in batched(tickers, BATCH):
-        with transaction.atomic():
+        with catalogue_transaction():
             voided += _refresh(batch, force)
     return voided
 
@@ -80,7 +80,7 @@ def grant(event: Event, actor: str, reason: str) -> Certificate:
     if event.is_family:
         raise NotVouchable("A family rests on the rules and terms of its events; nobody can vouch for it.")
     facts = event_facts(event)
-    with transaction.atomic():
+    with catalogue_transaction():
         digest = rules_hash(facts)
         Event.objects.filter(pk=event.pk).update(rules_hash=digest)
         _end(event.pk, actor, f"replaced: {reason}")
@@ -117,7 +117,7 @@ def _vouched(facts: EventFacts, found: Certificate | None, reason: str) -> Certi
 
 def revoke(event: Event, actor: str, reason: str) -> Certificate:
     """A person withdraws the certificate; only a person can grant another one."""
-    with transaction.atomic():
+    with catalogue_transaction():
         digest = Event.objects.values_list("rules_hash", flat=True).get(pk=event.pk)
         _end(event.pk, actor, f"revoked: {reason}")
         return Certificate.objects.create(

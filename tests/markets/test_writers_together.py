@@ -9,12 +9,17 @@ import pytest
 from django.db import connection
 
 from kalbot.common import counters
-from markets.catalogue import lifecycle
-from markets.catalogue.scan import scan
+from kalbot.console.ops.retention import settled
+from markets import connect
+from markets.catalogue import lifecycle, settled_values
+from markets.catalogue.scan import _close_absent, scan
+from markets.catalogue.series import refresh_series
+from markets.catalogue.writing import catalogue_transaction, update_events
 from markets.kalshi.rest.client import KalshiClient
-from markets.models import ExchangeMessage, Market, Scan
+from markets.models import Event, ExchangeMessage, Market, Scan, Series
 from markets.streaming.output.inbox import store
 from markets.streaming.output.messages import to_message
+from markets.terms import certificates
 from tests.markets.exchange import SmallExchange, temperature
 from tests.markets.test_inbox import frame
 
@@ -67,3 +72,80 @@ def test_scans_and_lifecycle_messages_at_once_end_without_a_deadlock(
     assert ExchangeMessage.objects.exclude(error="").count() == 0
     counters.flush()
     assert counters.read().get("lost_races", []) == before
+
+
+def close_absent() -> None:
+    _close_absent(set())
+
+
+def judged_by_a_person() -> None:
+    certificates.refresh_series("KXHIGHMIA")
+
+
+def fetched_again() -> None:
+    update_events(list(Event.objects.values_list("pk", flat=True)))
+
+
+def series_listed() -> None:
+    with connect.client() as again:
+        refresh_series(again)
+
+
+def values_filled_in() -> None:
+    settled_values.store(dict.fromkeys(Market.objects.values_list("pk", flat=True), "80"))
+
+
+def shortened() -> None:
+    settled._shorten(list(Event.objects.values_list("pk", flat=True)))
+
+
+MANY: tuple[Callable[[], None], ...] = (
+    close_absent,
+    judged_by_a_person,
+    fetched_again,
+    series_listed,
+    values_filled_in,
+    shortened,
+)
+"""Whoever else writes many rows of the catalogue at once."""
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("work", MANY)
+def test_whoever_writes_many_rows_of_the_catalogue_waits_until_the_others_are_done(
+    exchange: SmallExchange, client: KalshiClient, work: Callable[[], None]
+) -> None:
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(2)))
+    scan(client)
+    Market.objects.update(result="yes")
+    Series.objects.update(title="")
+    done = threading.Event()
+    errors: list[BaseException] = []
+    waits_for: list[str] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.set()
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    with catalogue_transaction():
+        Event.objects.filter(pk="KXHIGHMIA-1").update(title="held")
+        thread.start()
+        while not done.wait(0.02) and not (waits_for := _waits_for()):
+            pass
+        assert (done.is_set(), waits_for) == (False, ["advisory"])
+    thread.join(60)
+    assert errors == []
+
+
+def _waits_for() -> list[str]:
+    """What kinds of locks somebody waits for."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT locktype FROM pg_locks WHERE NOT granted")
+        return [row[0] for row in cursor.fetchall()]

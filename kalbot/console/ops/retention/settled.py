@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from kalbot.common import clock
+from markets.catalogue.writing import catalogue_transaction
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision
 from triage.models import PointForecast, SourceForecast
@@ -51,7 +51,7 @@ def _over(days: int) -> QuerySet[Event]:
     return ended.exclude(Exists(decided))
 
 
-@transaction.atomic
+@catalogue_transaction()
 def _shorten(events: list[str]) -> None:
     """The hashes go first of all: what the exchange lists again differs from them and is written in full."""
     Event.objects.filter(pk__in=events).update(content_hash="", rules_hash="")
