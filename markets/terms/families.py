@@ -100,7 +100,11 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
         raise NotRead("measures_differ", "The margins of the members are counted in different units.")
     if len({Meaning.REGULATION in read.meanings for read in reads}) > 1:
         raise NotRead("rules_differ", "Some members say what counts as regulation time, others do not.")
-    no_data = NO_DATA_MEANS[terms.no_data] if terms.approved else (*NO_DATA_MEANS[terms.no_data], *reads[0].no_data)
+    no_data = NO_DATA_MEANS[terms.no_data]
+    if (
+        not terms.approved or Meaning.DISCRETION in no_data
+    ):  # nobody said what takes the place of a value that is missing
+        no_data = (*no_data, *reads[0].no_data)
     said = {*meanings, *no_data}
     fallbacks = [read.fallback for read in reads if read.fallback is not None]
     if len(fallbacks) > 1:

@@ -81,6 +81,18 @@ def one_rest(rests: Sequence[str]) -> None:
     """Raises NotRead unless what the outcomes' rules leave without their strike or name is the same in all."""
     if len(set(rests)) > 1:
         first, other = list(dict.fromkeys(rests))[:2]
+        one, two = _differing(first, other)
         raise NotRead(
-            "rules_differ", f"The outcomes' rules differ in more than their strikes: {first} Another: {other}"
+            "rules_differ",
+            f'The outcomes\' rules differ in more than their strikes, "{one}" and "{two}": {first} Another: {other}',
         )
+
+
+def _differing(first: str, other: str) -> tuple[str, str]:
+    """The words of two texts between what they begin and what they end with alike."""
+    one, two = first.split(), other.split()
+    while one and two and one[0] == two[0]:
+        one, two = one[1:], two[1:]
+    while one and two and one[-1] == two[-1]:
+        one, two = one[:-1], two[:-1]
+    return " ".join(one), " ".join(two)

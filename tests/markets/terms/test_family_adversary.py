@@ -10,10 +10,11 @@ import pytest
 
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.families import FamilyCertificate, FamilyRefusal, Member, certify_family
+from markets.terms.grades import Grade
 from markets.terms.reading.forms import FormError, form_of
 from markets.terms.registry.entry import NoDataRule
+from tests.markets.terms.test_families import TERMS, thresholds
 from tests.markets.terms.test_families import member as coin
-from tests.markets.terms.test_families import thresholds
 from tests.markets.terms.test_family_forms import (
     GAME,
     GAMES,
@@ -226,3 +227,132 @@ def test_members_that_the_exchange_dates_differently_are_no_family(days: tuple[s
     assert isinstance(found, FamilyCertificate) is is_family
     if not is_family:
         assert refused(found) == "strike_differs"
+
+
+INDEX = "CF Benchmarks' Bitcoin Real-Time Index (BRTI)"
+OTHER_WORDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "source": (
+        (INDEX, "CF Benchmarks' Bitcoin Reference Rate (BRR)"),
+        (INDEX, "Coinbase's Bitcoin Real-Time Index (BRTI)"),
+        (INDEX, "CF Benchmarks' Bitcoin Real-Time Index (BRTI-2)"),
+        (INDEX, "CF Benchmarks' Bitcoin Spot Rate (BRTI)"),
+        (INDEX, "CF Benchmarks' Bitcoin Cash Real-Time Index (BCHUSD_RTI)"),
+        (INDEX, "Kaiko's BTC-USD"),
+    ),
+    "instant": (
+        ("5 PM EDT is", "4 PM EDT is"),
+        ("at 5 PM EDT on", "at 5:01 PM EDT on"),
+        ("5 PM EDT", "5 AM EDT"),
+        ("5 PM EDT", "17:00 UTC"),
+        ("5 PM EDT", "5 PM PDT"),
+        ("5 PM EDT", "5 PM"),
+        ("at 5 PM EDT on", "by 5 PM EDT on"),
+        ("at 5 PM EDT on", "shortly after 5 PM EDT on"),
+        ("Jul 17, 2026", "Jul 17, 2025"),
+        ("Jul 17, 2026", "Jul 16, 2026"),
+        ("Jul 17, 2026", "Jul 17"),
+    ),
+    "averaging": (
+        ("simple average", "median"),
+        ("simple average", "time-weighted average"),
+        ("simple average", "maximum"),
+        ("simple average of the sixty seconds of", "first value of"),
+        ("the simple average", "the simple average of the daily average"),
+        ("sixty seconds", "thirty seconds"),
+        ("sixty seconds", "61 seconds"),
+        ("sixty seconds", "last sixty trades"),
+        ("before 5 PM", "following 5 PM"),
+    ),
+    "rounding": (
+        (" is {}", " rounded to two decimals is {}"),
+        (" is {}", " truncated to whole dollars is {}"),
+        (" is {}", ", to the nearest cent, is {}"),
+        (" is {}", " is approximately {}"),
+        (" is {}", " in thousands is {}"),
+    ),
+    "inclusiveness": ((" is {}", " is {} or equal"), (" is {}", " is no {}"), (" is {}", " is not less and {}")),
+}
+OTHER_SENTENCES: dict[str, tuple[str, ...]] = {
+    "precision": (
+        "Values are rounded to two decimal places.",
+        "The value is truncated to whole dollars.",
+        "Values are rounded half up.",
+        "For this market values are reported in whole dollars.",
+        "Decimals are ignored.",
+    ),
+    "inclusiveness": (
+        "A value equal to the strike resolves to No.",
+        "Both ends are included.",
+        "The upper end is excluded.",
+        "Above means at or above.",
+        "If the value is exactly at the strike, the market resolves 50/50.",
+    ),
+    "early close": (
+        "This market closes when the price first exceeds the strike.",
+        "If the strike is reached before expiration, the market resolves to Yes early.",
+        "This market may be settled early at the exchange's estimate.",
+        "If the market closes early, the last value before the close counts.",
+        "The market resolves to Yes as soon as the value is above the strike.",
+    ),
+    "cancel": (
+        "If the index is discontinued, the market is cancelled and all money is returned.",
+        "If the market is cancelled, positions are refunded.",
+        "The exchange may void this market.",
+        "If the index is unavailable at 5 PM, another index counts.",
+        "If the hour is cancelled, the next hour counts.",
+        "In case of a fork, the exchange chooses the chain.",
+    ),
+    "no data": (
+        "If no data is available, the market resolves to Yes.",
+        "If no data is available, the market resolves to the last traded price.",
+        "If fewer than thirty values are published, the market resolves to No.",
+        "If data are missing, only the values that exist are averaged.",
+        "If no data is available, each market resolves to its fair price.",
+        "If no data is available, the lowest market resolves to Yes and all others resolve to No.",
+    ),
+    "No of one strike": (
+        "If no data is available, affected strikes resolve to Yes.",
+        "If a strike is not reported, that strike resolves to its last price.",
+        "Strikes above the daily high resolve to No.",
+        "Strikes that were added later resolve by the next value.",
+        "The strike closest to the value resolves to Yes.",
+    ),
+}
+
+
+@pytest.mark.parametrize("clause", OTHER_WORDS)
+def test_words_of_one_member_that_mean_another_value_are_named(clause: str) -> None:
+    for words, other in OTHER_WORDS[clause]:
+        rule = PRICE_RULE.replace(words, other)
+        assert rule != PRICE_RULE
+        found = certify_family([coin(price_range()), coin(thresholds(rule=rule))])
+        assert refused(found) in {"rules_unread", "rules_differ", "source_differs"}, other
+        assert isinstance(found, FamilyRefusal)
+        assert all(word in found.sentence for word in other.replace("{}", "").split()), (other, found.sentence)
+
+
+@pytest.mark.parametrize("clause", OTHER_SENTENCES)
+def test_a_sentence_of_one_member_or_of_all_that_is_not_read_is_named(clause: str) -> None:
+    for sentence in OTHER_SENTENCES[clause]:
+        note = f"{PRICE_NOTE} {sentence}"
+        for ranges in (price_range(), price_range(note=note)):
+            found = certify_family([coin(ranges), coin(thresholds(note=note))])
+            assert refused(found) == "sentence_unread", sentence
+            assert isinstance(found, FamilyRefusal)
+            assert sentence in found.sentence
+
+
+def test_two_rules_that_differ_are_shown_by_the_words_in_which_they_do() -> None:
+    other = thresholds(rule=PRICE_RULE.replace("5 PM EDT", "5 AM EDT"))
+    found = certify_family([coin(price_range()), coin(other)])
+    assert isinstance(found, FamilyRefusal)
+    assert '"PM EDT is {} at 5 PM" and "AM EDT is {} at 5 AM"' in found.sentence
+
+
+@pytest.mark.parametrize("rule", [NoDataRule.UNKNOWN, NoDataRule.DISCRETION])
+def test_terms_that_leave_missing_data_open_promise_no_more_than_terms_that_nobody_approved(rule: NoDataRule) -> None:
+    """What a source may leave open counts until terms say what takes its place: any market may resolve No by itself."""
+    terms = replace(TERMS, no_data=rule)
+    found = certified(coin(price_range(), terms), coin(thresholds(), terms))
+    assert (found.grade, found.nobody, found.any_no) == (Grade.IF_DETERMINED, True, True)
+    assert not certified(coin(price_range()), coin(thresholds())).any_no
