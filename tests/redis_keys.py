@@ -22,6 +22,8 @@ WITHOUT_END: Final = {
     "unacked": "Celery's messages in work; given back to their queue after ten minutes",
     "unacked_index": "the same",
     "_kombu.binding.*": "Celery's queues, as many as there are",
+    "_kombu.binding_permanent.*": "the same",
+    "_kombu.binding_deadlines": "when a worker's queue for remote control is forgotten; workers take out what is over",
     "*.pidbox": "Celery's replies to remote control",
 }
 """Patterns of names behind the prefix, and why these keys have no end."""

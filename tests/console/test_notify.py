@@ -24,6 +24,7 @@ from kalbot.console import tasks
 from kalbot.console.models import Act, Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
 from kalbot.console.notify import addresses, collect, deadman, deliver, parts, quiet, service, summaries
 from kalbot.console.notify.drafts import SEVERITIES, Draft, store
+from kalbot.console.ops.health import heartbeats
 from kalbot.console.pages.home import attention
 from markets.models import Certificate, ContractTerms, TermsChange
 from trading import states
@@ -493,6 +494,23 @@ def test_short_faults_with_shorter_pauses_are_one_fault_and_rare_ones_are_none(
     assert not any(rare)
     often = [judged(monkeypatch, start + timedelta(seconds=s), bad=s % 30 < 20, name="beat") for s in range(0, 600, 5)]
     assert ["Down: beat"] in often
+
+
+def test_a_part_of_which_nothing_is_known_meanwhile_is_not_back(
+    db: None, redis_db: object, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    start, there = clock.now(), settings.PRICES_URL
+    for second in (0, 31):
+        titles = [draft.title for draft in parts.parts(start + timedelta(seconds=second))]
+    assert "Down: beat" in titles
+    settings.PRICES_URL = "redis://127.0.0.1:1/0"
+    for second in (40, 60, 100):
+        titles = [draft.title for draft in parts.parts(start + timedelta(seconds=second))]
+        assert not any("beat" in title for title in titles), titles
+    settings.PRICES_URL = there
+    assert not any("beat" in draft.title for draft in parts.parts(start + timedelta(seconds=120)))
+    heartbeats.show_life("beat")
+    assert "Back: beat" in [draft.title for draft in parts.parts(start + timedelta(seconds=140))]
 
 
 def test_a_difference_that_is_explained_is_reported_as_such(collecting: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.db import OperationalError, connections
 from django.test import Client
 
 from kalbot.common import cache, clock
@@ -14,6 +15,7 @@ from kalbot.common.errors import SettingError
 from kalbot.common.messages import QUEUES
 from kalbot.console.ops import checks
 from kalbot.console.ops.health import heartbeats, pulse, status
+from kalbot.console.pages.home import obstacles
 from kalbot.console.tasks import heartbeat
 from markets import connect, identity
 
@@ -118,6 +120,54 @@ def test_a_worker_that_fell_silent_is_named(sample: dict[str, Any]) -> None:
     assert "trading@gone" in part.sentence
 
 
+def shown(who: str, age_ms: int) -> None:
+    """A queue on which a message ran, or beat, which sent one, so long ago."""
+    cache.prices().set(f"{heartbeats.KEY}{who}", json.dumps({"at_ms": clock.now_ms() - age_ms}))
+
+
+def test_workers_are_not_blamed_for_a_beat_or_broker_that_sends_nothing(sample: dict[str, Any], settings: Any) -> None:
+    for queue in QUEUES:
+        shown(queue, 60_000)
+    shown("beat", 60_000)
+    heartbeats.show_node("all@one", [*QUEUES])
+    parts = by_name()
+    assert (parts["workers"].state, parts["beat"].state) == ("ok", "bad")
+    assert [one.title for one in obstacles.silent()] == ["No sign of life of beat"]
+    heartbeats.show_node("beat@one:1", ["beat"])
+    settings.BROKER_URL = "redis://127.0.0.1:1/0"
+    parts = by_name()
+    assert parts["queues"].sentence == "The broker does not answer."
+    assert parts["beat"].sentence.endswith("; beat@one:1 lives and cannot send, or has nothing to send.")
+    assert (parts["workers"].state, parts["redis"].state) == ("ok", "ok")
+
+
+def test_workers_that_live_and_run_nothing_are_named(sample: dict[str, Any]) -> None:
+    for queue in QUEUES:
+        shown(queue, 60_000 if queue == "trading" else 0)
+    shown("beat", 0)
+    heartbeats.show_node("all@one", [*QUEUES])
+    part = by_name()["workers"]
+    assert (part.state, part.sentence[:48]) == ("bad", "Workers live on trading and run nothing: whateve")
+    assert [one.title for one in obstacles.silent()] == []
+    shown("strategy", 60_000)
+    assert [one.title for one in obstacles.silent()] == ["No sign of life of strategy"]
+    heartbeats.forget_node("all@one")
+    assert by_name()["workers"].sentence == "No sign of life on trading, strategy."
+
+
+def test_a_database_that_is_away_is_named_alone(sample: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: object, **options: object) -> None:
+        raise OperationalError("the server closed the connection")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connections["default"], "cursor", away)
+        parts = by_name()
+    unknown = {"schedules", "scan", "tape", "trading", "speed", "notifications"}
+    assert {name for name, part in parts.items() if not part.is_known} == unknown
+    assert {parts[name].sentence for name in unknown} == {"Not known while the database does not answer."}
+    assert (parts["database"].state, parts["redis"].state, parts["stream"].state) == ("bad", "ok", "ok")
+
+
 def test_deep_queues_warn(sample: dict[str, Any]) -> None:
     cache.broker().rpush(cache.key("strategy"), *range(30))
     part = by_name()["queues"]
@@ -129,7 +179,12 @@ def test_redis_away_is_bad_and_hides_nothing_else(sample: dict[str, Any], settin
     settings.PRICES_URL = settings.BROKER_URL = "redis://127.0.0.1:1/0"
     parts = by_name()
     assert parts["database"].state == "ok"
-    assert {parts[name].state for name in ("redis", "queues", "workers", "beat", "stream")} == {"bad"}
+    assert {parts[name].state for name in ("redis", "queues", "stream")} == {"bad"}
+    unknown = {"workers", "beat", "schedules", "exchange", "host clocks", "clock"}
+    assert {name for name, part in parts.items() if not part.is_known} == unknown
+    assert {parts[name].sentence for name in unknown} == {"Not known while Redis does not answer."}
+    assert parts["stream"].sentence.startswith("Redis does not answer")
+    assert [one.code for one in obstacles.everything(obstacles.read()) if one.code in ("workers", "feed")] == ["feed"]
     answer = Client().get("/healthz")
     assert answer.status_code == 503
     assert "nothing is traded" in answer.json()["parts"]["redis"]["sentence"]

@@ -45,7 +45,9 @@ def parts(now: datetime) -> list[Draft]:
 
 
 def _judged(part: Part, health: Health, now: datetime) -> Iterator[Draft]:
-    """What is to be said of one part now; ``health`` is brought up to date."""
+    """What is to be said of one part now; ``health`` is brought up to date. Nothing of one of which nothing is known."""
+    if not part.is_known:
+        return
     if part.state == status.BAD or (part.name == "key" and part.state == status.WARN):
         yield from _bad(part, health, now)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import redis
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
@@ -42,7 +43,7 @@ def page(request: HttpRequest) -> HttpResponse:
         .order_by("created_at")[:20],
         **dashboard.system(Reading()),
         "depths": heartbeats.depths() or {},
-        "signs": heartbeats.signs(),
+        "signs": _signs(),
         "runs": sorted(task_runs.counts().items()),
         "failed": TaskRecord.objects.filter(status="failed").order_by("-started_at")[:8],
         "log": LogRecord.objects.order_by("-id")[:10],
@@ -50,6 +51,13 @@ def page(request: HttpRequest) -> HttpResponse:
         "schedules": schedules(),
     }
     return TemplateResponse(request, "console/operate.html", context)
+
+
+def _signs() -> dict[str, dict[str, Any]]:
+    try:
+        return heartbeats.signs()
+    except redis.RedisError:
+        return {}
 
 
 def schedules() -> list[dict[str, Any]]:

@@ -94,13 +94,18 @@ def keep(found: Outside) -> None:
 
 
 def last() -> Outside | None:
-    """The last answers; None when nothing was stored for a day, or Redis is away."""
+    """``stored``; None also while Redis is away."""
     try:
-        stored = cache.prices().get(KEY)
+        return stored()
     except redis.RedisError:
         return None
+
+
+def stored() -> Outside | None:
+    """The last answers; None when there was none for a day. Raises redis.RedisError."""
+    found = cache.prices().get(KEY)
     try:
-        return msgspec.json.decode(stored, type=Outside) if isinstance(stored, bytes) else None
+        return msgspec.json.decode(found, type=Outside) if isinstance(found, bytes) else None
     except msgspec.MsgspecError:  # of another version
         return None
 

@@ -1,10 +1,11 @@
-"""Signs of life in Redis: who works on each queue, beat, and how deep the queues are. A Redis that is away shows as nobody alive."""
+"""Signs of life in Redis: who works on each queue, beat, and how deep the queues are."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,18 +107,25 @@ def _redis_ms(client: redis.Redis) -> int:
 
 
 def signs() -> dict[str, dict[str, Any]]:
-    """{queue or "beat": {"age_ms", "host", "pid", "worker"}}; those never seen, or written by another version, are absent."""
+    """{queue or "beat": {"age_ms", "host", "pid", "worker"}}; those never seen, or written by another version, are absent. Raises
+    redis.RedisError."""
     names, client = [*QUEUES, BEAT], cache.prices()
-    try:
-        values, now = client.mget([f"{KEY}{name}" for name in names]), _redis_ms(client)
-    except redis.RedisError:
-        return {}
+    values, now = client.mget([f"{KEY}{name}" for name in names]), _redis_ms(client)
     found = {}
     for name, value in zip(names, values, strict=True):
         with suppress(msgspec.MsgspecError):
             sign = msgspec.json.decode(value or b"", type=Sign)
             found[name] = {**msgspec.structs.asdict(sign), "age_ms": max(0, now - sign.at_ms)}
     return found
+
+
+def silent(names: Sequence[str]) -> list[str]:
+    """Those of ``names`` (queues, beat) that are to blame for their silence. A queue on which a worker lives is not while beat sends
+    nothing: no message would come to it. Raises redis.RedisError."""
+    shown = signs()
+    late = {name for name in (*QUEUES, BEAT) if name not in shown or shown[name]["age_ms"] > LATE_MS}
+    lives = {name for node in nodes() if node.age_ms <= LATE_MS for name in node.names} - {BEAT}
+    return [name for name in names if name in late and not (BEAT in late and name in lives)]
 
 
 def depths() -> dict[str, int] | None:
@@ -152,13 +160,18 @@ Sent = dict[tuple[str, str], datetime]
 
 
 def last_sent() -> Sent:
-    """{(task, queue): when beat last sent it}, as this host's clock would have it. DatabaseScheduler writes its own column only every
-    three minutes."""
-    client = cache.prices()
+    """``sent``; nothing while Redis is away."""
     try:
-        rows, ahead = cast("dict[bytes, bytes]", client.hgetall(SENT)), clock.now_ms() - _redis_ms(client)
+        return sent()
     except redis.RedisError:
         return {}
+
+
+def sent() -> Sent:
+    """{(task, queue): when beat last sent it}, as this host's clock would have it. DatabaseScheduler writes its own column only every
+    three minutes. Raises redis.RedisError."""
+    client = cache.prices()
+    rows, ahead = cast("dict[bytes, bytes]", client.hgetall(SENT)), clock.now_ms() - _redis_ms(client)
     found = {}
     for field, moment in rows.items():
         with suppress(ValueError, OverflowError):

@@ -98,18 +98,24 @@ def queues() -> Part:
 
 def workers() -> Part:
     """Somebody works on every queue, and no worker fell silent."""
-    signs = heartbeats.signs()
-    late = [name for name in QUEUES if name not in signs or signs[name]["age_ms"] > heartbeats.LATE_MS]
+    signs, nodes = heartbeats.signs(), [node for node in heartbeats.nodes() if heartbeats.BEAT not in node.names]
     metrics = {f"age_ms_{name}": float(sign["age_ms"]) for name, sign in signs.items() if name in QUEUES}
-    if late:
-        return Part("workers", BAD, f"No sign of life on {', '.join(late)}.", metrics)
-    silent = [
-        node for node in heartbeats.nodes() if heartbeats.BEAT not in node.names and node.age_ms > heartbeats.LATE_MS
-    ]
+    late, lives = heartbeats.silent(QUEUES), {name for node in nodes if not _is_late(node) for name in node.names}
+    gone, stuck = ([name for name in late if (name in lives) is alive] for alive in (False, True))
+    if gone:
+        return Part("workers", BAD, f"No sign of life on {', '.join(gone)}.", metrics)
+    if stuck:
+        words = f"Workers live on {', '.join(stuck)} and run nothing: whatever they run does not end."
+        return Part("workers", BAD, words, metrics)
+    silent = [node for node in nodes if _is_late(node)]
     if silent:
         words = ", ".join(f"{node.node} for {formats.milliseconds(node.age_ms)}" for node in silent)
         return Part("workers", WARN, f"All queues are worked on, but silent: {words}.", metrics)
     return Part("workers", OK, f"All {len(QUEUES)} queues are worked on.", metrics)
+
+
+def _is_late(node: heartbeats.Node) -> bool:
+    return node.age_ms > heartbeats.LATE_MS
 
 
 def beat() -> Part:
@@ -118,22 +124,23 @@ def beat() -> Part:
     if sign is None:
         return Part("beat", BAD, "Beat has never shown life.")
     age = sign["age_ms"]
-    living = [
-        node.node for node in heartbeats.nodes() if heartbeats.BEAT in node.names and node.age_ms <= heartbeats.LATE_MS
-    ]
+    living = [node.node for node in heartbeats.nodes() if heartbeats.BEAT in node.names and not _is_late(node)]
     metrics = {"age_ms": float(age), "running": float(len(living))}
     if len(living) > 1:
         words = (
             f"{len(living)} beats run ({', '.join(living)}): every periodic task is sent as often. Stop all but one."
         )
         return Part("beat", BAD, words, metrics)
-    state = BAD if age > heartbeats.LATE_MS else OK
-    return Part("beat", state, f"Last message {formats.milliseconds(age)} ago.", metrics)
+    words = f"Last message {formats.milliseconds(age)} ago"
+    if age <= heartbeats.LATE_MS:
+        return Part("beat", OK, f"{words}.", metrics)
+    why = f"; {living[0]} lives and cannot send, or has nothing to send" if living else ""
+    return Part("beat", BAD, f"{words}{why}.", metrics)
 
 
 def host_clocks() -> Part:
     """Every worker's and beat's clock against Redis': messages that one sends and another runs go by both."""
-    nodes = [node for node in heartbeats.nodes() if node.age_ms <= heartbeats.LATE_MS]
+    nodes = [node for node in heartbeats.nodes() if not _is_late(node)]
     if not nodes:
         return Part("host clocks", OK, "Not measured yet.")
     worst_skew = max(abs(node.skew_ms) for node in nodes)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import redis
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from kalbot.common import bounded, clock
-from kalbot.console.ops.health import exchange_status, schedule_status
+from kalbot.console.ops.health import exchange_status, heartbeats, schedule_status
 from kalbot.console.ops.health.machinery import (
     beat,
     database,
@@ -33,6 +35,11 @@ SAID_MS: Final = 30_000
 OLD_MS: Final = 5 * 60_000
 """What the exchange answered longer ago is not about now."""
 PATIENCE_SECONDS: Final = 4.0
+SERVERS: Final = (
+    ("redis", "Redis", (redis.RedisError,)),
+    ("database", "the database", (OperationalError, InterfaceError)),
+)
+"""Parts without which nothing is known of others, what they are called, and the errors in which that shows."""
 _WORST = {OK: 0, WARN: 1, BAD: 2}
 
 
@@ -78,7 +85,7 @@ def _silent(status: dict[str, Any]) -> Part:
 
 def clock_skew() -> Part:
     """Our clock against the exchange's, as the living stream or the last request measured it."""
-    status, found = PriceReader().stream_status(), exchange_status.last()
+    status, found = PriceReader().stream_status(), exchange_status.stored()
     skew = status.get("clock_skew_ms") if status.get("alive") else None
     if skew is None and found is not None and not _is_old(found):
         skew = found.skew_ms
@@ -100,7 +107,7 @@ def _is_old(found: exchange_status.Outside) -> bool:
 
 def exchange() -> Part:
     """Is it open, and when is its next pause."""
-    found = exchange_status.last()
+    found = exchange_status.stored()
     if found is None:
         return Part("exchange", OK, "Not checked yet; that happens once a minute.")
     if _is_old(found):
@@ -190,7 +197,7 @@ def scan() -> Part:
 
 def schedules() -> Part:
     """Every schedule that the code wants is there, enabled and on time."""
-    wrong = schedule_status.wrong()
+    wrong = schedule_status.wrong(heartbeats.sent())
     if not wrong:
         return Part("schedules", OK, "All are enabled and on time.", {"wrong": 0})
     words = "; ".join(f"{one.name} is {one.problem}" for one in wrong[:4])
@@ -248,16 +255,26 @@ PARTS: Final[Mapping[str, Callable[[], Part]]] = {
 
 
 def check(names: Iterable[str] = PARTS, patience: float = PATIENCE_SECONDS) -> list[Part]:
-    """Every part; one that cannot be checked is bad, and does not hide the others. ``patience``: seconds of waiting for the database, and
+    """Every part; one that cannot be checked is bad, and does not hide the others; one of which nothing is known because Redis or the
+    database is away says so, and is not blamed. ``patience``: seconds of waiting for the database, and
     as many for each Redis, in all: one that keeps silent is not tried again for the other parts."""
-    found = []
+    found: list[Part] = []
     with bounded.bounded(patience):
         for name in names:
             try:
                 found.append(PARTS[name]())
             except Exception as error:
-                found.append(Part(name, BAD, f"Cannot be checked ({type(error).__name__})."))
+                found.append(_unknown(name, error, found))
     return found
+
+
+def _unknown(name: str, error: Exception, found: list[Part]) -> Part:
+    """The part ``name``, which could not be checked."""
+    bad = {part.name for part in found if part.state == BAD}
+    for server, words, errors in SERVERS:
+        if server in bad and isinstance(error, errors):
+            return Part(name, WARN, f"Not known while {words} does not answer.", is_known=False)
+    return Part(name, BAD, f"Cannot be checked ({type(error).__name__}).")
 
 
 def worst(parts: list[Part]) -> str:
@@ -273,17 +290,4 @@ def as_json(parts: list[Part]) -> dict[str, Any]:
     }
 
 
-__all__ = [
-    "BAD",
-    "OK",
-    "PARTS",
-    "WARN",
-    "Part",
-    "as_json",
-    "check",
-    "database",
-    "installation",
-    "migrations",
-    "redis_server",
-    "worst",
-]
+__all__ = ["BAD", "OK", "PARTS", "WARN", "Part", "as_json", "check", "installation", "worst"]
