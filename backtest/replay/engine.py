@@ -21,6 +21,7 @@ from typing import Any, Final
 from backtest.replay.clock import SECOND, SimulatedClock
 from backtest.replay.feed import Feed
 from backtest.replay.moves import Moves
+from backtest.replay.turns import Judged, RecordedTurns
 from kalbot.common import clock, messages
 from markets import prices
 from markets.catalogue import families
@@ -60,6 +61,7 @@ BEGINNING: Final = (messages.EXECUTE_DECISION, messages.EXIT_POSITION, messages.
 """Tasks after which a sweep may find work."""
 COUNTING: Final = (messages.SWEEP, messages.SETTLE)
 """The same of those that say how much they did."""
+JUDGED_AGAIN: Final = "a recorded cycle"
 TASK_NS: Final = 5_000_000
 """From a message to the task that it starts: broker and worker."""
 AFTER_END_NS: Final = 600 * SECOND
@@ -77,9 +79,9 @@ class Engine:
         simulated: SimulatedClock,
         start_ns: int = 0,
         cycle_seconds: int = CYCLE_SECONDS,
-        cycles: Sequence[tuple[int, tuple[str, ...]]] = (),
+        cycles: Sequence[Judged] | None = None,
     ) -> None:
-        """``cycles``: (time, events, none of beat's) of the cycles of a recorded run, where events are judged then and at no other time."""
+        """``cycles``: those of a recorded run, where events are judged then and at no other time."""
         self._records, self._feed, self._clock = records, feed, simulated
         self._next: Record | None = next(records, None)
         self._jobs: list[tuple[int, int, str, tuple[Any, ...]]] = []
@@ -101,13 +103,14 @@ class Engine:
         self.on_task: Callable[[str], None] = lambda name: None
         """Called with the name of each task that has run."""
         simulated.advance = self.advance
-        self._follows = not cycles
-        for at, events in cycles:
-            if at >= self.first_ns:
-                self._schedule(at, messages.EVALUATE_EVENT if events else messages.RUN_CYCLE, events or (at,))
+        self._follows = cycles is None
+        for number, judged in enumerate(cycles or ()):
+            if judged.prices_ns >= self.first_ns:
+                self._schedule(judged.prices_ns, JUDGED_AGAIN, (number,))
         self._do: dict[str, Callable[..., object]] = {
             messages.SCREEN: self._screen,
             messages.RUN_CYCLE: self._cycle,
+            JUDGED_AGAIN: lambda number: self._again((cycles or ())[number]),
             messages.EVALUATE_EVENT: lambda *events: cycle.run(cycle.NUDGE, events),
             messages.EXECUTE_DECISION: executor.execute,
             messages.EXIT_POSITION: executor.step,
@@ -195,10 +198,19 @@ class Engine:
             feed.catalogue.settled = False
             self._every(at, SETTLE_SECONDS, messages.SETTLE)
 
-    def _cycle(self, recorded_at: int = 0) -> None:
-        """Beat's cycle: in full now and then, in between on what could pay. One at a recorded time is in full."""
+    def _again(self, judged: Judged) -> None:
+        """A recorded cycle, in full."""
+        trigger, events = (cycle.NUDGE, judged.nudged) if judged.nudged else (cycle.BEAT, None)
+        cycle.run(trigger, events, turns=lambda row: RecordedTurns(row, judged, self._wait))
+
+    def _wait(self, until_ns: int) -> None:
+        self.advance(until_ns)
+        self._feed.before_task()
+
+    def _cycle(self) -> None:
+        """Beat's cycle: in full now and then, in between on what could pay."""
         now_ns = self._clock.time_ns()
-        if recorded_at or self._is_blind or now_ns >= self._full_cycle_ns:
+        if self._is_blind or now_ns >= self._full_cycle_ns:
             self._full_cycle_ns = now_ns + FULL_CYCLE_SECONDS * SECOND
             cycle.run()
         elif self._moves.could_pay:
@@ -253,7 +265,7 @@ class Engine:
         Beat sweeps every two seconds. Here it sweeps after what may have left something to do, and when rows say that something is due:
         a sweep between them finds nothing.
         """
-        if name in (messages.SCREEN, messages.RUN_CYCLE, messages.EVALUATE_EVENT):
+        if name in (messages.SCREEN, messages.RUN_CYCLE, messages.EVALUATE_EVENT, JUDGED_AGAIN):
             return
         now_ns = self._clock.time_ns()
         due = sweeper.next_due()

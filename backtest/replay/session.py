@@ -19,6 +19,7 @@ from backtest.replay.clock import SimulatedClock, in_place
 from backtest.replay.database import in_memory
 from backtest.replay.engine import Engine
 from backtest.replay.feed import Feed
+from backtest.replay.turns import Judged
 from backtest.report.results import Result, collect
 from kalbot.common import cache, messages
 from markets import prices
@@ -51,9 +52,7 @@ class Run:
 
 
 @contextmanager
-def open_run(
-    options: Options, records: Iterator[Record], cycles: Sequence[tuple[int, tuple[str, ...]]] = ()
-) -> Iterator[Run]:
+def open_run(options: Options, records: Iterator[Record], cycles: Sequence[Judged] | None = None) -> Iterator[Run]:
     """A run that is ready to start, in a database of its own. ``cycles``: as ``Engine`` takes them."""
     first = next(records, None)
     start = first.received_ns if first is not None else max(0, options.start_ns)

@@ -7,7 +7,7 @@ the event then: its last verdict, or that it had a basket of it already.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from statistics import median, quantiles
@@ -19,7 +19,8 @@ from django.db.models.functions import Coalesce
 
 from backtest.options import Options
 from backtest.replay import session
-from backtest.replay.engine import CYCLE_SECONDS
+from backtest.replay.engine import JUDGED_AGAIN
+from backtest.replay.turns import Judged
 from kalbot.common import clock, messages
 from kalbot.common.trace import Stage
 from strategies.cycle.cycle import BEAT
@@ -30,10 +31,15 @@ from trading.venues.replay import Latency
 WINDOW_MS: Final = 15_000
 """Decisions of one event further apart are two."""
 IMMEDIATE: Final = "immediate_or_cancel"
-SAME_US: Final = 5_000
-"""From the beginning of a cycle to the row that says so."""
+MS: Final = 1_000_000
+"""Nanoseconds."""
 SUMS: Final = ("decisions", "spent", "profit")
-DECIDING: Final = (messages.RUN_CYCLE, messages.EVALUATE_EVENT, messages.SCREEN)
+DECIDING: Final = (JUDGED_AGAIN, messages.SCREEN)
+
+
+class CyclesUnknown(ValueError):
+    """The cycles of a database do not say when each profile was judged."""
+
 
 Leg = tuple[str, str, int, int]
 """Market, side, count (1/100 contract), limit price (1/10,000 dollar)."""
@@ -64,16 +70,14 @@ class Pair:
     recorded: Taken | None
     replayed: Taken | None
     why: str = ""
-    was_idle: bool = False
-    """No cycle ran at that time while the tape was recorded: nothing could have been decided."""
 
     @property
     def outcome(self) -> str:
-        """same, counts or prices, legs, only recorded, only replayed, nobody decided then."""
+        """same, counts or prices, legs, only recorded, only replayed."""
         if self.replayed is None:
             return "only recorded"
         if self.recorded is None:
-            return "nobody decided then" if self.was_idle else "only replayed"
+            return "only replayed"
         if self.recorded.legs == self.replayed.legs:
             return "same"
         return "counts or prices" if self.recorded.markets == self.replayed.markets else "legs"
@@ -133,49 +137,48 @@ def compare(options: Options, profile: Profile) -> Compared:
     recorded = _taken(rows)
     last = dict(Verdict.objects.filter(profile=profile).values_list("event_id", "live_constraint"))
     for one, other in matched(recorded, replayed):
-        why, was_idle = "", False
+        why = ""
         if other is None and one is not None:
             why = _held(replayed, one) or seen.at(one.event, one.at_ms + WINDOW_MS // 3)
         elif one is None and other is not None:
-            was_idle = _was_idle(other.at_ms)
             why = _held(recorded, other) or f"its last verdict there: {last.get(other.event) or 'none'}"
-        found.pairs.append(Pair(one, other, why, was_idle))
+        found.pairs.append(Pair(one, other, why))
     return found
 
 
-def recorded_cycles(profile: Profile) -> list[tuple[int, tuple[str, ...]]]:
-    """(Unix nanoseconds, events) of the cycles of the database: beat's, which judge every candidate, without events; and what was nudged
-    and decided on. A busy machine judges seldom and late, and so does its replay: what a cycle would buy it reads once more when its turn
-    comes, seconds after its beginning where many profiles wait for a processor, so the replay of ``profile`` judges when the newest price
-    behind its first decision of that cycle had come."""
-    rows = Cycle.objects.filter(trigger=BEAT).order_by("started_at").values_list("started_at", "duration_ms")
-    beats = {_micros(at): _micros(at) + lasted * 1_000 for at, lasted in rows}
-    nudged: dict[int, set[str]] = {}
-    turns: dict[int, int] = {}
-    for decision in Decision.objects.order_by("created_at", "pk").only("event_id", "profile_id", "trace"):
-        newest = decision.trace.get(Stage.RECEIVED.value, 0) + 1_000
-        began = _began(decision.trace, beats)
-        if began is None:
-            began = decision.trace.get(Stage.STARTED.value, newest)
-            nudged.setdefault(began, set()).add(decision.event_id)
-        if decision.profile_id == profile.pk:
-            turns.setdefault(began, newest)
-    found = [(began, tuple[str, ...]()) for began in beats]
-    found += [(began, tuple(sorted(events))) for began, events in nudged.items()]
-    return sorted((max(began, turns.get(began, 0)) * 1000, events) for began, events in found)
+def recorded_cycles(profile: Profile) -> list[Judged]:
+    """The cycles of the database in which ``profile`` was judged: beat's, and nudged ones in which something paid for it.
+
+    The stream's prices reach a cycle a moment after they came, so what was decided on is read again when the newest price behind it had
+    come, and a turn is no later than that. Raises CyclesUnknown for cycles of a version that did not say whose turn it was.
+    """
+    behind = _prices_behind(profile)
+    found = []
+    for row in Cycle.objects.order_by("started_at"):
+        if row.candidates and not row.turns:
+            raise CyclesUnknown(f"The cycle of {row.started_at:%Y-%m-%d %H:%M:%S} UTC does not say whom it judged.")
+        mine = row.turns.get(str(profile.pk))
+        if mine is None or (row.trigger != BEAT and not mine["events"]):
+            continue
+        began = round(row.started_at.timestamp() * 1000)
+        events = {
+            event: next((came for read, came in behind.get(event, ()) if read >= began + after), began + after)
+            for event, after in mine["events"].items()
+        }
+        turn = min([began + mine["after_ms"], *events.values()])
+        nudged = () if row.trigger == BEAT else tuple(sorted(events))
+        moments = {event: at * MS for event, at in events.items()}
+        found.append(Judged((began + row.prices_after_ms) * MS, turn * MS, moments, nudged))
+    return found
 
 
-def _began(trace: Mapping[str, int], beats: Mapping[int, int]) -> int | None:
-    """The beginning of beat's cycle (beginning -> end, microseconds) in which a decision was made. A trace says when its cycle began unless
-    a price behind it came later."""
-    started, decided = trace.get(Stage.STARTED.value), trace.get(Stage.DECIDED.value, 0)
-    if started is not None:
-        return next((began for began in beats if abs(began - started) < SAME_US), None)
-    return next((began for began, ended in beats.items() if began <= decided <= ended), None)
-
-
-def _micros(moment: datetime) -> int:
-    return round(moment.timestamp() * 1_000_000)
+def _prices_behind(profile: Profile) -> dict[str, list[tuple[int, int]]]:
+    """Event -> (time of a decision, of the newest price behind it) in their order, Unix milliseconds."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for row in Decision.objects.filter(profile=profile).order_by("created_at").only("event_id", "trace"):
+        decided, received = (row.trace[stage.value] // 1000 for stage in (Stage.DECIDED, Stage.RECEIVED))
+        found.setdefault(row.event_id, []).append((decided, received + 1))
+    return found
 
 
 def matched(recorded: Sequence[Taken], replayed: Sequence[Taken]) -> list[tuple[Taken | None, Taken | None]]:
@@ -231,12 +234,6 @@ def _held(taken: Iterable[Taken], one: Taken) -> str:
     """Whether that side had decided on the event before."""
     earlier = [other for other in taken if other.event == one.event and other.at_ms <= one.at_ms + WINDOW_MS]
     return f"had a basket of it since {_clock(earlier[0].at_ms)}" if earlier else ""
-
-
-def _was_idle(at_ms: int) -> bool:
-    """Whether no cycle was recorded from one of beat's intervals before that moment to a little after it."""
-    around = (clock.from_ms(at_ms - CYCLE_SECONDS * 1000), clock.from_ms(at_ms + WINDOW_MS // 2))
-    return not Cycle.objects.filter(started_at__range=around).exists()
 
 
 def _clock(at_ms: int) -> str:

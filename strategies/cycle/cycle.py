@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -37,7 +37,8 @@ from strategies.cycle import (
 from strategies.cycle.candidates import Candidate, Exposure, Listed
 from strategies.cycle.quote_places import Places
 from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, rejected, unfit
-from strategies.models import Cycle, Decision, Profile
+from strategies.cycle.turns import Turns
+from strategies.models import Cycle, Profile
 from strategies.profiles import alike
 from strategies.profiles.blackout import in_blackout
 from strategies.reasons import Reason
@@ -65,6 +66,7 @@ class _Run:
     """One cycle in flight: what was read once for all profiles. ``rows``: how many verdict rows each may write."""
 
     row: Cycle
+    turns: Turns
     reader: Prices
     moments: Mapping[Stage, int]
     views: dict[str, EventView] = field(default_factory=dict)
@@ -75,18 +77,20 @@ class _Run:
 
 
 def run(
-    trigger: str = BEAT, event_tickers: Sequence[str] | None = None, moments: Mapping[Stage, int] | None = None
+    trigger: str = BEAT,
+    event_tickers: Sequence[str] | None = None,
+    moments: Mapping[Stage, int] | None = None,
+    turns: Callable[[Cycle], Turns] = Turns,
 ) -> Cycle:
     """One cycle over all candidates, or only over ``event_tickers``. Returns its row.
 
     A fault in one profile is logged and counted, and keeps no other from trading. A nudged cycle that decides nothing is not
     stored (its row comes back without an id): there may be many a second. ``moments``: what its message says of its way here.
+    ``turns``: what writes down when it judges.
     """
     began = time.monotonic()
-    reader = prices.reader()
-    running = _Run(
-        Cycle(started_at=clock.now(), trigger=trigger), reader, {**(moments or {}), Stage.STARTED: trace.now()}
-    )
+    reader, row = prices.reader(), Cycle(started_at=clock.now(), trigger=trigger)
+    running = _Run(row, turns(row), reader, {**(moments or {}), Stage.STARTED: trace.now()})
     profiles = active_profiles()
     if event_tickers is None:
         watchlist.refresh(profiles, reader)
@@ -99,7 +103,6 @@ def run(
         found = candidates.lists(mine, event_tickers)
         _read(running, sorted(set().union(*(listed.by_event.keys() for listed in found.values()))))
         _consider_all(running, mine, found)
-    row = running.row
     row.refused = dict((+running.refused).most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
     if trigger == BEAT or row.decisions:
@@ -111,6 +114,7 @@ def _read(running: _Run, tickers: list[str]) -> None:
     """Facts and prices of all events at once; every leg's book is of the same instant."""
     running.views = event_cache.current(tickers)
     began = time.monotonic()
+    running.turns.prices()
     wanted = {ticker: view.books_of for ticker, view in running.views.items()}
     running.prices = families.read(running.reader, wanted)
     running.read_at_ms = clock.now_ms()
@@ -145,6 +149,7 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     """
     if not listed.by_event:
         return
+    running.turns.turn(profile)
     before = dict(listed.by_event)  # the counts of decisions as they were before the open ones are read
     exposure = candidates.exposure(profile, clock.now())
     shared = shared.of(listed.by_event.keys())
@@ -274,6 +279,7 @@ def _decide(
     view = event_cache.fresh(candidate.event)
     if view is None:
         return missed(Status.REJECTED, NOT_OPEN), 0
+    running.turns.event(profile, view.ticker)
     prices = families.read(running.reader, {view.ticker: view.books_of})[view.ticker]
     bad = _too_many(profile, open_count) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
@@ -285,16 +291,9 @@ def _decide(
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return verdict, 0
     decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms(), verdict.quote)
-    decision.trace = traced(decision, running.moments)
+    decision.trace = decisions.traced(decision, running.moments)
     if not decisions.take(decision, candidate.verdict_id, candidate.decisions, view, claimed):
         candidates.forget(profile)
         return missed(Status.REJECTED, Miss(Reason.RACED, "another cycle", "one decision at a time")), 0
     candidates.update(profile, listed, replace(candidate, decisions=candidate.decisions + 1))
     return verdict, decision.max_cost
-
-
-def traced(decision: Decision, moments: Mapping[Stage, int]) -> trace.Trace:
-    """The way to a decision that is made now. What happened before the newest frame behind it is about another one."""
-    received = max((leg["receive_ms"] for leg in decision.legs), default=0) * 1000
-    found: trace.Trace = {Stage.RECEIVED.value: received, Stage.DECIDED.value: trace.now()}
-    return found | {stage.value: at for stage, at in moments.items() if at >= received}

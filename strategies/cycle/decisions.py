@@ -12,6 +12,7 @@ from django.db.models import F
 
 from kalbot.common import events, trace
 from kalbot.common.messages import EXECUTE_DECISION, send_on_commit
+from kalbot.common.trace import Stage
 from kalbot.common.units import PPM
 from markets.book import Depth
 from markets.prices import EventPrices
@@ -152,3 +153,10 @@ def _probabilities(event: EventView, depths: Mapping[str, Depth]) -> dict[str, f
     books = {outcome.ticker: depths.get(outcome.ticker, Depth()) for outcome in event.outcomes}
     found = probabilities(books, certified=event.certified, power=event.power) or {}
     return {ticker: round(chance, 6) for ticker, chance in found.items()}
+
+
+def traced(decision: Decision, moments: Mapping[Stage, int]) -> trace.Trace:
+    """The way to a decision that is made now. What happened before the newest frame behind it is about another one."""
+    received = max((leg["receive_ms"] for leg in decision.legs), default=0) * 1000
+    found: trace.Trace = {Stage.RECEIVED.value: received, Stage.DECIDED.value: trace.now()}
+    return found | {stage.value: at for stage, at in moments.items() if at >= received}

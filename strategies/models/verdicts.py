@@ -139,6 +139,14 @@ class Cycle(models.Model):
     evaluated = models.IntegerField(default=0)
     decisions = models.IntegerField(default=0)
     refused = models.JSONField(default=dict, help_text="Candidates not bought, by constraint.")
+    prices_after_ms = models.IntegerField(
+        default=0, db_default=0, help_text="From its beginning to when it read prices."
+    )
+    turns = models.JSONField(
+        default=dict,
+        db_default={},
+        help_text="By profile: when its turn came, and when each event that paid was read again (ms from its beginning).",
+    )
 
     class Meta:
         ordering = ["-id"]

@@ -10,10 +10,12 @@ import pytest
 from backtest.options import Options
 from backtest.replay import session
 from backtest.replay.clock import SECOND
-from backtest.replay.engine import Engine
+from backtest.replay.engine import JUDGED_AGAIN, Engine
+from backtest.replay.turns import Judged
 from backtest.report.results import Result
 from kalbot.common import messages
-from strategies.models import Decision
+from strategies.cycle import cycle
+from strategies.models import Cycle, Decision
 from tests.backtest.tapes import START, Recorder, options
 
 pytestmark = pytest.mark.usefixtures("own_database")
@@ -65,16 +67,26 @@ def test_cycles_over_what_could_pay_decide_as_full_ones_do(
     assert _evaluations(thinned) < _evaluations(full) / 2
 
 
+MS = 1_000_000
+
+
 def test_a_replay_of_recorded_cycles_judges_at_their_moments_and_at_no_other(tmp_path: Path) -> None:
     wanted = _flickering(tmp_path, 1)
-    whole, one = START + 78 * SECOND, START + 81 * SECOND
-    with session.open_run(wanted, session.records_of(wanted), [(whole, ()), (one, ("GAME-DEEP",))]) as running:
+    read, turn, again = (START + second * SECOND for second in (78, 80, 82))
+    nudged = Judged(again, again, {"GAME-DEEP": again}, ("GAME-DEEP",))
+    cycles = [Judged(read, turn, {"GAME-DEEP": turn + SECOND // 2}), nudged]
+    with session.open_run(wanted, session.records_of(wanted), cycles) as running:
         running.engine.run()
-        ran = {name: running.engine.ran[name] for name in (messages.RUN_CYCLE, messages.EVALUATE_EVENT)}
-        found = {(round(row.created_at.timestamp()), row.event_id) for row in Decision.objects.all()}
-    assert ran == {messages.RUN_CYCLE: 1, messages.EVALUATE_EVENT: 1}
-    assert (whole // SECOND, "GAME-DEEP") in found
-    assert {at for at, _ in found} <= {whole // SECOND, one // SECOND}
+        ran = {name: running.engine.ran[name] for name in (messages.RUN_CYCLE, messages.EVALUATE_EVENT, JUDGED_AGAIN)}
+        found = {(round((row.created_at.timestamp()) * 1000), row.event_id) for row in Decision.objects.all()}
+        beats = Cycle.objects.exclude(turns={}).get(trigger=cycle.BEAT)
+    assert ran == {messages.RUN_CYCLE: 0, messages.EVALUATE_EVENT: 0, JUDGED_AGAIN: 2}
+    assert (turn // MS + 500, "GAME-DEEP") in found, (
+        "decided on the prices of its own turn, not on those with which its cycle began"
+    )
+    assert {at for at, _ in found} <= {turn // MS, turn // MS + 500, again // MS}
+    said = next(iter(beats.turns.values()))
+    assert (beats.prices_after_ms, said["after_ms"], said["events"]["GAME-DEEP"]) == (0, 2_000, 2_500)
 
 
 def _evaluations(result: Result) -> int:

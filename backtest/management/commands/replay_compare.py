@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backtest.options import Options, checked, columns_of
-from backtest.studies.comparison import Compared, Pair, compare
+from backtest.studies.comparison import Compared, CyclesUnknown, Pair, compare
 from kalbot.common.clock import from_ms
 from kalbot.common.units import dollars
 from markets.management.commands.tape import moment
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             raise CommandError("there is no such profile")
         try:
             found = [self._compared(profile, options) for profile in list(wanted)]
-        except FileNotFoundError as error:
+        except (FileNotFoundError, CyclesUnknown) as error:
             raise CommandError(str(error)) from None
         if options["json"]:
             self.stdout.write(json.dumps([one.document() for one in found], indent=2))

@@ -160,7 +160,7 @@ class CycleAdmin(ReadOnlyAdmin):
         seen_values("trigger"),
         choice("decided", "decisions", {"yes": ("With decisions", {"decisions__gt": 0})}),
     ]
-    units = {"duration_ms": "ms", "read_ms": "ms"}
+    units = {"duration_ms": "ms", "read_ms": "ms", "prices_after_ms": "ms"}
 
     @display(description="Refused because of")
     def refusals(self, cycle: Cycle) -> str:

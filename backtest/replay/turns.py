@@ -1,0 +1,39 @@
+"""The cycles of a recorded run, each judged again when it was judged then: its prices read, its turn taken and what it would buy read once
+more at the recorded moments, which on a busy machine lie seconds apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from strategies.cycle.turns import Turns
+from strategies.models import Cycle, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One profile's part of one recorded cycle, Unix nanoseconds. ``events``: those that paid -> when each was read again; ``nudged``: the
+    events that the cycle was about, none of beat's."""
+
+    prices_ns: int
+    turn_ns: int
+    events: Mapping[str, int] = field(default_factory=dict)
+    nudged: tuple[str, ...] = ()
+
+
+class RecordedTurns(Turns):
+    """Lets the tape run on (``wait``, Unix nanoseconds) to each moment of ``judged``."""
+
+    def __init__(self, row: Cycle, judged: Judged, wait: Callable[[int], None]) -> None:
+        super().__init__(row)
+        self._judged, self._wait = judged, wait
+
+    def turn(self, profile: Profile) -> None:
+        """See Turns."""
+        self._wait(self._judged.turn_ns)
+        super().turn(profile)
+
+    def event(self, profile: Profile, event: str) -> None:
+        """See Turns. One that did not pay then is read at once."""
+        self._wait(self._judged.events.get(event, 0))
+        super().event(profile, event)
