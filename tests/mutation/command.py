@@ -29,7 +29,9 @@ def main() -> int:
     parser.add_argument("--known", action="store_true", help="the known faults instead of every operator")
     parser.add_argument("--like", default="", metavar="TEXT", help="only those whose description contains it")
     parser.add_argument("--again", metavar="LOG", help="only those that survived in the output of an earlier run")
-    parser.add_argument("--sample", type=int, default=0, metavar="N", help="only N of them, drawn by the seed")
+    parser.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="only N of them, drawn by the seed, in the order drawn"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--part", default="1/1", metavar="K/N", help="of these only the Kth of N parts, to stop and go on"
@@ -46,7 +48,7 @@ def main() -> int:
         parser.error(str(error))
     found = [one for one in found if options.like in one.name]
     if options.sample:
-        found = sorted(random.Random(options.seed).sample(found, min(options.sample, len(found))), key=_place)
+        found = random.Random(options.seed).sample(found, min(options.sample, len(found)))
     equivalent = [] if options.known else [one for one in found if survivors.reason(one)]
     found = [one for one in found if one not in equivalent]
     try:
@@ -70,7 +72,7 @@ def of_paths(paths: list[str]) -> list[mutants.Mutant]:
             raise ValueError(f"{path} is no module of trading")
         for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
             name = str(file.relative_to(ROOT))
-            if "/migrations/" not in name and "/models/" not in name and "/management/" not in name:
+            if mutants.mutable(name):
                 found += mutants.of_source(name, file.read_text())
     return found
 
@@ -102,10 +104,6 @@ def _function_at(tree: ast.Module, line: int) -> str:
         if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or 0)
     ]
     return ".".join(names)
-
-
-def _place(mutant: mutants.Mutant) -> tuple[str, int]:
-    return mutant.module, mutant.line
 
 
 def run(found: list[mutants.Mutant], tests: list[str], seconds: float, *, strict: bool, measure: bool) -> int:

@@ -57,13 +57,19 @@ class Mutant:
         return f"{self.module}:{self.line} {self.what}"
 
 
+def mutable(path: str) -> bool:
+    """Whether a module is changed: what the database is made from and what only parses a command's arguments is not."""
+    return not any(f"/{folder}/" in path for folder in ("migrations", "models", "management"))
+
+
 def of_source(module: str, source: str) -> Iterator[Mutant]:
     """Every mutant of a module's source, in order of lines."""
     tree = ast.parse(source)
     for path, qualname in _places(tree):
         node = _at(tree, path)
-        for what, change in _changes(node):
-            yield Mutant(module, getattr(node, "lineno", 0), qualname, what, partial(_changed, source, path, change))
+        for what, change in [*_changes(node), *_removal(node, _at(tree, path[:-1]))]:
+            line = node.target.lineno if isinstance(node, ast.comprehension) else getattr(node, "lineno", 0)
+            yield Mutant(module, line, qualname, what, partial(_changed, source, path, change))
 
 
 Path = tuple[tuple[str, int], ...]
@@ -88,7 +94,7 @@ def _places(tree: ast.Module) -> list[tuple[Path, str]]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             inside = f"{qualname}.{node.name}" if qualname else node.name
         for field, value in ast.iter_fields(node):
-            if field in ("annotation", "returns", "decorator_list", "args", "bases", "keywords_of_class"):
+            if field in ("annotation", "returns", "decorator_list", "bases") or isinstance(value, ast.arguments):
                 continue
             items = value if isinstance(value, list) else [value]
             for number, child in enumerate(items):
@@ -169,10 +175,11 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
     elif isinstance(node, ast.If | ast.IfExp):
         yield f"if {_short(node.test)}: never", _test(False)
         yield f"if {_short(node.test)}: always", _test(True)
-    elif isinstance(node, ast.Expr | ast.AugAssign | ast.Raise):
-        yield f"{text}: removed", lambda tree, path: _replace(tree, path, ast.Pass())
-    if isinstance(node, ast.AugAssign):
-        yield f"{text}: removed", lambda tree, path: _replace(tree, path, ast.Pass())
+    elif isinstance(node, ast.While):
+        yield f"while {_short(node.test)}: never", _test(False)
+    elif isinstance(node, ast.comprehension):
+        for number, value in enumerate(node.ifs):
+            yield f"if {_short(value)}: dropped from for {_short(node.target)}", _without("ifs", number)
     if isinstance(node, ast.BoolOp):
         for number, value in enumerate(node.values):
             yield f"{_short(value)}: dropped from {text}", _without("values", number)
@@ -180,6 +187,20 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
         for number, keyword in enumerate(node.keywords):
             if keyword.arg is not None:
                 yield f"{keyword.arg}: dropped from {text}", _without("keywords", number)
+
+
+def _removal(node: ast.AST, parent: ast.AST) -> Iterator[tuple[str, Change]]:
+    """A statement left out. Neither a variable nor the last word of a function: what needs them would fail at once and prove nothing."""
+    if isinstance(parent, ast.If) and parent.body == [node] and not parent.orelse:
+        return  # the same as a condition that is never true
+    if isinstance(node, ast.Assign):
+        removable = isinstance(node.targets[0], ast.Attribute | ast.Subscript)
+    elif isinstance(node, ast.Return):
+        removable = not (isinstance(parent, ast.FunctionDef) and parent.body[-1] is node)
+    else:
+        removable = isinstance(node, ast.Expr | ast.AugAssign | ast.Raise | ast.Continue | ast.Break | ast.Delete)
+    if removable:
+        yield f"{_short(node)}: removed", lambda tree, path: _replace(tree, path, ast.Pass())
 
 
 def _name(function: ast.expr) -> str:

@@ -12,7 +12,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -35,9 +35,25 @@ class Reached:
     def write(self, to: Path) -> None:
         """Keep it. Whole or not at all: a run that is killed leaves the file of before."""
         to.parent.mkdir(exist_ok=True)
+        names = sorted(self.seconds)
+        number = {name: at for at, name in enumerate(names)}
+        lines = {
+            path: {line: [number[name] for name in found] for line, found in lines.items()}
+            for path, lines in self.tests.items()
+        }
         part = to.with_suffix(".part")
-        part.write_text(json.dumps(asdict(self)))
+        part.write_text(json.dumps({**asdict(replace(self, tests={})), "names": names, "tests": lines}))
         part.replace(to)
+
+    def add(self, name: str, seconds: float, *, failed: bool, lines: Iterable[tuple[str, set[int]]]) -> None:
+        """Add one test: how long it took and the lines of each file that it reached."""
+        self.seconds[name] = seconds
+        if failed:
+            self.failed.append(name)
+        for path, numbers in lines:
+            mine = self.tests.setdefault(path, {})
+            for line in numbers:
+                mine.setdefault(line, []).append(name)
 
     def learn(self, newer: Reached) -> None:
         """Add tests that were measured on the present sources; what was known of them is forgotten before."""
@@ -66,7 +82,13 @@ def read(kept: Path) -> Reached:
     if not kept.exists():
         return Reached()
     raw = json.loads(kept.read_text())
-    raw["tests"] = {path: {int(line): names for line, names in lines.items()} for path, lines in raw["tests"].items()}
+    names = raw.pop("names", None)
+    if names is None:
+        return Reached()
+    raw["tests"] = {
+        path: {int(line): [names[at] for at in found] for line, found in lines.items()}
+        for path, lines in raw["tests"].items()
+    }
     return Reached(**raw)
 
 

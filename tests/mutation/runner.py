@@ -1,8 +1,8 @@
 """A pytest plugin that runs one mutant after the other: each in a child of the process in which everything is loaded.
 
-A first child runs the tests that are new or changed (see ``reached``) and reports how long each takes and which lines it reaches. A
-mutant's child runs only the tests that reach its line, those that are most about its module first, until one fails. A child is a copy
-of the whole process, database in memory included; the Redis they share is emptied by the tests' own fixtures.
+A mutant's child runs only the tests that reach its line, those that are most about its module first, until one fails. Which lines a test
+reaches is measured once (see ``reached``), when it is first wanted: file by file, the likeliest first, as long as the mutant's seconds
+last. A child is a copy of the whole process, database in memory included; the Redis they share is emptied by the tests' own fixtures.
 """
 
 from __future__ import annotations
@@ -11,26 +11,32 @@ import ast
 import contextlib
 import importlib
 import os
+import re
 import resource
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import coverage
 import pytest
 
 from kalbot.common.life import die_with_parent
 from tests.mutation import reached
-from tests.mutation.mutants import Mutant
+from tests.mutation.marks import Marks
+from tests.mutation.mutants import Mutant, mutable
 from tests.mutation.reached import Reached
 from tests.mutation.transplant import forget_cached, put
 
-LONGEST = 120
-"""Seconds of CPU for one mutant's tests; one that needs more does not end and counts as noticed, however busy the machine is."""
+SLACK, FACTOR = 10.0, 3.0
+"""A mutant whose tests need these seconds of CPU more than ``FACTOR`` times what they need unchanged does not end: it counts as noticed,
+however busy the machine is."""
+KEPT = Path(".test/reached.json")
+KEEP_EVERY = 60.0
+"""Seconds after which what was measured so far is kept: a run that is stopped goes on there."""
 BROKEN = 251
 """Exit code of a child that could not do its work."""
 ASLEEP = 1_800.0
@@ -55,6 +61,11 @@ class Runner:
         self.reached = Reached()
         self.breadth: Counter[str] = Counter()
         """How many lines of trading each test reaches."""
+        self.items: dict[str, pytest.Item] = {}
+        self.unmeasured: dict[str, list[pytest.Item]] = {}
+        """File -> its tests of which nothing is known."""
+        self.tried: dict[Mutant, set[str]] = {}
+        self.kept_at = 0.0
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.failed = self.failed or report.failed
@@ -66,86 +77,102 @@ class Runner:
         first = next(item for item in session.items if {"db", "_fresh_world"} & set(getattr(item, "fixturenames", ())))
         first.config.hook.pytest_runtest_protocol(item=first, nextitem=first)
         session._setupstate.teardown_exact(session)  # type: ignore[arg-type]  # all but the session's own fixtures
-        self.reached = self._unchanged(session)
+        self.marks = Marks([(path, _module(path), source) for path, source in self.sources.items() if mutable(path)])
+        self.items = {item.nodeid: item for item in session.items}
+        self._recall()
+        waiting = self.mutants
+        for last in (False, True):  # those that nothing noticed are tried by what was measured for others, too
+            waiting = [mutant for mutant in waiting if not self._is_over(session, mutant, last)]
+        self.reached.write(self.root / KEPT)
+        return True
+
+    def _recall(self) -> None:
+        """What earlier runs kept, brought up to date."""
+        self.reached = Reached() if self.measure else reached.read(self.root / KEPT)
+        for name in reached.refresh(self.reached, self.root, self.sources, self.items):
+            self.unmeasured.setdefault(name.partition("::")[0], []).append(self.items[name])
         self.breadth = Counter(
             name for lines in self.reached.tests.values() for found in lines.values() for name in found
         )
-        items = {item.nodeid: item for item in session.items}
-        for mutant in self.mutants:
-            began = time.monotonic()
-            noticed = self._notice(session, mutant, self._tests_of(mutant, items))
-            self.report(mutant, noticed, time.monotonic() - began)
+
+    def _is_over(self, session: pytest.Session, mutant: Mutant, last: bool) -> bool:
+        """Whether the mutant has been reported: at the latest in the last of the two rounds, in which nothing more is measured."""
+        began = time.monotonic()
+        noticed = self._notice(session, mutant, may_measure=not last)
+        if noticed is None and not last and self.unmeasured:
+            print(f"... {mutant.name}: not yet", flush=True)
+            return False
+        self.report(mutant, noticed, time.monotonic() - began)
         return True
 
-    def _tests_of(self, mutant: Mutant, items: dict[str, pytest.Item]) -> list[pytest.Item]:
-        """First those that are about the module most of all: of the lines that they reach, the largest share is its own."""
+    def _notice(self, session: pytest.Session, mutant: Mutant, *, may_measure: bool) -> str | None:
+        """The test that fails under the mutant, ``does not end``, or None when it survives those that are known to reach it, and of the
+        others those that are most about it, as long as its seconds last."""
+        left = self.seconds
+        while True:
+            items = self._tests_of(mutant, left)
+            self.tried.setdefault(mutant, set()).update(item.nodeid for item in items)
+            took = sum(self.reached.seconds[item.nodeid] for item in items)
+            noticed = self._run(session, mutant, items, took)
+            left -= took
+            if noticed or not may_measure or not self.unmeasured or left <= 0:
+                return noticed
+            left -= self._measure(session, max(self.unmeasured, key=lambda file: _about(self.root / file, mutant)))
+
+    def _tests_of(self, mutant: Mutant, seconds: float) -> list[pytest.Item]:
+        """Of those that were not tried first the ones that are about the module most of all: of the lines that they reach, the largest
+        share is its own."""
         lines = self.reached.tests.get(mutant.module, {})
         own = Counter(name for found in lines.values() for name in found)
-        names = set(lines.get(mutant.line, ())) if mutant.qualname else {n for found in lines.values() for n in found}
+        names = set(lines.get(mutant.line, ())) if mutant.qualname else set(own)
+        names = (names & self.items.keys()) - set(self.reached.failed) - self.tried.get(mutant, set())
         chosen: list[pytest.Item] = []
-        total = 0.0
-        for name in sorted(
-            (names & items.keys()) - set(self.reached.failed), key=lambda one: (-own[one] / self.breadth[one], one)
-        ):
-            total += self.reached.seconds.get(name, 0.0)
-            if total > self.seconds and chosen:
+        for name in sorted(names, key=lambda one: (-own[one] / self.breadth[one], one)):
+            seconds -= self.reached.seconds[name]
+            if seconds < 0 and chosen:
                 break
-            chosen.append(items[name])
+            chosen.append(self.items[name])
         return chosen
 
-    def _unchanged(self, session: pytest.Session) -> Reached:
-        """What earlier runs kept, brought up to date: the tests that need it are run in a child, unchanged."""
-        kept = self.root / ".test" / "reached.json"
-        found = Reached() if self.measure else reached.read(kept)
-        missing = set(reached.refresh(found, self.root, self.sources, [item.nodeid for item in session.items]))
-        if missing:
-            part = kept.with_suffix(".measured")
-            _in_child(
-                lambda: self._measure(session, [one for one in session.items if one.nodeid in missing], part), None
-            )
-            if not part.exists():
-                raise pytest.UsageError("the unchanged tests did not come to their end")
-            found.learn(reached.read(part))
-            part.unlink()
-        found.write(kept)
-        return found
+    def _measure(self, session: pytest.Session, file: str) -> float:
+        """Run the tests of a file unchanged, in a child, and learn which lines they reach. Returns their seconds."""
+        items, part = self.unmeasured.pop(file), (self.root / KEPT).with_suffix(".measured")
+        if _in_child(lambda: self._unchanged(session, items, part), None) != 0:
+            raise pytest.UsageError(f"the unchanged tests of {file} did not come to their end")
+        newer = reached.read(part)
+        part.unlink()
+        self.reached.learn(newer)
+        for lines in newer.tests.values():
+            self.breadth.update(name for found in lines.values() for name in found)
+        if time.monotonic() - self.kept_at > KEEP_EVERY:
+            self.reached.write(self.root / KEPT)
+            self.kept_at = time.monotonic()
+        return sum(newer.seconds.values())
 
-    def _measure(self, session: pytest.Session, items: list[pytest.Item], to: Path) -> int:
-        watch = coverage.Coverage(data_file=None, source=[str(self.root / "trading")], messages=False)
-        watch.start()
+    def _unchanged(self, session: pytest.Session, items: list[pytest.Item], to: Path) -> int:
         found = Reached()
         for item, following in zip(items, [*items[1:], session], strict=True):
-            watch.switch_context(item.nodeid)
+            self.marks.clear()
             forget_cached("trading")  # each test reaches what it needs, whoever was first
             self.failed, began = False, time.process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            found.seconds[item.nodeid] = (
-                time.process_time() - began
-            )  # how busy the machine is does not choose the tests
-            if self.failed:
-                found.failed.append(item.nodeid)
-        watch.stop()
-        data = watch.get_data()
-        for name in data.measured_files():
-            contexts = data.contexts_by_lineno(name)
-            path = str(Path(name).relative_to(self.root))
-            found.tests[path] = {line: sorted(filter(None, ids)) for line, ids in contexts.items()}
+            # how busy the machine is does not choose the tests
+            found.add(item.nodeid, time.process_time() - began, failed=self.failed, lines=self.marks.reached())
         found.write(to)
         return 0
 
-    def _notice(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item]) -> str | None:
-        """The test that fails under the mutant, ``does not end``, or None when it survives."""
+    def _run(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item], seconds: float) -> str | None:
         if not items:
             return None
-        code = _in_child(lambda: self._try(session, mutant, items), ASLEEP)
+        code = _in_child(lambda: self._try(session, mutant, items, int(SLACK + FACTOR * seconds)), ASLEEP)
         if code is None or code == -signal.SIGXCPU:
             return "does not end"
         if code < 0 or code == BROKEN:
             return f"breaks the process ({code})"
         return None if code == 0 else items[min(code, len(items)) - 1].nodeid
 
-    def _try(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item]) -> int:
-        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST + 5))
+    def _try(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item], longest: int) -> int:
+        resource.setrlimit(resource.RLIMIT_CPU, (longest, longest + 5))
         put(_module(mutant.module), ast.parse(self.sources[mutant.module]), mutant.tree)
         forget_cached("trading")
         for number, item in enumerate(items):
@@ -155,6 +182,18 @@ class Runner:
             if self.failed:
                 return min(number + 1, 250)
         return 0
+
+
+def _about(file: Path, mutant: Mutant) -> tuple[int, int]:
+    """How likely the tests of a file are about a mutant, by the names that it mentions; the shorter one of two that are as likely."""
+    words, module = _words(file), Path(mutant.module).stem
+    function = mutant.qualname.rpartition(".")[2].lstrip("_")
+    return 4 * (module in file.stem) + 3 * (module in words) + 2 * (function in words), -len(words)
+
+
+@cache
+def _words(file: Path) -> frozenset[str]:
+    return frozenset(re.findall(r"[A-Za-z_]\w+", file.read_text()))
 
 
 def _module(path: str) -> ModuleType:

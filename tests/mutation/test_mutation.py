@@ -13,6 +13,7 @@ import pytest
 
 from tests.mutation import command, mutants, survivors
 from tests.mutation.known import KNOWN
+from tests.mutation.marks import Marks
 from tests.mutation.transplant import forget_cached, put
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -120,6 +121,40 @@ def test_a_part_of_a_condition_and_what_narrows_a_query_are_left_out_one_by_one(
     assert texts["a: dropped from a or b"][2] == "    return b"
     assert texts["x: dropped from rows.filter(x=a, y=b)"][1] == "        return rows.filter(y=b).exists(z=1)"
     assert not any(what.startswith("z: dropped") for what in texts)
+
+
+def test_what_stands_within_a_call_and_what_ends_something_early_is_changed() -> None:
+    source = (
+        "def f(rows, box):\n    while rows:\n        if not rows[0]:\n            box.seen = 1\n            return None\n"
+        "        if rows.pop():\n            break\n        del rows[0]\n"
+        "    box.kept = [row for row in rows if row > 2 if row]\n    return any(row < 5 for row in rows)\n"
+    )
+    texts = {one.what: (one.line, ast.unparse(one.tree)) for one in mutants.of_source("m.py", source)}
+    assert "box.seen = 1\n            pass" in texts["return None: removed"][1]
+    assert "box.kept" not in texts["box.kept = [row for row in rows if row > 2 if row]: removed"][1]
+    line, text = texts["if row > 2: dropped from for row"]
+    assert line == 9
+    assert "[row for row in rows if row]" in text
+    assert "row <= 5" in texts["row < 5: Lt -> LtE"][1]
+    assert "while False" in texts["while rows: never"][1]
+    assert "del rows[0]: removed" in texts
+    # what a condition that is never true leaves out already, and what nothing could do without
+    assert not {"break: removed", "return any((row < 5 for row in rows)): removed"} & set(texts)
+
+
+def test_marks_say_which_lines_ran_for_whoever_holds_the_function() -> None:
+    module, source = _module(), SOURCE.replace("return total\n", "return max(\n            total,\n            0)\n", 1)
+    exec(compile(source, "box.py", "exec"), vars(module))
+    half, capped, box = module.Box.half, module.capped, module.Box()
+    marks = Marks([("box.py", module, source)])
+    assert list(marks.reached()) == []
+    assert (capped([1]), half(box)) == (1, 1)
+    [(path, lines)] = marks.reached()
+    first = source.splitlines().index("def capped(values):") + 1
+    assert path == "box.py"
+    assert {line - first for line in lines} == {1, 2, 3, 4, 5, 6, 7, 8, 15}
+    marks.clear()
+    assert list(marks.reached()) == []
 
 
 def test_texts_that_are_cut_and_rows_that_are_only_locked_are_left_alone() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -53,9 +54,10 @@ def _functions(module: ModuleType) -> Iterator[FunctionType]:
 def _unwrapped(member: Any) -> Iterator[FunctionType]:
     if isinstance(member, property):
         member = member.fget
-    if isinstance(member, staticmethod | classmethod):
-        member = member.__func__
+    if isinstance(member, cached_property):
+        member = member.func
     while member is not None:
+        member = getattr(member, "__func__", member)
         if hasattr(member, "cache_clear"):
             member.cache_clear()
         if isinstance(member, FunctionType):

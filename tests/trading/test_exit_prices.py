@@ -6,6 +6,7 @@ from itertools import product
 
 from tests.trading import world
 from trading.closing import exit_counts, exit_prices
+from trading.closing.exit_preview import ExitPreview, LegPreview
 from trading.closing.exit_prices import Quoted
 from trading.execution.sizing import baskets
 from trading.models import Leg
@@ -46,6 +47,14 @@ def _legs(*counts: tuple[int, int, int]) -> list[Leg]:
     ]
 
 
+def test_a_leg_without_bids_is_quoted_at_what_a_contract_cost_within_the_grid() -> None:
+    wanted = {(0, 400_000): 4_000, (0, 99): 1, (0, 3_000_000): 9_999, (5_000, 400_000): 5_000}
+    for (worst, cost), price in wanted.items():
+        leg = Leg(market_id="M0", side="yes", bought_count=100, open_cost=cost)
+        found = ExitPreview((LegPreview(leg, 70, (), 0, 0, 0, worst),), 0, 0, 0, 0, None)
+        assert found.quoted() == [Quoted(exit_counts.key(leg), 70, price)]
+
+
 def test_a_share_of_whole_baskets_is_sold_in_whole_steps_with_what_is_beyond_them_first() -> None:
     legs = _legs((600, 600, 0), (900, 900, 0))
     keys = [exit_counts.key(leg) for leg in legs]
@@ -57,6 +66,7 @@ def test_a_share_of_whole_baskets_is_sold_in_whole_steps_with_what_is_beyond_the
     beyond = _legs((600, 600, 0), (600, 700, 0))
     assert exit_counts.of_share(beyond, 600, 500_000, 100) == {keys[0]: 300, keys[1]: 400}
     alone = _legs((600, 400, 0), (600, 0, 0))
+    assert exit_counts.of_share(alone, 600, 1_000_000, 100) == {keys[0]: 400}
     assert exit_counts.of_share(alone, 600, 500_000, 100) == {keys[0]: 200}
     assert exit_counts.of_share(alone, 600, 600_000, 100) == {keys[0]: 200}
     assert exit_counts.of_share(alone, 600, 100_000, 100) == {}

@@ -23,7 +23,7 @@ from trading.execution import executor
 from trading.execution.phases import exit
 from trading.models import Denial, Discrepancy, Fill, Order, Position
 from trading.reconciliation import inbox, overdue, reconcile
-from trading.safety import halt, live_readiness, resolution
+from trading.safety import discrepancies, halt, live_readiness, resolution
 from trading.venues import averages, connection
 from trading.venues.protocol import Unresolved
 
@@ -145,6 +145,24 @@ def test_an_order_of_unknown_outcome_is_named_until_it_is_known(struck: StruckTw
         assert order.status == "rejected"
         overdue.act()
         assert _open(Code.ORDER_UNRESOLVED) == []
+
+
+def test_a_search_for_an_order_buys_nothing_however_new_the_order_is(struck: StruckTwin) -> None:
+    def go_silent() -> None:
+        struck.exchange.faults.add(kind="timeout", method="POST", count=9)
+        struck.exchange.faults.add(kind="error", status=503, method="GET", path="/portfolio/orders", count=10_000)
+
+    struck.session.before = {1: go_silent}
+    position = execute(struck)
+    order = position.orders.get()
+    row = discrepancies.found(
+        None, Code.ORDER_UNRESOLVED, str(order.pk), ours="", theirs="", profile=position.profile, tightens=False
+    )
+    struck.exchange.faults.clear()
+    resolution.resolve(row.pk, actor="ann", reason="is it there?")
+    order.refresh_from_db()
+    assert order.status != "unknown"
+    assert not order.reported_fill_count, "at most 0.01 contract at the lowest price spends its id"
 
 
 def test_a_position_with_which_nothing_happens_is_named_and_new_baskets_wait(struck: StruckTwin) -> None:
