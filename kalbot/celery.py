@@ -36,6 +36,8 @@ class BoundedTask(Task):  # type: ignore[type-arg]  # generic in its stubs alone
     hint that saves time. What must not be left out is sent by keyword, and then a worker that does not know it refuses (TypeError).
     """
 
+    Request = "kalbot.common.expiry:Request"
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it, unless it was started too often already."""
         info = self.request.delivery_info or {}

@@ -127,6 +127,12 @@ def key(name: str) -> str:
     return f"{settings.REDIS_PREFIX}{name}"
 
 
+def server_ms() -> int:
+    """Redis' own clock, Unix milliseconds: the one that all hosts share, however wrong their own are. Raises redis.RedisError."""
+    seconds, micros = prices().time()
+    return seconds * 1000 + micros // 1000
+
+
 def queue_depths(names: Sequence[str]) -> dict[str, int]:
     """Messages that wait in each of these queues. Raises redis.RedisError."""
     with broker().pipeline(transaction=False) as pipe:

@@ -9,15 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 from celery import current_app, shared_task
 from celery.app.task import Context
 from django.db import OperationalError
+from kombu.utils.imports import symbol_by_name
 
-from kalbot.common import cache, messages
+from kalbot.common import cache, covered, messages
 from kalbot.common.covered import unless_covered
 from kalbot.console.ops.health import heartbeats
 from kalbot.console.tasks import heartbeat
@@ -222,6 +226,51 @@ def test_ten_messages_that_piled_up_are_one_run(redis_db: Any) -> None:
         with unless_covered(Request, "reconcile") as run:
             needed.append(run.needed)
     assert needed == [True] + [False] * 9
+
+
+@pytest.mark.parametrize("wrong", [-600, 600])
+def test_a_clock_ten_minutes_off_covers_nothing_that_was_sent_later(redis_db: Any, wrong: int) -> None:
+    def sent(seconds: float) -> Any:
+        headers: dict[str, Any] = {}
+        with time_machine.travel(time.time() + seconds, tick=True):
+            covered.stamp(messages.RECONCILE, headers)
+        return SimpleNamespace(**headers)
+
+    before = sent(wrong)
+    time.sleep(0.01)
+    with time_machine.travel(time.time() - wrong, tick=True), unless_covered(before, messages.RECONCILE) as run:
+        assert run.needed
+    time.sleep(0.01)
+    for request, needed in ((before, False), (sent(wrong), True), (sent(0), True)):
+        with unless_covered(request, messages.RECONCILE) as run:
+            assert run.needed is needed
+            run.failed = True
+
+
+@pytest.mark.parametrize("wrong", [-600, 600])
+def test_a_message_expires_by_redis_clock_whatever_the_hosts_say(redis_db: Any, wrong: int) -> None:
+    with time_machine.travel(time.time() + wrong, tick=True):
+        current_app.send_task(messages.HEARTBEAT, args=("x",), queue="triage", expires=20)
+    raw: Any = cache.broker().rpop(cache.key("triage"))
+    headers = json.loads(raw)["headers"]
+    task = current_app.tasks[messages.HEARTBEAT]
+    request = symbol_by_name(task.Request).__new__(symbol_by_name(task.Request))
+    request.id, request.expires = "expiring", datetime.fromisoformat(headers["expires"])
+    for worker in (0, wrong, -wrong):
+        with time_machine.travel(time.time() + worker, tick=True):
+            assert not request.maybe_expire()
+    request.expires -= timedelta(seconds=21)
+    with time_machine.travel(time.time() + wrong, tick=True):
+        assert request.maybe_expire()
+
+
+def test_without_redis_a_message_says_nothing_of_when_it_was_sent_and_expires_by_the_hosts_clock(settings: Any) -> None:
+    settings.PRICES_URL = "redis://127.0.0.1:1/0"
+    headers = {"expires": "2026-11-30T00:00:00+00:00"}
+    covered.stamp(messages.SETTLE, headers)
+    assert headers == {"expires": "2026-11-30T00:00:00+00:00"}
+    with unless_covered(SimpleNamespace(sent_ms=1), messages.SETTLE) as run:
+        assert run.needed
 
 
 def test_a_run_that_failed_covers_nothing(redis_db: Any) -> None:

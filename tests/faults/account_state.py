@@ -60,7 +60,11 @@ def at_rest(truth: dict[str, Any], *, beside_others: bool = False) -> list[str]:
     found += [f"unexplained: {d.code} {d.key} ours {d.ours} theirs {d.theirs}" for d in named]
     for position in Position.objects.filter(status__in=MOVING).exclude(status="quoting"):
         if not position.residual or position.next_step_at is None:
-            found.append(f"{position} is {position.status} without a reason or a next step")
+            shown = (
+                f"{position.residual!r}, next step {position.next_step_at}, in work until {position.lease_until}"
+                f", orders {[str(order.status) for order in position.orders.order_by('created_at')]}"
+            )
+            found.append(f"{position} is {position.status} without a reason or a next step: {shown}")
     for position in Position.objects.filter(status="aborted"):
         if position.realised < -position.profile.leg_risk_budget:
             found.append(f"{position}: an unwind lost {-position.realised}")

@@ -40,6 +40,7 @@ BY_NAME: Final = [
     *(
         "has_*_permission",
         "get_*",
+        "_do_file_export",  # of django-import-export
         "clean_*",
         "formfield_*",
         "save_*",

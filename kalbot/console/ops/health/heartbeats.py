@@ -55,14 +55,14 @@ def show_life(who: str, worker: str = "") -> None:
     """Write that ``who`` (a queue's name, or beat) is alive now, by Redis' clock: a host's own may be wrong."""
     with suppress(redis.RedisError):
         client = cache.prices()
-        sign = Sign(_redis_ms(client), socket.gethostname(), os.getpid(), worker)
+        sign = Sign(cache.server_ms(), socket.gethostname(), os.getpid(), worker)
         client.set(f"{KEY}{who}", msgspec.json.encode(sign), ex=KEPT_SECONDS)
 
 
 def show_node(node: str, names: list[str]) -> None:
     """Write that this process is alive, by Redis' clock, and how far our own is off. Raises redis.RedisError."""
     client = cache.prices()
-    at = _redis_ms(client)
+    at = cache.server_ms()
     sign = Sign(at, skew_ms=clock.now_ms() - at, names=tuple(names))
     client.hset(NODES, node, msgspec.json.encode(sign))
     client.expire(NODES, KEPT_SECONDS)
@@ -77,7 +77,7 @@ def nodes() -> list[Node]:
     """Every worker and beat seen in the last quarter of an hour, silent ones too. Older ones are forgotten. Raises redis.RedisError."""
     client = cache.prices()
     rows = cast("dict[bytes, bytes]", client.hgetall(NODES))
-    now, found = _redis_ms(client), []
+    now, found = cache.server_ms(), []
     for name, value in sorted(rows.items()):
         node = _node(name, value, now)
         if node is None or node.age_ms > GONE_MS:
@@ -101,16 +101,11 @@ def beat_node() -> str:
     return f"beat@{socket.gethostname()}:{os.getpid()}"
 
 
-def _redis_ms(client: redis.Redis) -> int:
-    seconds, micros = client.time()
-    return seconds * 1000 + micros // 1000
-
-
 def signs() -> dict[str, dict[str, Any]]:
     """{queue or "beat": {"age_ms", "host", "pid", "worker"}}; those never seen, or written by another version, are absent. Raises
     redis.RedisError."""
     names, client = [*QUEUES, BEAT], cache.prices()
-    values, now = client.mget([f"{KEY}{name}" for name in names]), _redis_ms(client)
+    values, now = client.mget([f"{KEY}{name}" for name in names]), cache.server_ms()
     found = {}
     for name, value in zip(names, values, strict=True):
         with suppress(msgspec.MsgspecError):
@@ -149,7 +144,7 @@ def _beat_started(**kwargs: Any) -> None:
 def _beat_published(sender: Any = None, routing_key: str = "", **kwargs: Any) -> None:
     global _last_beat
     with suppress(redis.RedisError):
-        cache.prices().hset(SENT, f"{sender}|{routing_key}", _redis_ms(cache.prices()))
+        cache.prices().hset(SENT, f"{sender}|{routing_key}", cache.server_ms())
     if time.monotonic() - _last_beat >= 1:
         _last_beat = time.monotonic()
         show_life(BEAT)
@@ -171,7 +166,7 @@ def sent() -> Sent:
     """{(task, queue): when beat last sent it}, as this host's clock would have it. DatabaseScheduler writes its own column only every
     three minutes. Raises redis.RedisError."""
     client = cache.prices()
-    rows, ahead = cast("dict[bytes, bytes]", client.hgetall(SENT)), clock.now_ms() - _redis_ms(client)
+    rows, ahead = cast("dict[bytes, bytes]", client.hgetall(SENT)), clock.now_ms() - cache.server_ms()
     found = {}
     for field, moment in rows.items():
         with suppress(ValueError, OverflowError):

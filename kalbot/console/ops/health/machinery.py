@@ -139,7 +139,7 @@ def beat() -> Part:
 
 
 def host_clocks() -> Part:
-    """Every worker's and beat's clock against Redis': messages that one sends and another runs go by both."""
+    """Every worker's and beat's clock against Redis': prices and decisions that one host stored are judged by another's clock."""
     nodes = [node for node in heartbeats.nodes() if not _is_late(node)]
     if not nodes:
         return Part("host clocks", OK, "Not measured yet.")
@@ -154,5 +154,8 @@ def host_clocks() -> Part:
     )
     state = BAD if worst_skew > 5_000 else WARN
     return Part(
-        "host clocks", state, f"{wrong}: messages expire unread or never. Synchronise the clock (NTP).", metrics
+        "host clocks",
+        state,
+        f"{wrong}: what others stored counts as too old or too young there. Synchronise the clock (NTP).",
+        metrics,
     )
