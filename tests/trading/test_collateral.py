@@ -401,6 +401,68 @@ def test_money_that_a_person_moves_while_learning_proves_nothing(
     assert ExchangeAccount.objects.get().collateral == "learning", "the next basket is learnt from"
 
 
+@pytest.mark.parametrize("what", ["rests", "comes and goes", "goes", "our other market settles"])
+def test_what_others_rest_or_what_settles_while_learning_proves_nothing(
+    twin: Twin, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an order reserves is not available, and a settlement is booked after the exchange has paid it: neither is a difference."""
+    other = Twin("KXT-2", beside=twin)
+    market = other.add_market([(4_000, DEPTH)], [(4_200, DEPTH)])
+    other.sync()
+    rest = {"tickers": [market], "side": "bid", "rest": True, "count": 500}
+    if what == "our other market settles":
+        older = world.add_profile("older", mode="live")
+        assert executor.execute(world.decide(older, other.row, {market: 4_200}, 500, "coverage").pk) is not None
+    if what == "goes":
+        second_actor.act(twin.exchange, "buy", rest, Random(1))
+    _switch(twin, "learning")
+    send = twin.session.send
+    sent: list[str] = []
+
+    def beside(request: Any, **kwargs: Any) -> Any:
+        answer = send(request, **kwargs)
+        if request.method == "POST" and "orders" in request.url:
+            sent.append(request.url)
+            if len(sent) == 3 and what in ("rests", "comes and goes"):
+                assert second_actor.act(twin.exchange, "buy", rest, Random(1))["did"] == "buy"
+            if (len(sent), what) in ((4, "comes and goes"), (3, "goes")):
+                assert second_actor.act(twin.exchange, "cancel", {"tickers": [market]}, Random(1))["did"] == "cancel"
+            if (len(sent), what) == (3, "our other market settles"):
+                other.settle(market, "yes")
+        return answer
+
+    monkeypatch.setattr(twin.session, "send", beside)
+    position = _live(twin)
+    assert len(sent) == len(TICKERS)
+    row = reconcile.run("live", "test")
+    assert (row.error, Discrepancy.objects.filter(code="collateral").count()) == ("", 0)
+    position.refresh_from_db()
+    assert (position.status, (position.collateral or {})["learning"]) == ("open", False)
+    assert ExchangeAccount.objects.get().collateral == "learning", "the next basket is learnt from"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_results_reversed_again_and_again_leave_the_books_of_the_last_ones(seed: int) -> None:
+    """Each market settles, some more than once with another result: at every step the books tie, and in the end they are those of the last
+    results."""
+    position, draw = _paper(), Random(seed)
+    start = ProfileBalance.objects.get(profile=position.profile)
+    before = start.cash + start.reserved
+    turns = [*range(6), *(draw.randrange(6) for _ in range(6))]
+    draw.shuffle(turns)
+    last: dict[int, str] = {}
+    for number in turns:
+        last[number] = (
+            "no" if "yes" in {r for n, r in last.items() if n != number} else draw.choice(["yes", "no", "no"])
+        )
+        _settle(number, last[number])
+        ties(position)
+    pays = sum(result == "no" for result in last.values()) * 10 * world.DOLLAR
+    end = ProfileBalance.objects.get(profile=position.profile)
+    assert (position.status, position.returned, position.payout) == ("settled", 0, pays)
+    assert end.cash + end.reserved == before + pays - PAYS
+
+
 def test_cash_that_shows_half_of_a_fill_for_a_moment_is_read_again(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The price is taken, and what is returned comes a moment later."""
     _switch(twin, "learning")

@@ -7,7 +7,7 @@ kept and the account goes *on*; where none is left, the account goes *off* for n
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -27,11 +27,13 @@ from trading.models import (
     Discrepancy,
     ExchangeAccount,
     Fill,
+    ForeignOrder,
     LedgerTransaction,
     Order,
     Position,
     Reconciliation,
 )
+from trading.reconciliation import foreign
 from trading.safety import discrepancies
 from trading.venues import connection
 
@@ -77,6 +79,9 @@ def conclude(row: Reconciliation, subaccount: int) -> None:
         return
     group = Exclusive(tuple(dict.fromkeys(step.ticker for step in steps)))
     found = agreeing(group, Money(seen[0]["available"]), steps)
+    if isinstance(found, Difference) and _is_moved_by_others(subaccount, seen):
+        _forget(account, position)
+        return
     if isinstance(found, Difference):
         text = f"after step {found.step + 1}: {dollars(found.shown)} shown"
         discrepancies.found(
@@ -119,6 +124,31 @@ def _steps(position: Position, seen: list[dict[str, Any]]) -> list[Observed] | N
     return steps
 
 
+def _span(seen: list[dict[str, Any]]) -> tuple[datetime, datetime]:
+    """From when to when what others do may be in one of the reads."""
+    return clock.from_ms(seen[0]["at_ms"]) - NEAR, clock.from_ms(seen[-1]["at_ms"]) + NEAR
+
+
+def _is_moved_by_others(subaccount: int, seen: list[dict[str, Any]]) -> bool:
+    """Whether, by the exchange's own listings, an order that is not ours came or went meanwhile (what it reserves is not available), or a
+    market settled (which our books may learn later)."""
+    (first, last), client = _span(seen), connection.client()
+    since = int(first.timestamp())
+    listed = [
+        order
+        for order in client.orders.list(min_ts=since)
+        if (order.subaccount or foreign.PRIMARY) == subaccount and (order.created is None or order.created <= last)
+    ]
+    came = len(foreign.own_orders(listed)) < len(listed)
+    gone = ForeignOrder.objects.filter(subaccount=subaccount, is_resting=False, last_seen_at__gte=first)
+    settled = client.portfolio.settlements(min_ts=since, subaccount=subaccount or None)
+    return (
+        came
+        or gone.filter(exchange_at__lte=last).exists()
+        or any(one.settled is None or one.settled <= last for one in settled)
+    )
+
+
 def _is_disturbed(position: Position, seen: list[dict[str, Any]]) -> bool:
     subaccount = position.profile.subaccount or 0
     others = LedgerTransaction.objects.filter(
@@ -128,7 +158,7 @@ def _is_disturbed(position: Position, seen: list[dict[str, Any]]) -> bool:
         at__lte=clock.from_ms(seen[-1]["at_ms"]),
         kind__in=["fill", "settlement", "reversal", "correction"],
     )
-    first, last = clock.from_ms(seen[0]["at_ms"]) - NEAR, clock.from_ms(seen[-1]["at_ms"]) + NEAR
+    first, last = _span(seen)
     moved = AccountTransaction.objects.filter(account__subaccount=subaccount)
     moved = moved.annotate(moment=Coalesce("exchange_at", "created_at")).filter(moment__gte=first, moment__lte=last)
     return others.exclude(position=position).exists() or moved.exists()
