@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,9 +11,10 @@ import pytest
 from django.db import OperationalError, connections
 from django.test import Client
 
-from kalbot.common import cache, clock
+from kalbot.common import cache, clock, life
 from kalbot.common.errors import SettingError
 from kalbot.common.messages import QUEUES
+from kalbot.console.models import LogRecord
 from kalbot.console.ops import checks
 from kalbot.console.ops.health import heartbeats, pulse, status
 from kalbot.console.pages.home import obstacles
@@ -168,6 +170,31 @@ def test_a_database_that_is_away_is_named_alone(sample: dict[str, Any], monkeypa
     assert (parts["database"].state, parts["redis"].state, parts["stream"].state) == ("bad", "ok", "ok")
 
 
+def test_a_main_loop_that_does_not_get_on_shows_no_life_unless_it_waits_for_redis(
+    redis_db: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KALBOT_STATE", str(tmp_path))
+    one = pulse.Pulse("all@one", ["trading"])
+
+    def signs() -> tuple[int, int]:
+        """How many signs one beat of the pulse leaves, as files and in Redis."""
+        life.forget()
+        redis_db.delete(heartbeats.NODES)
+        one.beat()
+        return len(life.signs()), int(redis_db.hlen(heartbeats.NODES))
+
+    assert signs() == (1, 1)
+    one._progress -= pulse.STUCK_SECONDS + 1
+    assert signs() == (0, 0)
+    there, settings.BROKER_URL = settings.BROKER_URL, "redis://127.0.0.1:1/0"
+    assert signs() == (1, 0)
+    settings.BROKER_URL = there
+    one.progress()
+    assert signs() == (1, 1)
+    settings.PRICES_URL = "redis://127.0.0.1:1/0"
+    assert signs() == (1, 0)
+
+
 def test_deep_queues_warn(sample: dict[str, Any]) -> None:
     cache.broker().rpush(cache.key("strategy"), *range(30))
     part = by_name()["queues"]
@@ -263,7 +290,11 @@ def test_machines_are_answered_whatever_host_name_they_use(
     db: None, redis_db: object, settings: Any, path: str
 ) -> None:
     settings.ALLOWED_HOSTS = ["kalbot.example.org"]
-    assert Client().get(path, headers={"Host": "10.0.0.7:8000"}).status_code == 200
+    for host in ("10.0.0.7:8000", "worker_1", "a b", "[::1", "", "x" * 300, "kalbot.example.org.evil.example"):
+        assert Client().get(path, headers={"Host": host}).status_code == 200, host
+    settings.ALLOWED_HOSTS = []
+    assert Client().head(path, headers={"Host": "10.0.0.7:8000"}).status_code == 200
+    assert not LogRecord.objects.exists()
     assert Client().get("/admin/login/", headers={"Host": "10.0.0.7:8000"}).status_code == 400
 
 
