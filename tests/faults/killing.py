@@ -39,6 +39,8 @@ TRADES_WITHIN = 90.0
 """An order leaves within so many seconds after each fault: all processes are at work again."""
 WAIT_FOR_TRADE = 10.0
 BACK_WITHIN = 60.0
+HANGS = 240.0
+"""Seconds in which everything comes to rest unless something hangs: a busy machine takes its time to sell what was half bought."""
 NO_LIMIT = 10_000
 """Positions, and dollars of loss: a limit that is reached looks like a fault from outside."""
 
@@ -199,7 +201,7 @@ class Rounds:
         from tests.faults import account_state
 
         print("coming to rest", flush=True)
-        rest.settle_down(self.stack.supervisor, 90)
+        rest.settle_down(self.stack.supervisor, HANGS)
         result = summary.summary()
         found = [one for one in summary.not_closed(result, still=False) if not one.startswith(("no ", "nothing "))]
         found += account_state.at_any_moment(self._exchange_orders())
