@@ -15,6 +15,7 @@ from django.urls import reverse
 from kalbot.console.admin.lists.tickers import TickerAdmin
 from kalbot.console.ui import search
 from markets.models import Event, ExchangeMessage
+from trading.models import Position
 
 Login = Callable[..., Client]
 
@@ -37,6 +38,18 @@ def test_a_position_is_found_by_its_number_and_an_event_by_its_ticker(sample: di
     client, held = login("viewer"), sample["held"]
     assert any(one.startswith(f"#{held.pk} ") for one in titles(client, f"#{held.pk}"))
     assert any("New York" in one for one in titles(client, held.event_id.lower()))
+
+
+def test_the_position_of_a_number_comes_before_all_that_have_it_in_a_name(sample: dict[str, Any], login: Login) -> None:
+    """Every ticker of a day in 2026 has a 26 in it, every position of such an event too."""
+    client, held = login("viewer"), sample["held"]
+    Position.objects.filter(pk=held.pk).update(status="closed")
+    Event.objects.update(title=f"Above {held.pk} degrees")
+    found = titles(client, str(held.pk))
+    assert found[0].startswith(f"#{held.pk} ")
+    assert len([one for one in found if one.startswith("#")]) > 1
+    listed = client.get(reverse("admin:trading_position_changelist"), {"q": f"#{held.pk}"}).context["cl"].result_list
+    assert [one.pk for one in listed] == [held.pk]
 
 
 def test_open_events_come_first_and_there_are_a_few_of_each(sample: dict[str, Any], login: Login) -> None:

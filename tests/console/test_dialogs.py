@@ -78,6 +78,8 @@ def test_prices_that_cannot_be_relied_on_make_no_proceeds(sample: dict[str, Any]
         shown = dict(briefing.numbers)
         assert (shown["Expected proceeds"], shown["Expected result"]) == ("–", "–")
     assert dict(several.numbers)["Not in the sums: no live books"] == f"#{held.pk}"
+    mixed = client.get(reverse("admin:act_exit_several_one", args=[f"{held.pk},{sample['paper'].pk}"]))
+    assert mixed.context["briefing"].target.endswith("(live and sim)")
 
 
 def test_force_exit_asks_once_however_often_it_is_confirmed(sample: dict[str, Any], login: Any) -> None:
@@ -264,8 +266,9 @@ def test_going_live_makes_a_live_profile_with_limits_entered_by_hand(
         assert "Please type: trade real money with careful-live." in wrong.content.decode()
     assert "The account has $900.00" in confirm(client, address, **{**GO_LIVE, "capital": "901"}).content.decode()
     assert not Profile.objects.filter(name="careful-live").exists()
-    confirm(client, address, **GO_LIVE)
+    answer = confirm(client, address, **GO_LIVE)
     live = Profile.objects.get(name="careful-live")
+    assert answer.headers["HX-Redirect"] == reverse("admin:strategies_profile_change", args=[live.pk])
     assert (live.mode, live.capital, live.is_active) == ("live", 250_000_000, True)
     assert (live.max_per_position, live.max_per_event, live.max_daily_loss) == (20_000_000, 40_000_000, 10_000_000)
     assert live.max_per_leg <= live.max_per_position

@@ -180,6 +180,16 @@ def test_an_export_holds_the_filtered_rows_with_exact_decimals(sample: dict[str,
     assert any(line.startswith(str(sample["held"].pk)) and "49.407500" in line and "25.00" in line for line in lines)
 
 
+def test_a_list_is_counted_by_the_database_and_not_by_reading_its_keys(sample: dict[str, Any], login: Any) -> None:
+    client, address = login("viewer"), reverse("admin:trading_order_changelist")
+    client.get(address)
+    with CaptureQueriesContext(connection) as ran:
+        client.get(address)
+    counted = [one["sql"] for one in ran if f"LIMIT {base.COUNT_LIMIT}" in one["sql"]]
+    assert counted
+    assert all(sql.startswith("SELECT COUNT(") for sql in counted)
+
+
 def test_candidates_that_were_not_bought_say_why_on_live_prices(sample: dict[str, Any], login: Any) -> None:
     client = login("viewer")
     groups = client.get(reverse("admin:why"), {"profile": "careful"}).context["live"]

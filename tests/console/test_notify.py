@@ -740,6 +740,12 @@ def test_a_risk_manager_makes_a_channel_and_its_address_is_never_shown_again(
     assert answer.status_code == 302, answer.content.decode()[:2000]
     made = Channel.objects.get()
     assert addresses.decrypt(made.address) == address
+    listed = client.get(reverse("admin:console_channel_changelist"))
+    assert "has no rule: nothing but tests is sent to it" in listed.content.decode()
+    assert "nothing is sent" in listed.content.decode()
+    Rule.objects.create(channel=made)
+    assert "nothing is sent" not in client.get(reverse("admin:console_channel_changelist")).content.decode()
+    Rule.objects.all().delete()
     page = client.get(reverse("admin:console_channel_change", args=[made.pk])).content.decode()
     assert "verysecretpath" not in page
     assert made.address not in page

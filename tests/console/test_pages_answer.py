@@ -11,6 +11,7 @@ import sample_rest
 from django.contrib import admin
 from django.urls import reverse
 
+from strategies.models import Profile
 from triage.models import Assessment, PointForecast, Recommendation, SourceForecast
 
 RAW: Final = [
@@ -18,8 +19,9 @@ RAW: Final = [
     re.compile(r"(?<![\d.])\d+[.]\d{7,}"),
     re.compile(r"\b(None|True|False|null|NaN)\b"),
     re.compile(r"object at 0x|<function|\w+_(ppm|e6)\b"),
+    re.compile(r"(?<![\w./:=-])[a-z]+(_[a-z0-9]+)+\b(?![.(=])"),
 ]
-"""Amounts with one, three or five decimals; all digits of a float; a program's words for nothing, yes and no; its names."""
+"""Amounts with one, three or five decimals; all digits of a float; a program's words for nothing, yes and no; its names and codes."""
 
 
 def test_every_list_and_a_page_of_each_answer_with_a_row(sample: dict[str, Any], login: Any) -> None:
@@ -30,7 +32,8 @@ def test_every_list_and_a_page_of_each_answer_with_a_row(sample: dict[str, Any],
         name = model._meta.label_lower.replace(".", "_")
         row = model._default_manager.first()
         assert row is not None, f"the samples have no {name}"
-        for address in (reverse(f"admin:{name}_changelist"), reverse(f"admin:{name}_change", args=[row.pk])):
+        pages = [reverse(f"admin:{name}_changelist"), reverse(f"admin:{name}_change", args=[row.pk])]
+        for address in [*pages, *([f"/admin/strategies/profile/{row.pk}/history/"] if model is Profile else [])]:
             answer = client.get(address)
             wrong += [(address, answer.status_code)] if answer.status_code != 200 else []
             text = words_of(answer.content.decode())
@@ -39,8 +42,9 @@ def test_every_list_and_a_page_of_each_answer_with_a_row(sample: dict[str, Any],
 
 
 def words_of(page: str) -> str:
-    """What a person reads on a page, without its menu and scripts, and without what came from outside as it is."""
+    """What a person reads on a page, without its menu, icons and scripts, and without what came from outside as it is."""
     main = page[page.index('<div class="k-banner') :]
+    main = re.sub(r'<span class="[^"]*material-symbols[^>]*>[^<]*</span>|more_horiz', " ", main)
     without = re.sub(r"<(script|style|textarea|select|pre|form data)\b.*?</\1>", " ", main, flags=re.S)
     return html.unescape(re.sub(r"<[^>]*>", " ", without))
 

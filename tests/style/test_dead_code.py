@@ -32,6 +32,7 @@ BY_NAME: Final = [
         "*Inline",
         "*Site",
         "add_arguments",
+        "_do_file_export",  # of django-import-export, called with a valid form
         "handle",
         "ready",
         "urlpatterns",

@@ -132,6 +132,10 @@ def test_amended_result_is_reversed_by_entries_and_booked_again() -> None:
     assert ledger.summary(position.profile)["difference"] == 0
     assert audit.totals(position.profile) == []
     assert settlement.run() == 0
+    memos = set(LedgerTransaction.objects.filter(kind="reversal").values_list("memo", flat=True))
+    assert memos == {"KXT-1-0 no at $0.00", "KXT-1-1 yes at $1.00"}, "in dollars, as people read them"
+    notes = set(position.events.filter(reason__contains="amended").values_list("reason", flat=True))
+    assert "KXT-1-0 was amended: YES pays $1.00, not $0.00" in notes
 
 
 @pytest.mark.parametrize("status", ["closed", "determined", "disputed", "amended", "inactive"])

@@ -216,7 +216,7 @@ def _post(booked: Settlement, position: Position, leg: Leg, kind: str, sign: int
         ],
         position=position,
         settlement=booked,
-        memo=f"{leg.market_id} {booked.result} at {booked.value_e6}",
+        memo=f"{leg.market_id} {booked.result} at {dollars(booked.value_e6)}",
     )
     Leg.objects.filter(pk=leg.pk).update(
         settled_count=F("settled_count") + sign * booked.count, payout=F("payout") + sign * booked.payout
@@ -270,7 +270,9 @@ def rebook(settlement_id: int, final: FinalResult) -> bool:
         Leg.objects.filter(pk=leg.pk).update(
             open_cost=F("open_cost") + booked.cost, open_fees=F("open_fees") + booked.fees
         )
-        states.note(position, f"{leg.market_id} was amended from {booked.value_e6} to {final.value_e6}")
+        states.note(
+            position, f"{leg.market_id} was amended: YES pays {dollars(final.value_e6)}, not {dollars(booked.value_e6)}"
+        )
         again = settle_leg(leg.pk, final, booked.count)
         if position.status not in ACTIVE:
             totals.raise_best(position.profile_id)

@@ -27,7 +27,7 @@ from django.db.models import Sum
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
-from kalbot.common.units import DOLLAR_PRICE
+from kalbot.common.units import CONTRACT, DOLLAR_PRICE, dollars
 from markets import exchange_hours
 from markets.book import Level, Side
 from markets.fees import OrderFees
@@ -77,9 +77,8 @@ class PaperVenue:
     def _meet(self, order: Order) -> Ack:
         yes_price = order.price if order.side == Side.YES else DOLLAR_PRICE - order.price
         if not is_on_grid(yes_price, price_bands(order.leg.market)):
-            raise Refused(
-                OrderError.INVALID_PRICE, f"{order.price} (1/10,000 dollar) is not on the grid of {order.leg.market_id}"
-            )
+            words = f"{dollars(order.price * CONTRACT)} is not on the grid of {order.leg.market_id}"
+            raise Refused(OrderError.INVALID_PRICE, words)
         shut = exchange_hours.obstacle(order.position.event.exchange_index, is_live=False)
         if shut is not None and shut.why is exchange_hours.Closed.PAUSED:
             raise Refused(OrderError.PAUSED, shut.detail)

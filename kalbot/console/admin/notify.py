@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
@@ -107,9 +107,19 @@ class ChannelAdmin(DialogActions, ModelAdmin):
     )
     send_test = detail_action(TestChannel, "Send test", icon="send", name="send_test")
 
-    @display(description="State", label={"failing": "danger", "ok": "success", "off": "info"})
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Channel]:
+        ruled = models.Exists(Rule.objects.filter(channel=models.OuterRef("pk")))
+        rows: models.QuerySet[Channel] = super().get_queryset(request)
+        return rows.annotate(has_rule=ruled)
+
+    @display(
+        description="State", label={"failing": "danger", "ok": "success", "off": "info", "nothing is sent": "warning"}
+    )
     def state(self, channel: Channel) -> str:
-        return "off" if not channel.is_active else "failing" if channel.failures else "ok"
+        """A channel without a rule gets nothing but tests: that it is well would be untrue."""
+        if not channel.is_active:
+            return "off"
+        return "failing" if channel.failures else "ok" if getattr(channel, "has_rule", True) else "nothing is sent"
 
     @display(description="Quiet hours")
     def quiet(self, channel: Channel) -> str:
@@ -121,6 +131,13 @@ class ChannelAdmin(DialogActions, ModelAdmin):
         super().save_model(request, obj, form, change)
         changed = [name for name in form.changed_data if name not in ("reason", "seen")]
         _record(request, "change_channel" if change else "add_channel", obj, form.cleaned_data["reason"], changed)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if not form.instance.rules.exists():
+            messages.warning(
+                request, f"{form.instance.name} has no rule: nothing but tests is sent to it. Add one on its page."
+            )
 
     def delete_model(self, request: HttpRequest, obj: Channel) -> None:
         _record(request, "delete_channel", obj, "deleted in the admin", [])

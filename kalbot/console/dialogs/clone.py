@@ -55,6 +55,14 @@ class CloneProfile(Dialog):
         copy.save(force_insert=True)
         return f"{copy.name} is there, in sim and switched off."
 
+    def leads_to(self, form: ReasonForm, briefing: Briefing) -> str:
+        return profile_url(form.cleaned_data["name"])
+
+
+def profile_url(name: str) -> str:
+    """Address of the page of a profile that was just made."""
+    return page_url("strategies.profile", Profile.objects.values_list("pk", flat=True).get(name=name))
+
 
 OWN = {"id", "name", "mode", "is_active", "subaccount", "shadow_of", "created_at", "updated_at"}
 

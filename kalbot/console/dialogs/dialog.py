@@ -91,6 +91,10 @@ class Dialog(PermissionRequiredMixin, View):
         """What the form's fields hold before the person writes."""
         return {}
 
+    def leads_to(self, form: ReasonForm, briefing: Briefing) -> str:
+        """Address of the page that shows what was done."""
+        return briefing.url
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """A key that cannot be one is a row that is not there."""
         try:
@@ -124,7 +128,7 @@ class Dialog(PermissionRequiredMixin, View):
             return self.refused(request, record, form, briefing, sentence)
         Act.objects.filter(pk=record.pk).update(outcome=Act.Outcome.DONE, result=result[:400])
         messages.success(request, result)
-        return self.leave(request, briefing.url)
+        return self.leave(request, self.leads_to(form, briefing))
 
     def spend(self, request: HttpRequest, form: ReasonForm, briefing: Briefing) -> tuple[Act, bool]:
         """The record of this act, and whether it is ours to do: the unique token lets exactly one POST through."""

@@ -104,7 +104,7 @@ class ExitSeveral(Dialog):
         able = [one for one in shown if not one.refusal]
         priced, unpriced = [one.preview for one in able if one.preview.unpriced is None], _unpriced(able)
         profiles = sorted({str(one.position.profile) for one in shown})
-        mode = shown[0].position.mode if shown else "no mode"
+        mode = " and ".join(sorted({one.position.mode for one in shown})) or "no mode"
         return Briefing(
             target=f"{len(shown)} position{'' if len(shown) == 1 else 's'} of {', '.join(profiles) or 'nobody'} ({mode})"[
                 :120

@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import DOLLAR
-from kalbot.console.dialogs.clone import copy_of
+from kalbot.console.dialogs.clone import copy_of, profile_url
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ops.health import exchange_status, status
 from kalbot.console.ui import formats
@@ -172,6 +172,9 @@ class GoLive(Dialog):
         live._change_reason = f"live, from {source.name}: {reason}"[:100]  # type: ignore[attr-defined]
         live.save()
         return f"{live.name} is live with {formats.money(live.capital)}."
+
+    def leads_to(self, form: ReasonForm, briefing: Briefing) -> str:
+        return profile_url(form.cleaned_data["name"])
 
 
 def _collateral(profile: Profile) -> list[str]:

@@ -115,6 +115,8 @@ def item(title: str, icon: str, target: str, permission: str) -> dict[str, Any]:
         "icon": icon,
         "link": link,
         "permission": lambda request: not permission or request.user.has_perm(permission),
+        "badge": None,  # both are read on every page, and a name that is missing is searched for everywhere
+        "link_callback": None,
     }
 
 

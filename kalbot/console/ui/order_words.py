@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from markets.kalshi.vocabulary import TimeInForce
 from trading.models import Order, OrderStatus
 
 ENDED: Final = {
@@ -13,6 +14,17 @@ ENDED: Final = {
     "cancelled": "It rested and was cancelled before anything of it was filled; the events of its position say why.",
     "expired": "It rested until it expired, and nothing of it was filled.",
 }
+
+IN_FORCE: Final = {
+    TimeInForce.IOC: "immediate or cancel: what is not filled at once is cancelled",
+    TimeInForce.FOK: "fill or kill: all of it at once, or nothing",
+    TimeInForce.GTC: "good till cancelled: it rests in the book until it is filled, cancelled or expires",
+}
+
+
+def in_force(code: str) -> str:
+    """How long the exchange tries to fill an order, in words; a code that is not known stays as it is."""
+    return next((words for known, words in IN_FORCE.items() if known == code), code)
 
 
 def outcome(order: Order) -> str:

@@ -43,7 +43,8 @@ def words_of(text: str) -> list[str]:
 
 
 def each(model: type[Model], words: Iterable[str], *fields: str) -> Q:
-    """Every word is in one of the fields; of one that begins with ``=`` it is the whole number (``#7`` and ``7`` are 7).
+    """Every word is in one of the fields; of one that begins with ``=`` it is the whole number: ``#7`` is that and nothing else, ``7`` may
+    stand in a text too.
 
     Fields behind a relation are searched in their own table first: a title is read once, not once for each row that has it.
     """
@@ -58,12 +59,20 @@ def each(model: type[Model], words: Iterable[str], *fields: str) -> Q:
         somewhere = Q(pk__in=[])
         for path, names in texts.items():
             somewhere |= _behind(model, path, _in_one_of(names, word))
-        number = word.removeprefix("#")
-        if number.isdecimal() and len(number) < LONGEST_NUMBER:
+        number = number_in(word)
+        if number is not None:
+            exact = Q(pk__in=[])
             for field in numbers:
-                somewhere |= Q(**{field: int(number)})
+                exact |= Q(**{field: number})
+            somewhere = exact if numbers and word.startswith("#") else somewhere | exact
         wanted &= somewhere
     return wanted
+
+
+def number_in(word: str) -> int | None:
+    """The number that ``#7`` or ``7`` is; None for any other word."""
+    number = word.removeprefix("#")
+    return int(number) if number.isdecimal() and len(number) < LONGEST_NUMBER else None
 
 
 def _in_one_of(names: Iterable[str], word: str) -> Q:
@@ -91,11 +100,13 @@ def profiles(words: list[str]) -> Iterator[SearchResult]:
 
 
 def positions(words: list[str]) -> Iterator[SearchResult]:
-    """Positions by number and event, active ones first."""
+    """Positions by number and event: the one of that number first (every ticker of a day in 2026 has a 20 in it), then active ones."""
     wanted = each(Position, words, "event__ticker", "event__title", "=id")
     rows = Position.objects.filter(wanted).select_related("event", "profile").order_by("-id")
-    active, ended = rows.filter(status__in=ACTIVE), rows.exclude(status__in=ACTIVE)
-    for row in (*active[:MOST], *ended[:MOST]):
+    numbers = [number for number in map(number_in, words) if number is not None]
+    named, others = rows.filter(pk__in=numbers), rows.exclude(pk__in=numbers)
+    active, ended = others.filter(status__in=ACTIVE), others.exclude(status__in=ACTIVE)
+    for row in (*named[:MOST], *active[:MOST], *ended[:MOST]):
         title = f"#{row.pk} {row.event.title or row.event_id}"
         what = f"position of {row.profile}, {row.mode}, {row.get_status_display()}, {row.event_id}"
         yield SearchResult(title, what, page_url("trading.position", row.pk), "inventory_2")

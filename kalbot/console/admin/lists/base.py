@@ -38,8 +38,10 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # Django's cannot b
         rows = self.object_list
         if not isinstance(rows, models.QuerySet):
             return len(rows)
-        # ordering would make the database sort everything only to count it
-        return len(self.keys if self.rows is not None else rows.order_by().values_list("pk", flat=True)[:COUNT_LIMIT])
+        if self.rows is not None:
+            return len(self.keys)
+        # counted by the database: ten thousand keys that become UUIDs cost as much as the page; and unordered, for it would sort them all
+        return rows.order_by().values("pk")[:COUNT_LIMIT].count()
 
     @cached_property
     def keys(self) -> list[Any]:
@@ -78,6 +80,19 @@ def keep_filters(found: Any) -> None:
         found.url_for_result = lambda row: f"{plain(row)}?{kept}"
 
 
+def write_addresses_once(found: Any) -> None:
+    """Unfold makes the headings' addresses again with every row, though they never differ within a list."""
+    plain, written = found.get_query_string, dict[str, str]()
+
+    def address(new_params: Any = None, remove: Any = None) -> str:
+        key = f"{new_params} {remove}"
+        if key not in written:
+            written[key] = plain(new_params, remove)
+        return written[key]
+
+    found.get_query_string = address
+
+
 class UnitColumns:
     """Gives each field its unit, in lists and on pages: the one named in ``units``, or what its kind has."""
 
@@ -105,6 +120,10 @@ class ReadOnlyAdmin(DialogActions, UnitColumns, ModelAdmin):
     list_fullwidth = True
     compressed_fields = True
     actions = None
+    list_sections: ClassVar[
+        list[Any]
+    ] = []  # named, as are the conditional fields, because Unfold's templates read both with each row,
+    conditional_fields: ClassVar[dict[str, str]] = {}  # and a name that is missing costs Django more than the cell
     sorts: ClassVar[set[str] | None] = None  # names of the sortable columns; None: all of them
     linked_by: ClassVar[set[str]] = set()  # lookups that pages of ours link to, beside the filters
 
@@ -163,6 +182,7 @@ class ReadOnlyAdmin(DialogActions, UnitColumns, ModelAdmin):
                 found.paginator.keys
             )  # all on one page: Django would search again
         keep_filters(found)
+        write_addresses_once(found)
         named = [getattr(self, one, one) if isinstance(one, str) else one for one in found.list_display]
         even_out(found.result_list, named)
         return found
@@ -212,12 +232,13 @@ _UNIT_WORDS = re.compile(
 )
 
 
+_NAME = re.compile(r"(?<![\w.])[a-z]+(_[a-z]+)+\b")
 _SHAPE = re.compile(r":? ?(\[[\[{].*?\.\.\.\]|\{[^}]*\})")
 
 
 def _without_shape(text: str) -> str:
-    """A help text without the shape that a structure is stored in: ``[{"ticker", "side"}, ...]``."""
-    left = _SHAPE.sub("", text).strip(" ;")
+    """A help text without the shape that a structure is stored in: ``[{"ticker", "side"}, ...]``, and with a program's names in words."""
+    left = _NAME.sub(lambda name: name[0].removesuffix("_ms").replace("_", " "), _SHAPE.sub("", text).strip(" ;"))
     return left[:1].upper() + left[1:] if left.strip(".") else ""
 
 

@@ -86,7 +86,7 @@ class OrderAdmin(ExportedAdmin):
     ordering = ["-created_at"]
     units = ORDER_UNITS
     inlines = [FillInline]
-    readonly_fields = ["became"]
+    readonly_fields = ["became", "in_force"]
 
     @display(description="Status", ordering="status")
     def outcome(self, order: Order) -> SafeString:
@@ -100,7 +100,14 @@ class OrderAdmin(ExportedAdmin):
         return format_html("{} {}", tag(word), order_words.ENDED.get(word, order.get_status_display()))
 
     def get_fields(self, request: HttpRequest, obj: Order | None = None) -> list[Any]:
-        return ["became", *(name for name in super().get_fields(request, obj) if name not in ("became", "status"))]
+        left_out = ("became", "status", "in_force")
+        names = [name for name in super().get_fields(request, obj) if name not in left_out]
+        return ["became", *("in_force" if name == "time_in_force" else name for name in names)]
+
+    @display(description="Time in force")
+    def in_force(self, order: Order) -> str:
+        """How long the exchange tries to fill it, in words."""
+        return order_words.in_force(order.time_in_force)
 
     @display(description="Order")
     def short_id(self, order: Order) -> str:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
+from kalbot.console.admin.profiles.profile_units import LABELS
 from kalbot.console.ui.links import list_url
 from strategies.cycle import shadows
 from strategies.models import Profile
@@ -48,7 +49,7 @@ def report(live: Profile, paper: Profile, since: Any) -> dict[str, Any]:
         "denied": [(mode, code, sentence(code), number) for (mode, code), number in found.denied.items()],
         "unlike_live": sum(pair.live.result or 0 for pair in found.unlike),
         "unlike_paper": sum(pair.paper.result or 0 for pair in found.unlike),
-        "unlike": shadows.differing(live, paper),
+        "unlike": [LABELS.get(name, name.replace("_", " ")) for name in shadows.differing(live, paper)],
         "pairs": found.pairs[::-1][:SHOWN],
         "more": max(0, len(found.pairs) - SHOWN),
         "live_url": list_url("strategies.decision", profile__id__exact=live.pk),
