@@ -150,7 +150,8 @@ def recorded_cycles(profile: Profile) -> list[Judged]:
     """The cycles of the database in which ``profile`` was judged: beat's, and nudged ones in which something paid for it.
 
     The stream's prices reach a cycle a moment after they came, so what was decided on is read again when the newest price behind it had
-    come, and a turn is no later than that. Raises CyclesUnknown for cycles of a version that did not say whose turn it was.
+    come, or at once where that was before its profile's turn. Raises CyclesUnknown for cycles of a version that did not say whose turn
+    it was.
     """
     behind = _prices_behind(profile)
     found = []
@@ -165,7 +166,7 @@ def recorded_cycles(profile: Profile) -> list[Judged]:
             event: next((came for read, came in behind.get(event, ()) if read >= began + after), began + after)
             for event, after in mine["events"].items()
         }
-        turn = min([began + mine["after_ms"], *events.values()])
+        turn = began + mine["after_ms"]
         nudged = () if row.trigger == BEAT else tuple(sorted(events))
         moments = {event: at * MS for event, at in events.items()}
         found.append(Judged((began + row.prices_after_ms) * MS, turn * MS, moments, nudged))

@@ -90,7 +90,7 @@ def test_a_cycle_is_replayed_when_its_profile_was_judged_and_by_the_prices_that_
         turns={one: {"after_ms": 40, "events": {"KXT-1": 50}}, two: {"after_ms": 60, "events": {}}},
     )
     cycle(30_000, turns={two: {"after_ms": 100, "events": {}}})
-    for number, (received, decided) in enumerate([(4_900, 5_150), (19_000, 20_100)]):
+    for number, (received, decided) in enumerate([(5_060, 5_150), (19_000, 20_100)]):
         decision = add_order(number, first).position.decision
         trace = {"received": (start + received) * 1000, "decided": (start + decided) * 1000}
         Decision.objects.filter(pk=decision.pk).update(trace=trace)
@@ -106,8 +106,8 @@ def test_a_cycle_is_replayed_when_its_profile_was_judged_and_by_the_prices_that_
         ]
         for profile in (first, other)
     }
-    beat = (300, 4_901, {"KXT-0": 4_901, "KXT-9": 5_200}, ())
-    assert found[first] == [beat, (20_000, 19_001, {"KXT-1": 19_001}, ("KXT-1",))]
+    beat = (300, 5_000, {"KXT-0": 5_061, "KXT-9": 5_200}, ())
+    assert found[first] == [beat, (20_000, 20_040, {"KXT-1": 19_001}, ("KXT-1",))]
     assert found[other] == [(300, 8_000, {}, ()), (30_000, 30_100, {}, ())]
     Cycle.objects.filter(trigger="nudge").update(turns={})
     with pytest.raises(CyclesUnknown, match="does not say whom it judged"):

@@ -9,9 +9,9 @@ False when it has to wait (``next_step_at`` says until when).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
@@ -37,6 +37,9 @@ from trading.venues import connection, groups
 
 STEP: Final = timedelta(seconds=1)
 REFUSED_PAUSE: Final = timedelta(seconds=3)
+LONGEST_PAUSE: Final = timedelta(seconds=60)
+"""So long a leg is left alone after a refused quote, and twice as long after each further one, so that a book that is not the exchange's
+neither uses up the profile's orders a minute nor write tokens."""
 WAITED_OUT: Final = passing.CODES | {
     DenialCode.REDUCING,
     DenialCode.LOCKED,
@@ -171,13 +174,8 @@ def _rest(
     position: Position, lease: Lease, legs: Sequence[Leg], orders: list[Order], rests: Rests, facts: Facts
 ) -> Refusal | None:
     """Prolong what rests and place what does not, as far as the profile's orders a minute go. A leg whose quote was refused (it would have
-    crossed a book that had moved) is left alone for a moment. Refusal: of several quotes nothing bounds what may fill together."""
-    since = clock.now() - REFUSED_PAUSE
-    occupied = {
-        order.leg_id
-        for order in orders
-        if order.status == OrderStatus.REJECTED and order.ended_at is not None and order.ended_at > since
-    }
+    crossed a book that had moved) is left alone for a while. Refusal: of several quotes nothing bounds what may fill together."""
+    occupied = _refused_lately(orders)
     kept = quotes.tokens_kept(position.profile, Way(position.quoting), len(legs))
     for order in orders:
         if order.status == OrderStatus.RESTING:
@@ -194,6 +192,20 @@ def _rest(
                 return None if refusal.code is DenialCode.RATE_LIMIT else refusal
         quote.place(lease, position, wanted, kept)
     return None
+
+
+def _refused_lately(orders: Iterable[Order]) -> set[int]:
+    """Legs whose last quotes, the oldest of ``orders`` first, were refused so lately that they are left alone."""
+    pauses: dict[int, timedelta] = {}
+    until: dict[int, datetime] = {}
+    for order in orders:
+        if order.status != OrderStatus.REJECTED:
+            pauses.pop(order.leg_id, None)
+        elif order.ended_at is not None:
+            pause = pauses[order.leg_id] = min(LONGEST_PAUSE, 2 * pauses.get(order.leg_id, REFUSED_PAUSE / 2))
+            until[order.leg_id] = order.ended_at + pause
+    now = clock.now()
+    return {leg for leg, at in until.items() if at > now}
 
 
 def _set_limits(lease: Lease, legs: Sequence[Leg], limits: dict[int, int]) -> None:
