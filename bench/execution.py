@@ -5,7 +5,7 @@ ledger, rows and the client. Reconciliation is compared in the same run with the
 and its fills one by one. The database is SQLite in a folder of its own, ``DATABASE_URL``, or an embedded Postgres, as far away as
 ``--round-trip-ms`` says.
 
-    python -m bench.execution [--decisions 60] [--legs 4] [--orders 10000] [--postgres] [--round-trip-ms 2]
+    python -m bench.execution [--decisions 60] [--legs 4] [--orders 10000] [--postgres] [--round-trip-ms 2] [--collateral]
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ def main(argv: Sequence[str] = ()) -> int:
     parser.add_argument("--decisions", type=int, default=60)
     parser.add_argument("--legs", type=int, default=4)
     parser.add_argument("--orders", type=int, default=10_000)
+    parser.add_argument(
+        "--collateral",
+        action="store_true",
+        help="NO baskets too, with collateral return off and on, one after the other",
+    )
     parser.add_argument("--postgres", action="store_true", help="an embedded Postgres")
     parser.add_argument(
         "--round-trip-ms", type=float, default=0.0, help="the same behind a proxy that delays every byte"
@@ -47,6 +52,10 @@ def main(argv: Sequence[str] = ()) -> int:
         found: dict[str, Any] = {"database": _prepare(Path(folder), server.url), "round_trip_ms": _round_trip()}
         for sending in ("thinnest_first", "all_at_once"):
             found[sending] = _execution(options.decisions, options.legs, sending)
+        for mode in ("off", "on") if options.collateral else ():
+            found[f"NO baskets, collateral return {mode}"] = _execution(
+                options.decisions, options.legs, "all_at_once", f"collateral-{mode}"
+            )
         if options.orders:
             found["reconciliation"] = _reconciliation(options.orders)
         print(json.dumps(found, indent=2))
@@ -98,8 +107,9 @@ def _prepare(folder: Path, redis_url: str) -> str:
     return connection.vendor
 
 
-def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
-    """Baskets bought one after the other by one worker. The exchange's own time, which answers in this process, is taken out."""
+def _execution(decisions: int, legs: int, sending: str, collateral: str = "") -> dict[str, Any]:
+    """Baskets bought one after the other by one worker. The exchange's own time, which answers in this process, is taken out.
+    ``collateral``: "collateral-on" or "collateral-off" buys NO on every leg of an exclusive event, with returns or without."""
     from strategies.cycle import handover
     from tests.trading import world
     from tests.trading.twin import Twin
@@ -110,21 +120,26 @@ def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
     world.active()
     capital = 10**6 * world.DOLLAR
     wide = {"max_orders_per_minute": 10**6, "max_open_positions": 10**6, "capital": capital, "sending": sending}
-    profile = world.add_profile(sending.replace("_", "-"), mode="live", **wide)
+    profile = world.add_profile(collateral or sending.replace("_", "-"), mode="live", **wide)
+    side, kind = ("no", "all_no") if collateral else ("yes", "all_yes")
     firsts: list[_Spent] = []
     wholes: list[_Spent] = []
     orders = 0
-    ask = 10_000 // legs // 100 * 100 - 300
+    ask = ((legs - 1) * 10_000 if collateral else 10_000) // legs // 100 * 100 - 300
+    seeds = {"thinnest_first": 2, "all_at_once": 1_002, "collateral-off": 2_002, "collateral-on": 3_002}
     for number in range(decisions + WARM_UP):
-        twin = Twin(f"KXB-{sending}-{number}", seed=number + 2 + (1_000 if sending == "all_at_once" else 0))
+        twin = Twin(f"KXB-{collateral or sending}-{number}", seed=number + seeds[collateral or sending])
         for _ in range(legs):
-            twin.add_market([(ask - 100, 100_000)], [(ask, 100_000)])
+            bid, offer = (10_000 - ask, 10_100 - ask) if collateral else (ask - 100, ask)
+            twin.add_market([(bid, 100_000)], [(offer, 100_000)])
         watch = _Stopwatch(twin.session)
         connection.use(twin.client())
         connection.measure_clock()  # a worker's client has done so once in five minutes
+        if collateral:
+            _return_collateral(twin, on=collateral == "collateral-on")
         reconcile.ensure_reconciled()
         twin.sync()
-        decision = world.decide(profile, twin.row, dict.fromkeys(twin.markets, ask), 100)
+        decision = world.decide(profile, twin.row, dict.fromkeys(twin.markets, ask), 100, kind, side)
         handed.remember(profile)
         message = handover.packed(decision)  # as the strategy worker sends it
         watch.start()
@@ -144,6 +159,20 @@ def _execution(decisions: int, legs: int, sending: str) -> dict[str, Any]:
         "orders_per_second_per_worker": round(orders / (sum(one.wall for one in wholes) / 1000), 1),
         "orders_per_cpu_second": round(orders / (sum(one.cpu for one in wholes) / 1000), 1),
     }
+
+
+def _return_collateral(twin: Any, *, on: bool) -> None:
+    """An event whose group is exclusive, and collateral return on this exchange and in our account."""
+    from markets.models import Event
+    from trading.models import ExchangeAccount
+    from trading.reconciliation import reconcile
+    from trading.venues import connection
+
+    Event.objects.filter(pk=twin.row.pk).update(collateral_return_type="MECNET")
+    twin.row.refresh_from_db()
+    reconcile.ensure_reconciled()
+    connection.client().portfolio.cash.set_netting(0, on)
+    ExchangeAccount.objects.update(collateral="on" if on else "off")
 
 
 class _Spent(NamedTuple):
@@ -180,6 +209,7 @@ class _Stopwatch:
 
 
 def _reconciliation(count: int) -> dict[str, Any]:
+    from bench._filled import place_many
     from tests.faults.rows import clear
     from tests.trading import world
     from tests.trading.twin import Twin
@@ -194,7 +224,7 @@ def _reconciliation(count: int) -> dict[str, Any]:
     market = twin.add_market([(4_000, 10**9)], [(4_200, 10**9)])
     connection.use(twin.client())
     profile = world.add_profile("many", mode="live", capital=10**6 * world.DOLLAR)
-    rows = _place_many(twin, profile, market, count)
+    rows = place_many(twin, profile, market, count)
     began, cpu = time.perf_counter(), time.process_time()
     row = reconcile.run("live", "bench")
     ours, cpu = time.perf_counter() - began, time.process_time() - cpu
@@ -220,51 +250,6 @@ def _reconciliation(count: int) -> dict[str, Any]:
         "plain_requests": 2 * count,
         "ratio_nothing_to_repair": round(plain / second, 1),
     }
-
-
-def _place_many(twin: Any, profile: Any, market: str, count: int) -> list[Any]:
-    """Orders that the exchange has filled and we have only the rows of, as if every answer had been lost."""
-    from kalbot.common import clock
-    from simulator.rest.app import handle
-    from tests.trading import world
-    from trading.accounting import ledger
-    from trading.models import Leg, Order, Position
-
-    ledger.ensure_funded(profile)
-    decision = world.decide(profile, twin.row, {market: 4_200}, kind="coverage")
-    position = Position.objects.create(
-        profile=profile, mode="live", decision=decision, event=twin.row, kind="coverage", target_count=count
-    )
-    leg = Leg.objects.create(position=position, market_id=market, side="yes", target_count=count, limit_price=4_200)
-    rows = [
-        Order(
-            profile=profile,
-            mode="live",
-            position=position,
-            leg=leg,
-            action="buy",
-            purpose="entry",
-            side="yes",
-            price=4_200,
-            count=1,
-            status="unknown",
-            sent_at=clock.now(),
-        )
-        for _ in range(count)
-    ]
-    Order.objects.bulk_create(rows, batch_size=500)
-    for order in rows:
-        body = {
-            "ticker": market,
-            "side": "bid",
-            "price": "0.4200",
-            "count": "0.01",
-            "client_order_id": str(order.pk),
-            "time_in_force": "immediate_or_cancel",
-            "self_trade_prevention_type": "taker_at_cross",
-        }
-        handle(twin.exchange, "POST", "/portfolio/events/orders", "", {}, body)
-    return [order.pk for order in rows]
 
 
 def _both(found: Sequence[_Spent]) -> dict[str, dict[str, float]]:

@@ -41,8 +41,8 @@ def test_citations_of_the_protocol_name_a_section() -> None:
     assert cited <= sections
 
 
-def test_tests_named_in_failures_exist() -> None:
-    page = (ROOT / "docs/failures.md").read_text()
+def test_tests_named_in_failures_and_in_the_protocol_exist() -> None:
+    page = "".join((ROOT / "docs" / name).read_text() for name in ("failures.md", "kalshi-protocol.md"))
     sources = [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
     named = set(re.findall(r"(?:::|`)(test_\w+)`", page))
     defined = {name for text in sources for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}
