@@ -34,7 +34,7 @@ from tests.mutation.transplant import forget_cached, put
 SLACK, FACTOR = 10.0, 3.0
 """A mutant whose tests need these seconds of CPU more than ``FACTOR`` times what they need unchanged does not end: it counts as noticed,
 however busy the machine is."""
-KEPT = Path(".test/reached.json")
+KEPT, UNCHANGED = Path(".test/reached.json"), Path(".test/unchanged.json")
 KEEP_EVERY = 60.0
 """Seconds after which what was measured so far is kept: a run that is stopped goes on there."""
 BROKEN = 251
@@ -66,6 +66,8 @@ class Runner:
         """File -> its tests of which nothing is known."""
         self.tried: dict[Mutant, set[str]] = {}
         self.kept_at = 0.0
+        self.sound: set[str] = set()
+        """Tests that have passed unchanged in this run."""
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.failed = self.failed or report.failed
@@ -136,11 +138,11 @@ class Runner:
 
     def _measure(self, session: pytest.Session, file: str) -> float:
         """Run the tests of a file unchanged, in a child, and learn which lines they reach. Returns their seconds."""
-        items, part = self.unmeasured.pop(file), (self.root / KEPT).with_suffix(".measured")
+        items, part = self.unmeasured.pop(file), self.root / UNCHANGED
         if _in_child(lambda: self._unchanged(session, items, part), None) != 0:
             raise pytest.UsageError(f"the unchanged tests of {file} did not come to their end")
         newer = reached.read(part)
-        part.unlink()
+        self.sound |= set(newer.seconds) - set(newer.failed)
         self.reached.learn(newer)
         for lines in newer.tests.values():
             self.breadth.update(name for found in lines.values() for name in found)
@@ -169,7 +171,22 @@ class Runner:
             return "does not end"
         if code < 0 or code == BROKEN:
             return f"breaks the process ({code})"
-        return None if code == 0 else items[min(code, len(items)) - 1].nodeid
+        if code == 0:
+            return None
+        name = items[min(code, len(items)) - 1].nodeid
+        if self._passes(session, name):
+            return name
+        self.reached.failed.append(name)
+        return self._run(session, mutant, items[code:], seconds)
+
+    def _passes(self, session: pytest.Session, name: str) -> bool:
+        """Whether a test passes unchanged, here and now: one that does not has noticed nothing."""
+        if name not in self.sound:
+            code = _in_child(lambda: self._unchanged(session, [self.items[name]], self.root / UNCHANGED), None)
+            if code != 0 or reached.read(self.root / UNCHANGED).failed:
+                return False
+            self.sound.add(name)
+        return True
 
     def _try(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item], longest: int) -> int:
         resource.setrlimit(resource.RLIMIT_CPU, (longest, longest + 5))

@@ -20,6 +20,7 @@ class Survivor:
     reason: str
 
 
+SIGNAL = "whatever is written there says only that it was"
 LEDGER = "trading/accounting/ledger.py"
 POOL = "trading/accounting/pool.py"
 SURVIVORS: tuple[Survivor, ...] = (
@@ -68,6 +69,15 @@ SURVIVORS: tuple[Survivor, ...] = (
         "count - 1: Sub -> Add",
         "a size above the full one is refused like the full one",
     ),
+    Survivor("trading/reconciliation/adoption.py", "_money", "e > 0: Gt -> GtE", "a sum with nothing added to it"),
+    Survivor("trading/venues/prints.py", "fetch", "1 -> 2", SIGNAL),
+    Survivor(
+        "trading/closing/settlement.py",
+        "amend",
+        "0: dropped from b.leg.market.settlement_value_e6 or 0",
+        "only markets that have a value are read",
+    ),
+    Survivor("trading/states.py", "_watch_quote", "0 -> 1", "the priority of watching nothing"),
     Survivor(
         "trading/execution/phases/buy.py",
         "_one_by_one",

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+from django.db.models import F
 
 from kalbot.common import clock
 from kalbot.common.units import Count, Money, Price
@@ -18,7 +19,8 @@ from markets.kalshi.ws.frames import UserOrderFrame
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.stopped import NOW, after
-from trading.models import ForeignOrder, OrderStatus
+from trading.accounting import ledger
+from trading.models import Correction, ForeignOrder, OrderStatus, Position, ProfileBalance
 from trading.models import Order as Row
 from trading.reconciliation import foreign, inbox, lost_baskets
 from trading.reconciliation.lost_baskets import LostBasket, LostOrder
@@ -176,3 +178,17 @@ def test_what_a_person_says_was_a_basket_is_searched_in_its_event_and_subaccount
         columns = {"side": "yes", "price": 4_000, "count": 100, "client_order_id": str(uuid4())}
         ForeignOrder.objects.create(exchange_order_id=str(number), ticker=ticker, subaccount=subaccount, **columns)
     assert lost_baskets.find_of(event.ticker, profile) == []
+
+
+def test_what_a_person_sold_of_several_legs_is_shared_among_them_to_the_last_micro_dollar(
+    half_bought: Position,
+) -> None:
+    legs = list(half_bought.legs.order_by("id"))
+    ledger.ensure_funded(half_bought.profile)
+    cost = sum(leg.open_cost for leg in legs)
+    ProfileBalance.objects.update(position_cost=cost, cash=F("cash") - cost)
+    foreign._align(legs, 800, 1_000_001, 7, "sold", {})
+    rows = Correction.objects.order_by("id").values_list("leg_id", "count", "proceeds", "fees")
+    assert list(rows) == [(legs[0].pk, 600, 750_000, 5), (legs[1].pk, 200, 250_001, 2)]
+    foreign._align(legs, 0, 0, 0, "nothing", {})
+    assert Correction.objects.count() == 2

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from kalbot.common import clock
+from markets.book import Side
 from strategies.cycle import holdings
 from strategies.models import Decision, Profile
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
-from trading.books import live_books
+from trading.books import live_books, others_books
 from trading.closing import exits
 from trading.execution import executor
-from trading.models import Denial, Order, Position
+from trading.models import Denial, Leg, Order, Position
 from trading.reconciliation import reconcile
 
 OTHER = 5
@@ -127,3 +128,32 @@ def test_the_books_of_a_hedge_leave_out_offers_behind_our_own(twin: Twin) -> Non
     depth = live_books.read_beside(other).reach(twin.markets[0])
     assert depth.no_bids == ()
     assert depth.yes_bids == ((3_600, quoted.DEPTH),)
+
+
+def test_the_book_of_others_is_that_market_less_our_bids_and_what_lies_behind_them() -> None:
+    event = world.add_event(outcomes=2)
+    world.publish(event.ticker, world.quoted(event, [(3_900, 4_000), (3_900, 4_000)]))
+    live = live_books.read(event)
+    bid, other_bid = (3_900, 10_000), (6_000, 10_000)
+    assert live.depth("KXT-1-0").bids(Side.YES) == (bid,)
+
+    def of_others(side: str, *own: tuple[int, str, int, str], person: int = 0) -> tuple[Any, Any]:
+        leg = Leg(market_id="KXT-1-0", side=side)
+        orders = [
+            Order(leg=Leg(market_id=f"KXT-1-{n}"), side=s, price=price, count=400, filled_count=100, status=status)
+            for n, s, price, status in own
+        ]
+        persons = {("KXT-1-0", Side(side).other.value): person}
+        depth = others_books._of_others(leg, orders, persons, live)
+        return depth.bids(Side(side)), depth.bids(Side(side).other)
+
+    assert of_others("yes") == ((bid,), (other_bid,))
+    assert of_others("yes", (0, "yes", 3_900, "resting")) == (((3_900, 9_700),), (other_bid,))
+    assert of_others("yes", (1, "yes", 3_900, "resting"), (1, "no", 6_000, "resting")) == ((bid,), (other_bid,))
+    assert of_others("yes", (0, "no", 6_000, "resting")) == ((bid,), ()), "as good as ours is behind it"
+    assert of_others("yes", (0, "no", 5_999, "resting")) == ((bid,), (other_bid,))
+    assert of_others("yes", (0, "no", 6_000, "done")) == ((bid,), (other_bid,)), "it hides nothing any more"
+    assert of_others("yes", person=6_000) == ((bid,), ())
+    assert of_others("yes", person=5_999) == ((bid,), (other_bid,))
+    assert of_others("no", (0, "no", 6_000, "resting")) == (((6_000, 9_700),), (bid,))
+    assert of_others("no", (0, "yes", 3_900, "resting")) == ((other_bid,), ())

@@ -10,8 +10,9 @@ from django.db import transaction
 
 from kalbot.common import clock
 from tests.trading import world
+from tests.trading.struck import StruckTwin, execute
 from trading.accounting import ledger, shard_cash
-from trading.models import ACTIVE, Account, ExchangeAccount, LedgerTransaction, Position
+from trading.models import ACTIVE, Account, ExchangeAccount, LedgerTransaction, Position, ShardCash
 
 pytestmark = pytest.mark.django_db
 MONEY = 10**9
@@ -111,3 +112,9 @@ def test_what_is_set_aside_moves_nothing_between_cash_and_what_is_spent() -> Non
     assert booked.count() == 6
     for one in booked:
         assert {entry.account for entry in one.entries.all()} == {Account.CASH, Account.RESERVED}
+
+
+def test_the_first_basket_of_a_shard_makes_the_row_that_later_ones_wait_for(struck: StruckTwin) -> None:
+    assert not ShardCash.objects.exists()
+    assert execute(struck).status == "open"
+    assert list(ShardCash.objects.values_list("subaccount", "shard")) == [(0, struck.row.exchange_index)]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from markets.models import Certificate, Market
-from strategies.models import Decision
+from markets.models import Certificate, Event, Market
+from strategies.models import Decision, Profile
 from tests.trading import world
+from tests.trading.stopped import after
 from tests.trading.struck import StruckTwin, execute
 from tests.trading.twin import Twin
+from trading.accounting import collateral
 from trading.closing import exits, settlement
 from trading.closing.finals import Credit, FinalResult
 from trading.denials import Denied
@@ -19,6 +22,7 @@ from trading.execution.sizing import planner
 from trading.limits import risk
 from trading.limits.intent import Intent
 from trading.models import ExchangeAccount, Fill, Leg, Position
+from trading.quoted import markouts
 from trading.reconciliation import inbox, reconcile
 from trading.safety import live_readiness
 from trading.venues import connection
@@ -49,6 +53,27 @@ def test_tokens_are_kept_for_one_sale_of_each_leg_but_the_missing_one() -> None:
         planner.CREATE_TOKENS,
         4 * planner.CREATE_TOKENS,
     ]
+
+
+def test_collateral_is_returned_for_no_in_an_exclusive_event_where_profile_or_account_chose_it() -> None:
+    event, plain, default = Event(collateral_return_type="MECNET"), Event(), {"yes_counts": False, "whole_cents": False}
+    sim = Profile(mode="sim", collateral_return=True)
+    live, cents = Profile(mode="live", collateral_return=True), {"yes_counts": False, "whole_cents": True}
+    assert collateral.reading_for(sim, event, "all_no", None) == default
+    assert collateral.reading_for(Profile(mode="sim", collateral_return=False), event, "all_no", None) is None
+    for kind, other in (("all_yes", event), ("all_no", plain), ("all_no", Event(collateral_return_type="DIRECNET"))):
+        for profile in (sim, live):
+            assert collateral.reading_for(profile, other, kind, ("on", default)) is None
+    assert collateral.reading_for(live, event, "all_no", None) is None, "no account is known yet"
+    for chosen, reading in (("off", None), ("on", cents), ("learning", cents | {collateral.LEARNING: True})):
+        assert collateral.reading_for(live, event, "all_no", (chosen, cents)) == reading
+
+
+@pytest.mark.parametrize(("said", "at"), [(None, 0), (after(-1), -1), (after(0), 0), (after(1), 0)])
+def test_a_fill_is_marked_from_when_the_exchange_says_unless_that_is_still_to_come(
+    said: datetime | None, at: int
+) -> None:
+    assert markouts._when(Fill(exchange_at=said, created_at=after(0))) == after(at)
 
 
 def _intent() -> tuple[Decision, Intent]:
