@@ -59,7 +59,7 @@ def refresh() -> Result:
     """Group the open events, certify what is new or has changed, close what is no family any more. Idempotent."""
     events = list(listed())
     registered = terms_of({one.series for one in events})
-    with catalogue_transaction():
+    with catalogue_transaction(Event.objects.filter(is_family=True, is_open=True).values_list("pk", flat=True)):
         result = _judge(events, registered)
         Event.objects.filter(is_family=True, is_open=True).exclude(pk__in=result.families).update(
             is_open=False, updated_at=clock.now()

@@ -33,6 +33,8 @@ Kind = ExchangeMessage.Kind
 KINDS: Final = (Kind.LIFECYCLE, Kind.EVENT_LIFECYCLE, Kind.FEE_UPDATE)
 BATCH: Final = 100
 """Messages applied in one transaction: each alone would wait for its own commit, and a busy day announces dozens a second."""
+NAMED: Final = ("market_ticker", "event_ticker")
+"""Where messages name what they are about."""
 FETCH_LIMIT: Final = 50
 """Most events that one batch fetches; the next scan finds the others."""
 
@@ -56,13 +58,21 @@ def _apply_batch(batch: Sequence[ExchangeMessage]) -> list[str]:
     """One transaction. Returns the events that have to be fetched again."""
     stale: dict[str, None] = {}
     changed: dict[str, None] = {}
-    with catalogue_transaction():
+    with catalogue_transaction(_events_of(batch)):
         for message in batch:
             fetch, touched = apply(message)
             stale.update(dict.fromkeys(fetch))
             changed.update(dict.fromkeys(touched))
         certificates.refresh(changed)
     return list(stale)
+
+
+def _events_of(batch: Sequence[ExchangeMessage]) -> set[str]:
+    """The events whose rows these messages may change."""
+    payloads = [message.payload for message in batch if isinstance(message.payload, dict)]
+    names = {name: [one[name] for one in payloads if isinstance(one.get(name), str)] for name in NAMED}
+    markets = Market.objects.filter(pk__in=names["market_ticker"]).values_list("event_id", flat=True)
+    return {*names["event_ticker"], *markets}
 
 
 def apply(message: ExchangeMessage) -> tuple[list[str], list[str]]:

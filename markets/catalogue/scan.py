@@ -185,7 +185,7 @@ def _store(events: list[WireEvent], row: Scan | None = None) -> PageResult:
     its facts, because the next scan would find nothing changed."""
 
     def store() -> PageResult:
-        with catalogue_transaction():
+        with catalogue_transaction(event.event_ticker for event in events):
             if row is not None:
                 _require_turn(row)
             result = store_events(events, row)
@@ -245,6 +245,6 @@ def refetch_absent(client: KalshiClient, step: Step, limit: int = REFETCH_LIMIT)
         row["content_hash"] = ""  # the event's own listing has the last word
         if row["status"] in OPEN_STATUSES:
             row["status"] = ABSENT
-        with catalogue_transaction():
+        with catalogue_transaction([event]):
             Market.objects.filter(pk=ticker).update(**row, updated_at=clock.now())
             certificates.refresh([event])

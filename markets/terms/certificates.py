@@ -60,7 +60,7 @@ def refresh(event_tickers: Iterable[str], *, force: bool = False) -> int:
     tickers = list(event_tickers)
     voided = 0
     for batch in batched(tickers, BATCH):
-        with catalogue_transaction():
+        with catalogue_transaction(batch):
             voided += _refresh(batch, force)
     return voided
 
@@ -80,7 +80,7 @@ def grant(event: Event, actor: str, reason: str) -> Certificate:
     if event.is_family:
         raise NotVouchable("A family rests on the rules and terms of its events; nobody can vouch for it.")
     facts = event_facts(event)
-    with catalogue_transaction():
+    with catalogue_transaction([event.pk]):
         digest = rules_hash(facts)
         Event.objects.filter(pk=event.pk).update(rules_hash=digest)
         _end(event.pk, actor, f"replaced: {reason}")
@@ -117,7 +117,7 @@ def _vouched(facts: EventFacts, found: Certificate | None, reason: str) -> Certi
 
 def revoke(event: Event, actor: str, reason: str) -> Certificate:
     """A person withdraws the certificate; only a person can grant another one."""
-    with catalogue_transaction():
+    with catalogue_transaction([event.pk]):
         digest = Event.objects.values_list("rules_hash", flat=True).get(pk=event.pk)
         _end(event.pk, actor, f"revoked: {reason}")
         return Certificate.objects.create(

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from kalbot.common import counters
 from kalbot.console.ops.retention import settled
@@ -20,6 +20,7 @@ from markets.models import Event, ExchangeMessage, Market, Scan, Series
 from markets.streaming.output.inbox import store
 from markets.streaming.output.messages import to_message
 from markets.terms import certificates
+from strategies.cycle import claims
 from tests.markets.exchange import SmallExchange, temperature
 from tests.markets.test_inbox import frame
 
@@ -149,3 +150,50 @@ def _waits_for() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT locktype FROM pg_locks WHERE NOT granted")
         return [row[0] for row in cursor.fetchall()]
+
+
+def next_scan() -> None:
+    with connect.client() as again:
+        scan(again)
+
+
+def messages_applied() -> None:
+    lifecycle.apply_waiting()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("work", [next_scan, messages_applied, fetched_again, judged_by_a_person])
+def test_a_decision_on_two_events_and_a_writer_of_the_catalogue_lock_them_in_one_order(
+    exchange: SmallExchange, client: KalshiClient, work: Callable[[], None]
+) -> None:
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in (1, 0)))
+    scan(client)
+    for event in exchange.listed.values():
+        event["title"] = "Another title"
+    for ticker in ("KXHIGHMIA-1", "KXHIGHMIA-0"):
+        body = {"market_ticker": f"{ticker}-0", "event_type": "close_date_updated", "close_ts": 1_900_000_000}
+        store([to_message(frame(body), f"epoch-{ticker}", 5)])
+    counters.flush()
+    before = counters.read().get("lost_races", [])
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    with transaction.atomic():  # as a decision on a family does: ``strategies.cycle.claims.still``
+        claims.still(claims.Claims(), "live", ["KXHIGHMIA-0"], [])
+        thread.start()
+        while thread.is_alive() and not _waits_for():
+            thread.join(0.02)
+        assert thread.is_alive()
+        claims.still(claims.Claims(), "live", ["KXHIGHMIA-1"], [])
+    thread.join(60)
+    counters.flush()
+    assert (errors, counters.read().get("lost_races", [])) == ([], before)

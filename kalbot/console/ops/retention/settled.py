@@ -51,8 +51,12 @@ def _over(days: int) -> QuerySet[Event]:
     return ended.exclude(Exists(decided))
 
 
-@catalogue_transaction()
 def _shorten(events: list[str]) -> None:
+    with catalogue_transaction(events):
+        _shorten_now(events)
+
+
+def _shorten_now(events: list[str]) -> None:
     """The hashes go first of all: what the exchange lists again differs from them and is written in full."""
     Event.objects.filter(pk__in=events).update(content_hash="", rules_hash="")
     Market.objects.filter(event__in=events).update(rules_primary="", rules_secondary="", content_hash="")
