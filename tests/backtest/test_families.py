@@ -44,7 +44,10 @@ def listed(tape: Recorder, facts: EventFacts, quotes: list[tuple[int, int]]) -> 
     return [one["ticker"] for one in markets]
 
 
-def recorded(folder: Path, thresholds_at: list[tuple[int, int]], clause: str = "One average at one instant.") -> Path:
+def recorded(
+    folder: Path, thresholds_at: list[tuple[int, int]], clause: str = "One average at one instant.", sold: str = ""
+) -> Path:
+    """``sold``: market in which somebody buys five YES at 26 cents, and so sells to a bid of NO of 74 or more."""
     tape = Recorder()
     tape.opened(0)
     entry = {
@@ -60,6 +63,10 @@ def recorded(folder: Path, thresholds_at: list[tuple[int, int]], clause: str = "
     above = listed(tape, thresholds(), thresholds_at)
     for second in range(2, 170, 4):
         tape.alive(second)
+    if sold:
+        content = {"yes_price_dollars": "0.2600", "count_fp": "5.00", "taker_side": "yes"}
+        tape.records.append(json_record(START + 60 * SECOND, Kind.TRADE, sold, content))
+        tape.records.sort(key=lambda record: record.received_ns)
     tape.settled(171, {ticker: "yes" if n == 2 else "no" for n, ticker in enumerate(ranges)})
     tape.settled(171, {ticker: "yes" if n < 2 else "no" for n, ticker in enumerate(above)})
     for second in range(175, 200, 4):
@@ -82,3 +89,35 @@ def test_nothing_is_bought_where_prices_agree_or_the_clause_is_missing(
 ) -> None:
     profile = {"kinds": ["family"], "min_seconds_to_close": 0}
     assert session.run(options(recorded(tmp_path, quotes, clause), profile=profile)).baskets == 0
+
+
+RESTS: dict[str, Any] = {
+    "kinds": ["family"],
+    "min_seconds_to_close": 0,
+    "quoting": "one_leg",
+    "quote_families": True,
+    "quote_sides": "both",
+    "quote_stop_seconds": 25,
+    "quote_count": 500,
+    "quote_min_margin_ppm": 1_000,
+    "orphan_budget": 10**9,
+    "orphan_budget_day": 10**10,
+    "near_miss_ppm": 60_000,
+    "watch_margin_ppm": 300_000,
+}
+WIDE = [(90, 97), (57, 64), (17, 26)]
+"""Coherent with the ranges: taking every leg costs more than it pays, resting one of them leaves something."""
+
+
+@pytest.mark.parametrize("is_sold", [True, False])
+def test_one_leg_of_a_family_rests_in_a_replay_and_the_others_are_taken_when_it_fills(
+    tmp_path: Path, is_sold: bool
+) -> None:
+    rests, taken = "KXBTCD-1-greater54399.99None", "KXBTC-1-greater54399.99None"
+    found = session.run(options(recorded(tmp_path, WIDE, sold=rests if is_sold else ""), profile=RESTS))
+    (position,) = found.positions
+    bought = {leg["ticker"]: (leg["side"], leg["bought"]) for leg in position["legs"]}
+    count = 500 if is_sold else 0
+    assert (position["kind"], bought) == ("family", {rests: ("no", count), taken: ("yes", count)})
+    assert position["close_type"] == ("settled" if is_sold else "not_bought")
+    assert (found.profit > 0) == is_sold
