@@ -6,14 +6,15 @@ else an answer holds (prices, volume, results, fields of a later time) came late
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from markets.tape.imports import source
 from markets.tape.imports.listing import CENT_GRID
 from markets.tape.imports.rest_books import settlement
-from markets.tape.imports.source import Aside, lines, nanoseconds
+from markets.tape.imports.source import Aside, Refused, lines, nanoseconds
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -51,6 +52,8 @@ LISTED: Final = frozenset(
     }
 )
 """Fields of a market that are the same from its opening to its end."""
+ROUNDED_NS: Final = 600 * 10**9
+"""An opening is said to the minute, and a recorder may list a market a little before it."""
 _NEVER: Final = "0001-"
 """How a time begins that the exchange has not set."""
 
@@ -75,6 +78,20 @@ def settled(one: dict[str, Any]) -> Iterator[Record]:
         at = nanoseconds(one["expected_expiration_time"] if said.startswith(_NEVER) else said)
         value = one.get("settlement_value_dollars")
         yield settlement(at, one["ticker"], one["result"], one.get("expiration_value") or "", value)
+
+
+def check_times(listed: Iterable[Record], spans: Mapping[str, tuple[int, int]]) -> None:
+    """Raises Refused where an archive has rows of a market (``spans``: ticker -> first and last moment) from before it opened: its times
+    are another zone's, and everything on the tape would be known too early."""
+    for record in listed:
+        if record.kind is not Kind.EVENT:
+            continue
+        for one in json.loads(record.payload)["markets"]:
+            span, opened = spans.get(one["ticker"]), one.get("open_time")
+            if span is not None and opened and span[0] < nanoseconds(opened) - ROUNDED_NS:
+                hours = (nanoseconds(opened) - span[0]) / 3_600e9
+                words = f"{one['ticker']} has rows from {hours:.1f} h before it opened; times must be UTC, local ones are not read"
+                raise Refused(words)
 
 
 def of_file(path: Path, first_ns: int, last_ns: int, aside: Aside) -> Iterator[Record]:

@@ -80,13 +80,14 @@ def _part(
     }
     needed, column = NEEDED[dataset], TIMES[dataset]
 
+    spans: dict[str, tuple[int, int]] = {}
+
     def records(aside: Aside) -> Iterator[Record]:
-        spans: dict[str, tuple[int, int]] = {}
         found = in_order(lambda said: table(paths, needed, said), column, aside)
         yield from read(_spanned(found, column, spans), 5_000 + number, aside)
         covered.add(name, spans)
 
-    return Part(tape, name, about, records)
+    return Part(tape, name, about, records, spans)
 
 
 def _spanned(found: Iterable[Row], column: str, spans: dict[str, tuple[int, int]]) -> Iterator[Row]:

@@ -84,7 +84,9 @@ def run(part: Part, folder: Path, events: Path | None = None) -> Imported:
         raise Refused(f"nothing in it can be read: {aside.named[0]}" if aside.count else "it is empty")
     if events is not None:
         moments = [record.received_ns for record in records]
-        records = [*answers.of_file(events, min(moments), max(moments), aside), *records]
+        listed = list(answers.of_file(events, min(moments), max(moments), aside))
+        answers.check_times(listed, part.spans)
+        records = [*listed, *records]
     about = part.about | ({"set aside": {"count": aside.count, "first": aside.named}} if aside.count else {})
     return Imported(store.write(folder / part.tape, part.writer, about, records), aside)
 

@@ -6,7 +6,7 @@ import csv
 import json
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,6 +76,8 @@ class Part:
     writer: str
     about: dict[str, Any]
     read: Callable[[Aside], Iterable[Record]] = field(repr=False)
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+    """Of an archive, once it was read: ticker -> its first and last row, Unix nanoseconds."""
 
 
 def lines(path: Path, aside: Aside | None = None, parse_float: Callable[[str], Any] = Decimal) -> Iterator[Any]:

@@ -342,6 +342,29 @@ def _answered(event: str, day: str, **said: Any) -> dict[str, Any]:
     return {"event": about, "markets": [market | said]}
 
 
+@pytest.mark.parametrize(("first", "is_read"), [("19:00:00", False), ("23:49:00", False), ("23:51:00", True)])
+@pytest.mark.parametrize("zone", ["", "Z"])
+def test_an_archive_with_rows_from_before_a_market_opened_is_refused(
+    tmp_path: Path, first: str, is_read: bool, zone: str
+) -> None:
+    """In New York's time, without a zone: the opening at midnight UTC is said to have been at seven the evening before."""
+    event = "KXHIGHNY-26OCT13"
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps(_answered(event, "2026-10-13")))
+    folder = tmp_path / "archive" / "trades"
+    folder.mkdir(parents=True)
+    row = {"ticker": f"{event}-B60.5", "yes_price": 0.4, "count": 1.0, "taker_side": "yes"}
+    rows = [row | {"ts_recv": at} for at in (f"2026-10-12T{first}{zone}", f"2026-10-13T12:00:00{zone}")]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "part-0.parquet")
+    (part,) = registry.parts("kalshi-eye", tmp_path / "archive")
+    if is_read:
+        assert registry.run(part, tmp_path / "tapes", file).records
+    else:
+        with pytest.raises(Refused, match="before it opened; times must be UTC"):
+            registry.run(part, tmp_path / "tapes", file)
+        assert not (tmp_path / "tapes").exists()
+
+
 def test_events_of_an_archive_know_nothing_of_how_they_ended(tmp_path: Path) -> None:
     event, at = "KXHIGHNY-26OCT13", nanoseconds("2026-10-13T12:00:00Z")
     later = {
