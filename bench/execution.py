@@ -108,8 +108,9 @@ def _prepare(folder: Path, redis_url: str) -> str:
 
 
 def _execution(decisions: int, legs: int, sending: str, collateral: str = "") -> dict[str, Any]:
-    """Baskets bought one after the other by one worker. The exchange's own time, which answers in this process, is taken out.
-    ``collateral``: "collateral-on" or "collateral-off" buys NO on every leg of an exclusive event, with returns or without."""
+    """Baskets bought one after the other by one worker through one client, which signs with an RSA key of 2,048 bits. The exchange's own
+    time, which answers in this process, is taken out. ``collateral``: "collateral-on" or "collateral-off" buys NO on every leg of an
+    exclusive event, with returns or without."""
     from strategies.cycle import handover
     from tests.trading import world
     from tests.trading.twin import Twin
@@ -126,14 +127,16 @@ def _execution(decisions: int, legs: int, sending: str, collateral: str = "") ->
     wholes: list[_Spent] = []
     orders = 0
     ask = ((legs - 1) * 10_000 if collateral else 10_000) // legs // 100 * 100 - 300
+    name = collateral or sending
     seeds = {"thinnest_first": 2, "all_at_once": 1_002, "collateral-off": 2_002, "collateral-on": 3_002}
+    exchange = Twin(f"KXB-{name}", seed=seeds[name])
+    watch = _Stopwatch(exchange.session)
+    connection.use(exchange.client(signer=_signer()))
     for number in range(decisions + WARM_UP):
-        twin = Twin(f"KXB-{collateral or sending}-{number}", seed=number + seeds[collateral or sending])
+        twin = Twin(f"KXB-{name}-{number}", beside=exchange)
         for _ in range(legs):
             bid, offer = (10_000 - ask, 10_100 - ask) if collateral else (ask - 100, ask)
             twin.add_market([(bid, 100_000)], [(offer, 100_000)])
-        watch = _Stopwatch(twin.session)
-        connection.use(twin.client())
         connection.measure_clock()  # a worker's client has done so once in five minutes
         if collateral:
             _return_collateral(twin, on=collateral == "collateral-on")
@@ -173,6 +176,15 @@ def _return_collateral(twin: Any, *, on: bool) -> None:
     reconcile.ensure_reconciled()
     connection.client().portfolio.cash.set_netting(0, on)
     ExchangeAccount.objects.update(collateral="on" if on else "off")
+
+
+def _signer() -> Any:
+    """A key as the exchange hands them out."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    from markets.kalshi.signing import Signer
+
+    return Signer("bench", rsa.generate_private_key(public_exponent=65_537, key_size=2_048))
 
 
 class _Spent(NamedTuple):

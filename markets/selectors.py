@@ -33,8 +33,8 @@ def fee_schedule(event: Event, *, is_changed: bool = True) -> FeeSchedule:
         return schedules.pop()
     series_type, series_multiplier = event.series.fee_type, event.series.fee_multiplier_e6
     override, override_multiplier = event.fee_type_override, event.fee_multiplier_override_e6
-    due = due_changes(event.series_id, clock.now()).order_by("scheduled_at")
-    for change in due if is_changed else ():
+    due = due_changes(event.series_id, clock.now()).order_by("scheduled_at") if is_changed else ()
+    for change in due:
         if not change.event_ticker:
             series_type = change.fee_type
             series_multiplier = -1 if change.fee_multiplier_e6 is None else change.fee_multiplier_e6

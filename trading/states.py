@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from kalbot.common import clock, counters, events, trace
-from kalbot.common.db import direct
+from kalbot.common.db import direct, instances
 from kalbot.common.trace import Stage
 from markets import selectors, watchlist
 from trading.accounting import collateral, ledger, totals
@@ -268,7 +268,8 @@ def event_of(
     position: Position, reason: str, *, actor: str = "kalbot", data: dict[str, Any] | None = None, to: str = ""
 ) -> PositionEvent:
     """What happened to a position, not stored yet."""
-    return PositionEvent(
+    return instances.new(
+        PositionEvent,
         position=position,
         from_status=position.status,
         to_status=to or position.status,
@@ -281,7 +282,7 @@ def event_of(
 def claim(position: Position, subaccount: int) -> None:
     """Claim each event in which the position has contracts, if it has not. IntegrityError where another position has one of them."""
     rows = [
-        LiveEventClaim(event_id=event, subaccount=subaccount, position=position)
+        instances.new(LiveEventClaim, event_id=event, subaccount=subaccount, position=position)
         for event in selectors.books_of(position.event)
     ]
     direct.insert(rows)

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import Field, JSONField
 
+from kalbot.common.db import instances
 from strategies.models import Decision
 
 
@@ -26,7 +27,7 @@ def unpacked(text: str) -> Decision | None:
         columns = json.loads(text or "{}")
         if columns.keys() != fields.keys():
             return None
-        return Decision(**{name: fields[name].to_python(value) for name, value in columns.items()})
+        return instances.new(Decision, **{name: fields[name].to_python(value) for name, value in columns.items()})
     except (ValueError, TypeError, AttributeError, ValidationError):
         return None
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from pytest_django import DjangoAssertNumQueries
 
 from kalbot.common.db import bulk
@@ -51,7 +51,12 @@ def test_no_instances_are_no_statement(django_assert_num_queries: DjangoAssertNu
         bulk.update_instances([], ["title"])
 
 
-def test_an_upsert_inserts_with_defaults_and_an_existing_row_keeps_its_own() -> None:
+@pytest.mark.parametrize("few", [0, 20])
+def test_an_upsert_inserts_with_defaults_and_an_existing_row_keeps_its_own(
+    monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Copied first, or row by row."""
+    monkeypatch.setattr(bulk, "FEW", few)
     at = FeeChange._meta.get_field("scheduled_at").get_db_prep_save(datetime(2026, 1, 2, tzinfo=UTC), connection)
     columns, kept = ["change_id", "series_id", "fee_type"], {"event_ticker": "E1", "scheduled_at": at}
     bulk.upsert_rows(FeeChange, columns, [["1", "S", "quadratic"]], kept)
@@ -61,3 +66,41 @@ def test_an_upsert_inserts_with_defaults_and_an_existing_row_keeps_its_own() -> 
         ("2", "S", "quadratic", "E2"),
     ]
     FeeChange.objects.all().delete()  # the series are not rows here, and the column has no constraint in the database
+
+
+@pytest.mark.parametrize("few", [0, 20])
+def test_an_upsert_that_the_database_refuses_changes_nothing_and_says_so_in_djangos_words(
+    monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(bulk, "FEW", few)
+    at = FeeChange._meta.get_field("scheduled_at").get_db_prep_save(datetime(2026, 1, 2, tzinfo=UTC), connection)
+    kept = {"event_ticker": "E1", "scheduled_at": at}
+    rows: list[list[str | None]] = [["1", "S", "quadratic"], ["2", None, "quadratic"]]
+    with pytest.raises(DatabaseError), transaction.atomic():
+        bulk.upsert_rows(FeeChange, ["change_id", "series_id", "fee_type"], rows, kept)
+    assert not FeeChange.objects.exists()
+    for _ in range(2):  # twice in one transaction
+        bulk.upsert_rows(FeeChange, ["change_id", "series_id", "fee_type"], rows[:1], kept)
+    assert FeeChange.objects.count() == 1
+    FeeChange.objects.all().delete()
+
+
+def test_what_an_upsert_copies_arrives_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "FEW", 0)
+    rows = _events(2)
+    words = ["a\tb\nc\\N \\.", "{'x'} %s \"q\" ü \U0001f600"]
+    store_as = Event._meta.get_field("settlement_sources")
+    sources = [{"name": words[0], "url": None}]
+    given = [
+        [row.pk, "S", word, store_as.get_db_prep_save(sources, connection)]
+        for row, word in zip(rows, words, strict=True)
+    ]
+    kept = {
+        column.attname: column.get_db_prep_save(getattr(rows[0], column.attname), connection)
+        for column in Event._meta.concrete_fields
+        if column.attname not in ("ticker", "series_id", "title", "settlement_sources")
+    }
+    bulk.upsert_rows(Event, ["ticker", "series_id", "title", "settlement_sources"], given, kept)
+    assert list(Event.objects.order_by("ticker").values_list("title", "settlement_sources")) == [
+        (word, sources) for word in words
+    ]

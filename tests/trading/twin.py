@@ -18,6 +18,7 @@ from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE
 from markets.kalshi.environment import from_settings
 from markets.kalshi.rest.client import KalshiClient
+from markets.kalshi.signing import Signer
 from markets.kalshi.token_buckets import Limiter
 from markets.kalshi.ws.frames import FillFrame
 from markets.kalshi.ws.intake import Intake
@@ -129,11 +130,11 @@ class Twin:
         self.seen_fills = 0
         self._list_event()
 
-    def client(self, limiter: Limiter | None = None) -> KalshiClient:
-        """The real client, talking to this exchange."""
+    def client(self, limiter: Limiter | None = None, signer: Signer | None = None) -> KalshiClient:
+        """The real client, talking to this exchange. ``signer``: where signing itself matters."""
         return KalshiClient(
             from_settings(BASE, "ws://twin.invalid/trade-api/ws/v2"),
-            Unsigned(),  # type: ignore[arg-type]
+            signer or Unsigned(),  # type: ignore[arg-type]
             limiter or NoLimit(),
             self.session,
             clock=clock.now_ms,

@@ -26,7 +26,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from kalbot.common.db import direct
+from kalbot.common.db import direct, instances
 from kalbot.common.db.pipeline import Statement
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
@@ -85,7 +85,7 @@ def _book_lines(profile_id: int, mode: str, booked: Sequence[tuple[LedgerTransac
     basket; a basket counts when it has ended (``totals.raise_best``)."""
     direct.insert(
         [
-            LedgerEntry(transaction=row, account=account, amount=amount)
+            instances.new(LedgerEntry, transaction=row, account=account, amount=amount)
             for row, posting in booked
             for account, amount in posting.lines
         ]
@@ -183,7 +183,7 @@ def book_reserve(position: Position, amount: int) -> None:
     posting = Posting("reserve", f"reserve:{position.pk}", _reserving(amount), position)
     booked = posting.row(position.profile_id, position.mode)
     direct.insert([booked])
-    direct.insert([LedgerEntry(transaction=booked, account=a, amount=m) for a, m in posting.lines])
+    direct.insert([instances.new(LedgerEntry, transaction=booked, account=a, amount=m) for a, m in posting.lines])
 
 
 def reserve_up_to(position: Position, amount: int) -> None:

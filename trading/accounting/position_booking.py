@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from kalbot.common import clock, events
-from kalbot.common.db import bulk, direct
+from kalbot.common.db import bulk, direct, instances
 from markets.terms.grades import Grade
 from trading import selectors
 from trading.accounting import collateral, ledger, locked_orders, residuals
@@ -104,7 +104,8 @@ class PositionBooking:
             raise BookingError(f"{order.pk}: fill {report.trade_id} of {report.count}")
         if order.filled_count + report.count > order.count:
             raise BookingError(f"{order.pk}: {report.count} on top of {order.filled_count} of {order.count}")
-        fill = Fill(
+        fill = instances.new(
+            Fill,
             order=order,
             mode=order.mode,
             trade_id=report.trade_id,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import Model
 
+from kalbot.common.db import instances
 from trading.models import LedgerTransaction, Position
 
 Entry = tuple[str, int]
@@ -40,7 +41,8 @@ class Posting:
 
     def row(self, profile_id: int, mode: str) -> LedgerTransaction:
         """The transaction's row, not stored yet."""
-        return LedgerTransaction(
+        return instances.new(
+            LedgerTransaction,
             profile_id=profile_id,
             mode=mode,
             position=self.position,

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Model, Q
 
 from kalbot.common import clock, events
-from kalbot.common.db import direct
+from kalbot.common.db import direct, instances
 from kalbot.common.units import dollars
 from markets import exchange_hours
 from strategies.models import Decision, Mode, Profile
@@ -224,7 +224,8 @@ def _stored(
     profile, now = decision.profile, clock.now()
     until = now + timedelta(seconds=states.LEASE_SECONDS)
     token = states.new_token() if at_once else ""
-    position = Position(
+    position = instances.new(
+        Position,
         profile=profile,
         mode=profile.mode,
         decision=decision,
@@ -246,7 +247,8 @@ def _stored(
     direct.insert([position])
     markets = {market.ticker: market for market in basket.markets}
     legs = [
-        Leg(
+        instances.new(
+            Leg,
             position=position,
             market=markets[leg.ticker],
             side=leg.side,

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
 
-from kalbot.common.db import pipeline
+from kalbot.common.db import pipeline, values
 from kalbot.common.db.bulk import key_column
 from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.values import Written
 
 MOST_PARAMETERS: Final = 900
 """Of one statement; every SQLite takes so many."""
@@ -30,22 +30,29 @@ Keys = Mapping[type[models.Model], Sequence[int]]
 
 
 class _Column(NamedTuple):
-    """``plain``: the exact types of values that the database takes as they are; ``quick``: an exact type of others with the function that
-    makes the database's value of one, as the field would; ``is_made``: whether the field makes its value itself when a row is inserted (a
-    time of creation)."""
-
     attname: str
     name: str
-    field: models.Field[Any, Any]
-    plain: frozenset[type]
-    quick: tuple[type, Callable[[Any, Any], Any]] | None
-    is_made: bool
+    written: Written
 
 
 class _Table(NamedTuple):
+    """``whole``: all columns; ``keyless``: those but the key, for rows that are given theirs by the database."""
+
     table: str
     key: _Column
     columns: dict[str, _Column]
+    whole: _Inserted
+    keyless: _Inserted
+
+
+class _Inserted(NamedTuple):
+    """Columns that are inserted: their names; ``made``: fields that make their value then; ``of``: every value of a row; ``written``: how
+    each of them is written."""
+
+    names: tuple[str, ...]
+    made: tuple[models.Field[Any, Any], ...]
+    of: Callable[[models.Model], tuple[Any, ...]]
+    written: tuple[Written, ...]
 
 
 @dataclass(slots=True)
@@ -115,15 +122,13 @@ def insert(rows: Sequence[models.Model], *, if_new: bool = False) -> None:
     if not rows:
         return
     table, message = _table(type(rows[0])), _message.get()
-    columns = list(table.columns.values())
     gives_key = rows[0].pk is None
     if gives_key and message is not None and type(rows[0]) in message.keys:
         for row in rows:
             row.pk = message.keys[type(row)].pop(0)
         gives_key = False
-    if gives_key:
-        columns.remove(table.key)
-    size = max(1, MOST_PARAMETERS // len(columns))
+    columns = table.keyless if gives_key else table.whole
+    size = max(1, MOST_PARAMETERS // len(columns.names))
     if len(rows) <= size:
         _insert(table, columns, rows, gives_key, if_new)
     else:
@@ -145,13 +150,13 @@ def updating(model: type[models.Model], columns: Columns, also: str = "", **wher
     """The statement of ``update``; it returns the key of each row that it changes. ``also``: a further condition in SQL."""
     table = _table(model)
     using = connections[DEFAULT_DB_ALIAS]
-    values = [_value(table.columns[name], value, using) for name, value in columns.items()]
+    values = [table.columns[name].written.of(value, using) for name, value in columns.items()]
     conditions = []
     for name, wanted in where.items():
         column = table.columns[name]
         among = wanted if isinstance(wanted, tuple) else (wanted,)
         conditions.append(f"{column.name} IN ({', '.join(['%s'] * len(among))})")
-        values += [_value(column, value, using) for value in among]
+        values += [column.written.of(value, using) for value in among]
     assigned = ", ".join(f"{table.columns[name].name} = %s" for name in columns)
     if also:
         conditions.append(f"({also})")
@@ -160,81 +165,67 @@ def updating(model: type[models.Model], columns: Columns, also: str = "", **wher
     )
 
 
-def _insert(
-    table: _Table, columns: Sequence[_Column], rows: Sequence[models.Model], gives_key: bool, if_new: bool
-) -> None:
-    one = f"({', '.join(['%s'] * len(columns))})"
-    names = ", ".join(column.name for column in columns)
-    statement = f"INSERT INTO {table.table} ({names}) VALUES {', '.join([one] * len(rows))}"
-    if if_new:
-        statement += " ON CONFLICT DO NOTHING"
+def _insert(table: _Table, columns: _Inserted, rows: Sequence[models.Model], gives_key: bool, if_new: bool) -> None:
+    statement = _inserting(table.table, columns.names, len(rows), if_new)
     using = connections[DEFAULT_DB_ALIAS]
-    values = [
-        _value(column, column.field.pre_save(row, True) if column.is_made else getattr(row, column.attname), using)
-        for row in rows
-        for column in columns
-    ]
+    values = _values(columns, rows, using)
     message = _message.get()
     if message is not None:
         message.statements.append(statement)
         message.values += values
         return
-    with connection.cursor() as cursor:
+    with using.cursor() as cursor:
         if not gives_key or if_new:
             cursor.execute(statement, values)
             return
         cursor.execute(f"{statement} RETURNING {table.key.name}", values)
         for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
-            row.pk = key
+            setattr(row, table.key.attname, key)
 
 
-def _value(column: _Column, value: Any, using: Any) -> Any:
-    if type(value) in column.plain:
-        return value
-    if column.quick is not None and type(value) is column.quick[0]:
-        return column.quick[1](value, using)
-    if hasattr(value, "as_sql"):
-        raise TypeError(f"{column.attname}: an expression is no value")
-    return column.field.get_db_prep_save(value, using)
+@lru_cache(maxsize=256)
+def _inserting(table: str, names: tuple[str, ...], count: int, if_new: bool) -> str:
+    one = f"({', '.join(['%s'] * len(names))})"
+    statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([one] * count)}"
+    return f"{statement} ON CONFLICT DO NOTHING" if if_new else statement
+
+
+def _values(columns: _Inserted, rows: Sequence[models.Model], using: Any) -> list[Any]:
+    """Every column of every row, as the database takes them."""
+    values: list[Any] = []
+    for row in rows:
+        for one in columns.made:
+            setattr(row, one.attname, one.pre_save(row, True))
+        held = zip(columns.of(row), columns.written, strict=True)
+        values += [value if value.__class__ in one.plain else one.of(value, using) for value, one in held]
+    return values
 
 
 @cache
 def _table(model: type[models.Model]) -> _Table:
     quote = connection.ops.quote_name  # the same on both databases
-    columns = {}
-    for one in model._meta.concrete_fields:
-        is_made = type(one).pre_save is not models.Field.pre_save
-        columns[one.attname] = _Column(one.attname, quote(str(one.column)), one, _plain(one), _quick(one), is_made)
+    columns = {
+        one.attname: _Column(one.attname, quote(str(one.column)), values.written(one))
+        for one in model._meta.concrete_fields
+    }
     key = next(column for column in columns.values() if column.name == quote(key_column(model)))
-    return _Table(quote(model._meta.db_table), key, columns)
+    keyless = [column for column in columns.values() if column is not key]
+    return _Table(quote(model._meta.db_table), key, columns, _inserted(list(columns.values())), _inserted(keyless))
 
 
-def _quick(field: models.Field[Any, Any]) -> tuple[type, Callable[[Any, Any], Any]] | None:
-    target = _target(field)
-    if isinstance(target, models.UUIDField):
-        return UUID, lambda value, using: value if using.features.has_native_uuid_field else value.hex
-    if isinstance(target, models.DateTimeField):
-        return (
-            datetime,
-            lambda value, using: (
-                using.ops.adapt_datetimefield_value(value) if value.tzinfo else field.get_db_prep_save(value, using)
-            ),
-        )
-    return None
+def _inserted(columns: Sequence[_Column]) -> _Inserted:
+    fields = [column.written.field for column in columns]
+    names = [column.attname for column in columns]
+    return _Inserted(
+        tuple(column.name for column in columns),
+        tuple(one for one in fields if _is_made(one)),
+        attrgetter(*names) if len(names) > 1 else lambda row: (getattr(row, names[0]),),
+        tuple(column.written for column in columns),
+    )
 
 
-def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
-    return field.target_field if isinstance(field, models.ForeignKey) else field
-
-
-def _plain(field: models.Field[Any, Any]) -> frozenset[type]:
-    target = _target(field)
-    if isinstance(target, models.DateTimeField | models.UUIDField):
-        return frozenset({type(None)})
-    if isinstance(target, models.BooleanField):
-        return frozenset({bool, type(None)})
-    if isinstance(target, models.IntegerField):
-        return frozenset({int, type(None)})
-    if isinstance(target, models.CharField | models.TextField):
-        return frozenset({str, type(None)})
-    return frozenset()
+def _is_made(one: models.Field[Any, Any]) -> bool:
+    """Whether the field makes its value itself when a row is inserted (a time of creation)."""
+    if isinstance(one, models.DateField):
+        return bool(one.auto_now or one.auto_now_add)
+    return type(one).pre_save is not models.Field.pre_save

@@ -6,19 +6,19 @@ for a value in the query; ``Prepared`` compiles the query at its first use and f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import BigIntegerField, Expression, Field, Model, QuerySet, Subquery, Sum, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 from django.db.models.query import get_related_populators
 
-from kalbot.common.db import pipeline
+from kalbot.common.db import instances, pipeline, values
 from kalbot.common.db.pipeline import Kept, Statement
+from kalbot.common.db.values import Read
 
 Row = TypeVar("Row", bound=Model)
 
@@ -29,37 +29,30 @@ class Param(Expression):
     def __init__(self, name: str, field: Field[Any, Any]) -> None:
         super().__init__(output_field=field)
         self.name = name
+        self._written = values.written(field)
 
     def as_sql(self, *args: Any, **kwargs: Any) -> Any:
         """A placeholder whose parameter is this object."""
         return "%s", (self,)
 
-    def value(self, values: dict[str, Any]) -> Any:
-        """The value as the database takes it. KeyError if it was not given."""
-        return self.output_field.get_db_prep_value(values[self.name], connection)
+    def value(self, given: dict[str, Any], using: Any) -> Any:
+        """The value as the database of the connection takes it. KeyError if it was not given."""
+        return self._written.of(given[self.name], using)
 
 
-class _Columns(NamedTuple):
-    """Neighbouring columns of a row, and what makes Python values of some of them: (place among them, function of the value)."""
+class _Related(NamedTuple):
+    """A related instance: Django's populator, how its columns are read, and the instances related to it."""
 
-    first: int
-    last: int
-    converters: tuple[tuple[int, Callable[[Any], Any]], ...]
-
-    def of(self, row: Sequence[Any]) -> Sequence[Any]:
-        """Their values in ``row``."""
-        part = row[self.first : self.last]
-        if self.converters:
-            part = list(part)
-            for place, made in self.converters:
-                part[place] = made(part[place])
-        return part
+    populator: Any
+    reads: list[Read]
+    further: list[_Related]
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     """``distinct``: the parameters, each once; ``places``: which of them stands at each ``%s``. ``kept``: SQL and types of the same on a
-    database that keeps it. ``related``: by Django's populator of each related instance its columns. ``annotations``: name -> column."""
+    database that keeps it. ``reads``: how the row's own columns and the annotations are read that are not taken as they are. ``own``: where
+    the row's own columns begin and end. ``annotations``: name -> place."""
 
     sql: str
     distinct: tuple[Any, ...]
@@ -67,9 +60,10 @@ class _Compiled:
     kept: tuple[str, str] | None
     model: type[Model]
     names: list[str]
-    own: _Columns
-    related: list[tuple[Any, _Columns, Any]]
-    annotations: list[tuple[str, _Columns]]
+    reads: list[Read]
+    own: tuple[int, int]
+    related: list[_Related]
+    annotations: dict[str, int]
 
 
 class Prepared(Generic[Row]):
@@ -90,30 +84,31 @@ class Prepared(Generic[Row]):
 
     def statement(self, **values: Any) -> Statement:
         """The query with these values, to be run with others; ``made`` takes its rows."""
-        query = self._query()
-        given = [one.value(values) if isinstance(one, Param) else one for one in query.distinct]
+        query, using = self._query(), connections[DEFAULT_DB_ALIAS]
+        given = [one.value(values, using) if isinstance(one, Param) else one for one in query.distinct]
         kept = None if query.kept is None else Kept(query.model._meta.db_table, *query.kept, given)
         return Statement(query.sql, [given[place] for place in query.places], kept)
 
     def made(self, rows: Iterable[Any]) -> list[Row]:
         """What ``rows`` returns, of the rows of ``statement``."""
-        query = self._query()
+        query, using = self._query(), connections[DEFAULT_DB_ALIAS]
         known: dict[Any, Model | None] = {}
-        return [_made(query, row, known) for row in rows]
+        return [_made(query, list(row), known, using) for row in rows]
 
     def _query(self) -> _Compiled:
-        return self._compiled.get(connection.vendor) or self._compile()
+        return self._compiled.get(connections[DEFAULT_DB_ALIAS].vendor) or self._compile()
 
     def _compile(self) -> _Compiled:
         compiler = self._build().query.get_compiler(using=connection.alias)
         sql, params = compiler.as_sql()
         columns = [column for column, _, _ in compiler.select]
-        converters = {
-            place: partial(_converted, tuple(functions), expression)
+        reads = [
+            values.read(place, functions, expression, connections[DEFAULT_DB_ALIAS])
             for place, (functions, expression) in compiler.get_converters(columns).items()
-        }
+        ]
         places = compiler.klass_info["select_fields"]
-        own = _span(converters, places[0], places[-1] + 1)
+        first, last = places[0], places[-1] + 1
+        related = get_related_populators(compiler.klass_info, compiler.select, connection.alias)  # type: ignore[call-arg]  # stubs of 6.0
         text, distinct, at = _distinct(*_inlined(sql, params))
         found = _Compiled(
             text,
@@ -121,10 +116,11 @@ class Prepared(Generic[Row]):
             at,
             _kept(text, distinct, at),
             compiler.klass_info["model"],
-            [column.target.attname for column in columns[own.first : own.last]],
-            own,
-            _related(compiler, converters),
-            [(name, _span(converters, place, place + 1)) for name, place in compiler.annotation_col_map.items()],
+            [column.target.attname for column in columns[first:last]],
+            [one for one in reads if first <= one.place < last or one.place in compiler.annotation_col_map.values()],
+            (first, last),
+            _related(related, reads),
+            dict(compiler.annotation_col_map),
         )
         self._compiled[connection.vendor] = found
         return found
@@ -157,27 +153,15 @@ def _kept(sql: str, distinct: Sequence[Any], places: Sequence[int]) -> tuple[str
     return text, f"({types})" if types else ""
 
 
-def _converted(functions: Sequence[Callable[..., Any]], expression: Any, value: Any) -> Any:
-    for function in functions:
-        value = function(value, expression, connection)
-    return value
-
-
-def _span(converters: Mapping[int, Callable[[Any], Any]], first: int, last: int) -> _Columns:
-    return _Columns(
-        first, last, tuple((place - first, made) for place, made in converters.items() if first <= place < last)
-    )
-
-
-def _related(compiler: Any, converters: Mapping[int, Callable[[Any], Any]]) -> list[Any]:
-    """Each related instance's populator with its columns and those of the instances related to it."""
-
-    def found(populators: Iterable[Any]) -> list[Any]:
-        return [
-            (one, _span(converters, one.cols_start, one.cols_end), found(one.related_populators)) for one in populators
-        ]
-
-    return found(get_related_populators(compiler.klass_info, compiler.select, connection.alias))  # type: ignore[call-arg]  # stubs of 6.0
+def _related(populators: Iterable[Any], reads: Sequence[Read]) -> list[_Related]:
+    return [
+        _Related(
+            one,
+            [column for column in reads if one.cols_start <= column.place < one.cols_end],
+            _related(one.related_populators, reads),
+        )
+        for one in populators
+    ]
 
 
 def _inlined(sql: str, params: Iterable[Any]) -> tuple[str, tuple[Any, ...]]:
@@ -199,26 +183,38 @@ def _inlined(sql: str, params: Iterable[Any]) -> tuple[str, tuple[Any, ...]]:
     return text, tuple(kept)
 
 
-def _made(query: _Compiled, row: Any, known: dict[Any, Model | None]) -> Any:
+def _made(query: _Compiled, row: list[Any], known: dict[Any, Model | None], using: Any) -> Any:
     """The instance of one row, in the same way as ``django.db.models.query.ModelIterable`` makes it; rows of one related row share its
     instance."""
-    made = query.model.from_db(connection.alias, query.names, query.own.of(row))
-    _populate(query.related, row, made, known)
-    for name, column in query.annotations:
-        setattr(made, name, column.of(row)[0])
+    first, last = query.own
+    _read(query.reads, row, using)
+    made = instances.stored(query.model, query.names, row[first:last])
+    _populate(query.related, row, made, known, using)
+    for name, place in query.annotations.items():
+        setattr(made, name, row[place])
     return made
 
 
+def _read(reads: Iterable[Read], row: list[Any], using: Any) -> None:
+    """Turn columns of the row into Python's values."""
+    for place, plain, made in reads:
+        value = row[place]
+        if type(value) not in plain:
+            row[place] = made(value, using)
+
+
 def _populate(
-    related: Iterable[tuple[Any, _Columns, Any]], row: Any, made: Any, known: dict[Any, Model | None]
+    related: Iterable[_Related], row: list[Any], made: Any, known: dict[Any, Model | None], using: Any
 ) -> None:
-    for populator, columns, further in related:
-        key = populator.local_setter, row[columns.first + populator.pk_idx]
+    for populator, reads, further in related:
+        key = populator.local_setter, row[populator.cols_start + populator.pk_idx]
         if key not in known:
             known[key] = None
             if key[1] is not None:
-                known[key] = populator.model_cls.from_db(connection.alias, populator.init_list, columns.of(row))
-                _populate(further, row, known[key], known)
+                _read(reads, row, using)
+                columns = row[populator.cols_start : populator.cols_end]
+                known[key] = instances.stored(populator.model_cls, populator.init_list, columns)
+                _populate(further, row, known[key], known, using)
         populator.local_setter(made, known[key])
         if known[key] is not None:
             populator.remote_setter(known[key], made)

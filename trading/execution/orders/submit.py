@@ -12,7 +12,7 @@ from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
 from kalbot.common import clock
-from kalbot.common.db import direct
+from kalbot.common.db import direct, instances
 from strategies.models import Kind
 from trading.execution.orders import client_ids, gate, record
 from trading.execution.orders.client_ids import ClientId
@@ -60,7 +60,8 @@ def place(
 
 def new_order(position: Position, leg: Leg, *, reason: str = "", **columns: Any) -> Order:
     """An order of the leg, about to be sent, not stored yet."""
-    order = Order(
+    order = instances.new(
+        Order,
         id=client_ids.make(
             ClientId(
                 profile=position.profile_id,
