@@ -113,7 +113,7 @@ def test_a_prepared_query_reads_what_the_orm_reads() -> None:
 
 
 @pytest.mark.django_db
-def test_columns_that_were_not_read_are_read_when_they_are_asked_for() -> None:
+def test_columns_that_were_not_read_are_read_at_first_use() -> None:
     profile = add_profile(capital=5)
     query = Prepared(lambda: Profile.objects.filter(pk=Param("pk", models.BigIntegerField())).only("id", "name"))
     found = query.first(pk=profile.pk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, OperationalError, connection, models, transaction
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 
 from kalbot.common.db import direct, pipeline
@@ -250,3 +250,26 @@ def test_a_statement_that_the_server_no_longer_has_or_that_no_longer_fits_is_giv
     assert _kept() == names, "what fails for another reason has the server keep nothing twice"
     connection.close()
     assert _by_source(prepared, "a") == [(1, "E1", True)]
+
+
+ODD = ["it's 100% %s %%", "back\\slash \\'", "ü \U0001f600 \n\t", "", "$1 :x ?"]
+
+
+def test_whatever_a_value_holds_arrives_as_it_was() -> None:
+    event = add_event("E1", [(4_000, 4_100)])
+    with transaction.atomic(), direct.together({}):
+        direct.insert([Watch(event=event, source=odd, priority=n) for n, odd in enumerate(ODD)])
+    with transaction.atomic():
+        (found,) = pipeline.rows_of(
+            *(
+                direct.updating(Watch, {"priority": 7}, "source LIKE '%%'", source=odd, priority=n)
+                for n, odd in enumerate(ODD[:1])
+            )
+        )
+    assert len(found) == 1
+    assert list(Watch.objects.order_by("pk").values_list("source", flat=True)) == ODD
+    unfit = Watch(event=event, source="no\0text", priority=1)
+    if connection.vendor == "postgresql":  # SQLite takes it
+        with pytest.raises(DataError), transaction.atomic(), direct.together({}):
+            direct.insert([unfit])
+    assert Watch.objects.count() == len(ODD)

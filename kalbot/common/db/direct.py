@@ -86,7 +86,7 @@ def together(keys: Keys, *, commits: bool = False) -> Iterator[None]:
         message.statements.append("COMMIT")  # the connection notices that its transaction has ended
     if message.statements:
         with connection.cursor() as cursor:
-            cursor.execute("; ".join(message.statements), message.values)
+            cursor.execute(pipeline.filled("; ".join(message.statements), message.values))
 
 
 def drawing(keys: Mapping[type[models.Model], int]) -> list[Statement]:
@@ -174,11 +174,16 @@ def _insert(table: _Table, columns: _Inserted, rows: Sequence[models.Model], giv
         message.statements.append(statement)
         message.values += values
         return
+    returns = gives_key and not if_new
+    if returns:
+        statement += f" RETURNING {table.key.name}"
     with using.cursor() as cursor:
-        if not gives_key or if_new:
+        if using.vendor == "postgresql":
+            cursor.execute(pipeline.filled(statement, values))
+        else:
             cursor.execute(statement, values)
+        if not returns:
             return
-        cursor.execute(f"{statement} RETURNING {table.key.name}", values)
         for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
             setattr(row, table.key.attname, key)
 

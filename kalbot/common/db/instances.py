@@ -60,7 +60,7 @@ def _relate(row: Model, other: Model | None, column: str, key: str, here: str, t
 
 
 def stored(model: type[Made], names: Sequence[str], values: Iterable[Any]) -> Made:
-    """A row as it was read, as ``model.from_db`` makes it: columns that are not among ``names`` are read when they are asked for."""
+    """A row as it was read, as ``model.from_db`` makes it: columns that are not among ``names`` are read at first use."""
     if _blank(model) is None or "from_db" in model.__dict__:
         return model.from_db(DEFAULT_DB_ALIAS, names, list(values))
     row = _bare(model)

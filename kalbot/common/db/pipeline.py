@@ -64,7 +64,7 @@ def _in_one_message(statements: Sequence[Statement]) -> list[list[Any]]:
     parts += [part for one in statements for part in _parts(one, names)]
     try:
         with connection.cursor() as cursor:
-            cursor.execute("; ".join(one.text for one in parts), [value for one in parts for value in one.values])
+            cursor.execute(filled("; ".join(one.text for one in parts), [v for one in parts for v in one.values]))
             found = []
             for number, one in enumerate(parts):
                 if number:
@@ -77,6 +77,18 @@ def _in_one_message(statements: Sequence[Statement]) -> list[list[Any]]:
         for new in names.keys() - (before if fits else set()):
             del names[new]
         raise
+
+
+def filled(message: str, values: Sequence[Any]) -> str:
+    """A message for Postgres with its values as literals, ready to be executed without parameters. The driver makes the same of them, but
+    takes a long message apart at each placeholder first, each time: two fifths of all calls of functions before an order leaves."""
+    from psycopg.adapt import Transformer  # loads the driver
+
+    connection.ensure_connection()
+    literal = Transformer(connection.connection).as_literal
+    with connection.wrap_database_errors:  # of a value that no literal can be made of
+        literals = [b"NULL" if value is None else literal(value) for value in values]
+    return (message.encode() % tuple(literals)).decode()
 
 
 def _parts(one: Statement, names: dict[str, str]) -> list[_Part]:

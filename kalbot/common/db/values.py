@@ -1,5 +1,5 @@
-"""Values between Python and the database without asking a field each time: by their exact type where a field would do nothing or always the
-same, through the field's own conversion otherwise, so that rows are the same."""
+"""Values between Python and the database without a call of the field each time: by their exact type where a field would do nothing or the
+same each time, through the field's own conversion otherwise, so that rows are the same."""
 
 from __future__ import annotations
 

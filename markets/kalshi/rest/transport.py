@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 import requests
@@ -211,25 +211,22 @@ class Transport:
     def _prepared(
         self, method: str, route: str, path: Mapping[str, str] | None, params: Params | None, payload: bytes | None
     ) -> tuple[requests.PreparedRequest, str]:
-        """The request without a signature, and the path that is signed. What is the same for every order is prepared once: requests takes
-        longer for it than everything else here."""
+        """The request without a signature, and the path that is signed. What is the same for all requests of a route is prepared once:
+        requests takes longer for it than everything else here."""
         filled = route.format_map({k: quote(v, safe="") for k, v in (path or {}).items()})
-        url, query = self.environment.rest_url + filled, clean(params)
-        if payload is None or path or query:
-            request = requests.Request(method, url, params=query, data=payload)
-            prepared = self._session.prepare_request(request)
-            if payload is not None:
-                prepared.headers["Content-Type"] = "application/json"
-            return prepared, urlsplit(prepared.url or "").path
-        known = self._known.get((method, url))
+        known = None if path else self._known.get((method, route))
         if known is None:
-            known = self._known[method, url] = self._session.prepare_request(requests.Request(method, url))
-            known.headers["Content-Type"] = "application/json"
-        prepared = copy(known)
+            known = self._session.prepare_request(requests.Request(method, self.environment.rest_url + filled))
+        if not path:
+            self._known[method, route] = known
+        prepared, query = copy(known), clean(params)
         prepared.headers = known.headers.copy()
-        prepared.headers["Content-Length"] = str(len(payload))
-        prepared.body = payload
-        return prepared, urlsplit(url).path
+        if query:
+            prepared.url = f"{known.url}?{urlencode(query)}"
+        if payload is not None:
+            prepared.headers.update({"Content-Type": "application/json", "Content-Length": str(len(payload))})
+            prepared.body = payload
+        return prepared, urlsplit(known.url or "").path
 
     def _exchanged(self, prepared: requests.PreparedRequest) -> tuple[requests.Response, bytes]:
         """Send it and read the whole answer. Whatever fails from here on is a RequestException: the libraries raise others at some

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from markets.kalshi.environment import DEMO, PROD, Environment, from_settings
@@ -25,7 +26,7 @@ from markets.kalshi.errors import (
     Unreachable,
 )
 from markets.kalshi.rest.client import KalshiClient
-from markets.kalshi.rest.transport import READ_TRIES, WRITE_TRIES, clean
+from markets.kalshi.rest.transport import READ_TRIES, WRITE_TRIES, Transport, clean, plain_session
 from markets.kalshi.signing import Signer
 from markets.kalshi.token_buckets import BASIC, LocalLimiter
 
@@ -260,3 +261,28 @@ def test_environments_are_distinguished_by_their_host() -> None:
 def test_an_address_that_is_none_is_refused(rest: str, ws: str) -> None:
     with pytest.raises(ValueError):
         Environment("e", rest, ws)
+
+
+ODD_QUERY = [("cursor", "a+b/c=&d e%~ü"), ("limit", "200"), ("ticker", "KX-1,KX-2"), ("ticker", "")]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("payload", [None, b'{"a":"\xc3\xbc"}'])
+@pytest.mark.parametrize("query", [[], ODD_QUERY])
+@pytest.mark.parametrize("path", [None, {"order_id": "a/b ü"}])
+def test_a_request_is_what_requests_makes_of_it_the_first_time_and_the_second(
+    method: str, payload: bytes | None, query: list[tuple[str, str]], path: dict[str, str] | None
+) -> None:
+    transport = Transport(from_settings("https://e.test/trade-api/v2", "wss://e.test/trade-api/ws/v2"))
+    route = "/portfolio/orders/{order_id}" if path else "/portfolio/orders"
+    filled = "/portfolio/orders/a%2Fb%20%C3%BC" if path else route
+    url = f"https://e.test/trade-api/v2{filled}"
+    by_requests = plain_session().prepare_request(requests.Request(method, url, params=query, data=payload))
+    if payload is not None:
+        by_requests.headers["Content-Type"] = "application/json"
+    for _ in range(2):
+        transport._prepared(method, route, path, [("limit", "1")], b"[]")[0].headers["X-Other"] = "another request's"
+        made, signed = transport._prepared(method, route, path, query, payload)
+        assert (made.method, made.url, made.body) == (by_requests.method, by_requests.url, by_requests.body)
+        assert dict(made.headers) == dict(by_requests.headers)
+        assert signed == f"/trade-api/v2{filled}"
