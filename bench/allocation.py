@@ -1,7 +1,8 @@
 """Allocation: what a short capital earns when the best set is bought, against first come first served and the largest profit first.
 
 ``python -m bench.allocation`` prints JSON. The world is drawn, not recorded: baskets turn up in a cycle by chance, lock their cost for
-hours, a day, a week or a month, and pay for sure. The same baskets are offered to every rule.
+hours, a day, a week or a month, and pay for sure. The same baskets are offered to every rule. ``--twin SECONDS`` takes the baskets that
+the simulated exchange plants in so long instead, as the product's search finds them in its books.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from random import Random
 from statistics import median, quantiles
 from typing import Any, Final
 
+from bench import _twin_offers
 from kalbot.common.units import Money
 from strategies.allocation.choice import Limits, Offer, choose
 from strategies.allocation.hurdle import hurdle
@@ -32,12 +34,56 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--days", type=int, default=120)
     parser.add_argument("--capital", type=int, default=1_000, help="dollars")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--twin", type=int, default=0, metavar="SECONDS", help="the simulated exchange's baskets instead"
+    )
     options = parser.parse_args(argv)
+    if options.twin:
+        print(json.dumps(_twin(options.twin, options.seeds), indent=2))
+        return 0
     document: dict[str, Any] = {"choosing, ms": {str(number): _speed(number) for number in (10, 60, 300)}}
     for a_cycle in (0.05, 0.5, 3.0):
         document[f"{a_cycle:g} baskets a cycle of ten minutes"] = _earned(options, a_cycle)
     print(json.dumps(document, indent=2))
     return 0
+
+
+def _twin(seconds: int, seeds: int) -> dict[str, Any]:
+    """What short capitals earn on the baskets of the simulated exchange: dollars in all seeds together, by capital and rule."""
+    worlds = [_twin_offers.drawn(seconds, seed) for seed in range(1, seeds + 1)]
+    found: dict[str, Any] = {"days": round(seconds * 1_000 / _twin_offers.DAY_MS, 1), "baskets": sum(map(len, worlds))}
+    for capital in (100, 300, 1_000):
+        rules: dict[str, Callable[[], Rule]] = {
+            "first come": lambda: _first_come,
+            "largest profit": lambda: _largest,
+            "best set of each cycle": lambda: _best,
+            "best set above the hurdle": lambda capital=capital: _Above(capital, _twin_offers.CYCLES),  # type: ignore[misc]
+        }
+        found[f"{capital} dollars"] = {
+            name: round(sum(_on_twin(rule(), world, capital) for world in worlds), 2) for name, rule in rules.items()
+        }
+    return found
+
+
+def _on_twin(rule: Rule, offered: Sequence[tuple[int, Offer]], capital: int) -> float:
+    """Dollars that one rule earns. A basket can be bought in each cycle of its offer, once."""
+    free, earned = float(capital * DOLLAR), 0.0
+    locked: list[tuple[float, float]] = []
+    last = max((cycle for cycle, _ in offered), default=0) + _twin_offers.HELD
+    bought: set[str] = set()
+    for cycle in range(last):
+        now = cycle / _twin_offers.CYCLES
+        free += sum(money for until, money in locked if until <= now)
+        locked = [(until, money) for until, money in locked if until > now]
+        open_ = [o for at, o in offered if at <= cycle < at + _twin_offers.HELD and o.key not in bought]
+        by_key = {offer.key: offer for offer in open_}
+        for key, share in rule(open_, Limits(Money(int(free)), 20 - len(locked), 120)):
+            offer = by_key[key]
+            bought.add(key)
+            free -= offer.locked * share
+            earned += offer.profit * share
+            locked.append((now + (offer.days or 0.0), (offer.locked + offer.profit) * share))
+    return earned / DOLLAR
 
 
 def _speed(number: int) -> dict[str, float]:
@@ -130,18 +176,18 @@ def _best(offers: Sequence[Offer], limits: Limits) -> Sequence[tuple[str, float]
 class _Above:
     """The best set of what returns more than the hurdle, which is learnt on the way from what was offered in the last ten days."""
 
-    def __init__(self, capital: int) -> None:
-        self.capital, self.cycles = Money(capital * DOLLAR), 0
+    def __init__(self, capital: int, a_day: int = 144) -> None:
+        self.capital, self.cycles, self.a_day = Money(capital * DOLLAR), 0, a_day
         self.offered: deque[tuple[int, Offer]] = deque()
         self.least = 0.0
 
     def __call__(self, offers: Sequence[Offer], limits: Limits) -> Sequence[tuple[str, float]]:
         self.cycles += 1
         self.offered.extend((self.cycles, offer) for offer in offers)
-        while self.offered and self.offered[0][0] <= self.cycles - 1440:
+        while self.offered and self.offered[0][0] <= self.cycles - 10 * self.a_day:
             self.offered.popleft()
-        if self.cycles % 36 == 0:
-            window = min(self.cycles, 1440) / 144
+        if self.cycles % (self.a_day // 4) == 0:
+            window = min(self.cycles, 10 * self.a_day) / self.a_day
             self.least = hurdle((offer for _, offer in self.offered), self.capital, window)
         return choose([offer for offer in offers if offer.return_a_day >= self.least], limits).shares
 

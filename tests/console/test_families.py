@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,9 +11,10 @@ from django.test import Client
 
 from kalbot.console.admin.decisions import names_of
 from kalbot.console.ui import value_plot
-from markets.models import Event, Market
-from markets.terms.atoms import Atoms
+from markets.models import Certificate, Event, Market
+from markets.terms.atoms import Atoms, Fallback
 from markets.terms.reading.strikes import less
+from markets.terms.states import StateList
 from strategies.models import Decision, Verdict
 from strategies.screening import screening
 from tests.console import sample_rows
@@ -54,6 +56,18 @@ def test_a_page_shows_each_atom_and_the_proof_that_there_is_no_basket(viewer: Cl
     assert "One leg rests only for a profile that quotes" in shown
     why = viewer.get(f"/admin/why/{event.pk}/")
     assert why.status_code == 200
+
+
+def test_who_may_win_whatever_the_value_is_a_row_of_its_own(viewer: Client) -> None:
+    event = sample_rows.family()
+    certificate = Certificate.objects.get(event=event, status="granted")
+    atoms = Atoms.from_json(certificate.states["atoms"])
+    ranges = frozenset(ticker for ticker in atoms.spans if ticker.startswith("KXBTC-1"))
+    changed = StateList.of_atoms(replace(atoms, fallback=Fallback(min(ranges), ranges)))
+    Certificate.objects.filter(pk=certificate.pk).update(states=changed.to_json())
+    shown = viewer.get(f"/admin/families/{event.pk}/").content.decode()
+    assert f"{min(ranges)} wins whatever the value; x &lt;= 54199.99" in shown
+    assert f"{min(ranges)} wins whatever the value; all others No" not in shown, "the same as below all thresholds"
 
 
 def test_prices_that_do_not_agree_show_their_basket_as_a_plot(viewer: Client) -> None:

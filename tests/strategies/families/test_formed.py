@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from kalbot.common import clock
 from markets.catalogue import families
@@ -112,6 +114,9 @@ def test_a_rate_decision_is_bought_beside_the_rate_and_names_the_clause_that_is_
     family = "FAMILY-KXFED-26DEC-KXFEDDECISION-26DEC"
     assert families.refresh().families == [family]
     assert any("3.75" in line for line in Certificate.objects.get(event=family, status="granted").evidence)
+    out = io.StringIO()
+    call_command("families", "--atoms", "KXFED-26DEC", stdout=out)
+    assert ("wins whatever the value" in out.getvalue()) is (note is RECORDED)
     world.add_profile(kinds=["family"], min_seconds_to_close=0)
     world.add_scan()
     screening.screen()
