@@ -122,16 +122,16 @@ def test_the_second_of_two_people_is_shown_what_the_first_has_changed(
         page.goto(f"/admin/strategies/profile/{careful.pk}/change/")
         page.get_by_role("tab", name="Limits").press("Enter")
     for page, amount, answer in (
-        (first, "90", "was changed successfully"),
+        (first, "250", "was changed successfully"),
         (second, "350", "nothing of yours was saved"),
     ):
         page.fill("#id_max_per_event", amount)
         page.fill("#id_reason", "my own view of it")
         page.get_by_role("button", name="Save", exact=True).click()
         page.get_by_text(answer).wait_for()
-    second.get_by_text("Most in one event: it was $200.00 when you opened it and is $90.00 now.").wait_for()
+    second.get_by_text("Most in one event: it was $200.00 when you opened it and is $250.00 now.").wait_for()
     screenshot(second, "two-people")
-    assert Profile.objects.get(pk=careful.pk).max_per_event == 90_000_000
+    assert Profile.objects.get(pk=careful.pk).max_per_event == 250_000_000
     second.goto(f"/admin/strategies/profile/{careful.pk}/history/")
     second.get_by_text("my own view of it").wait_for()
     assert second.get_by_text("None", exact=True).count() == 0
@@ -192,6 +192,8 @@ def test_less_than_the_floor_is_sold_only_with_a_persons_words(
     dialog.get_by_label("Reason").fill("one leg is enough")
     leg = held.legs.order_by("pk")[0]
     dialog.get_by_label("Or so many contracts of single legs").fill(f"{leg.side} {leg.market_id} 5")
+    dialog.get_by_label("Or so many contracts of single legs").press("Tab")
+    dialog.get_by_text("would hold contracts without their basket").wait_for()
     dialog.get_by_role("button", name="Exit this position").click()
     dialog.get_by_text("is sold in equal shares of each leg, unless a person says why not").wait_for()
     screenshot(page, "exit-of-one-leg")

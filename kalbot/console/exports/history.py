@@ -18,6 +18,12 @@ from trading.models import Correction, Fill, Leg, Order, Settlement
 ZONE: Final = ZoneInfo("America/New_York")
 """The exchange's tax year."""
 LEGS_AT_ONCE: Final = 500
+OF_LEG: Final = (
+    *("side", "market__yes_sub_title", "market__settled_at", "position__mode", "position__profile__name"),
+    *("position__event__title",),
+)
+OF_FILL: Final = ("trade_id", "price", "count", "fee", "exchange_at", "created_at", "order__action", "order__leg")
+"""The columns that lines need: a profile has a hundred, and each leg would bring its own copy."""
 
 
 class DoesNotAddUp(KalbotError):
@@ -106,14 +112,15 @@ def histories(scope: Scope) -> Iterator[History]:
     """Every leg of the scope's profiles that ever bought something (a lot of this year may have been bought years ago), four queries
     for each ``LEGS_AT_ONCE``."""
     rows = Leg.objects.filter(position__profile__in=scope.profiles, position__mode=scope.mode, bought_count__gt=0)
-    legs = rows.select_related("position__profile", "position__event", "market").order_by("pk").iterator(LEGS_AT_ONCE)
+    rows = rows.select_related("position__profile", "position__event", "market").only(*OF_LEG)
+    legs = rows.order_by("pk").iterator(LEGS_AT_ONCE)
     while some := list(islice(legs, LEGS_AT_ONCE)):
         yield from _of(some)
 
 
 def _of(legs: list[Leg]) -> list[History]:
     fills, settlements, corrections = defaultdict(list), defaultdict(list), defaultdict(list)
-    for fill in Fill.objects.filter(order__leg__in=legs).select_related("order").order_by("pk"):
+    for fill in Fill.objects.filter(order__leg__in=legs).select_related("order").only(*OF_FILL).order_by("pk"):
         fills[fill.order.leg_id].append(fill)
     for settled in Settlement.objects.filter(leg__in=legs, reversed_at=None).order_by("pk"):
         settlements[settled.leg_id].append(settled)
