@@ -13,7 +13,16 @@ from kalbot.common import cache, clock
 from strategies.models import Decision
 from trading import states
 from trading.execution import executor
-from trading.models import WORKING, Denial, ExitRequest, MarkOut, Position, PositionStatus
+from trading.models import (
+    OPEN_ORDERS,
+    WORKING,
+    Denial,
+    ExitRequest,
+    MarkOut,
+    Order,
+    Position,
+    PositionStatus,
+)
 from trading.quoted import markouts, queue
 from trading.reconciliation import late_fills, overdue
 from trading.safety import lock_causes
@@ -21,6 +30,10 @@ from trading.venues import groups, prints
 
 LONGEST_WAIT: Final = timedelta(seconds=120)
 """No step is put off for longer: a later one was scheduled before a clock was set back."""
+AHEAD: Final = timedelta(seconds=5)
+"""Clocks of several hosts differ, but not by more: what was later than that was written before a clock was set back."""
+MOMENTS: Final = ("sent_at", "rested_at", "ended_at", "moved_at")
+"""Of an order: how long ago they were decides when something may be done about it."""
 DECISION_GRACE: Final = timedelta(seconds=3)
 DECISION_WINDOW: Final = timedelta(hours=1)
 log = logging.getLogger(__name__)
@@ -29,6 +42,7 @@ log = logging.getLogger(__name__)
 def sweep() -> int:
     """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, step every
     position that is due, execute every decision that no worker took up, and measure quotes. Returns how many."""
+    take_future_for_now()
     count = late_fills.withdraw_left() + late_fills.reopen_all()
     count += overdue.act()
     count += lock_causes.end()
@@ -40,6 +54,18 @@ def sweep() -> int:
         _guarded(executor.execute, decision_id)
         count += 1
     return count + _measured()
+
+
+def take_future_for_now() -> None:
+    """Moments of the future, of requests and of orders whose position is at work, count as of now: else all that waits until they are
+    long enough ago would wait for as long as the clock was set back. When a row was created stays: an order of unknown age is not sent."""
+    now = clock.now()
+    later = now + AHEAD
+    ExitRequest.objects.filter(status=ExitRequest.Status.OPEN, created_at__gt=later).update(created_at=now)
+    orders = Order.objects.filter(Q(position__status__in=WORKING) | Q(status__in=OPEN_ORDERS))
+    if orders.filter(moved_at__gt=later).exists():
+        for moment in MOMENTS:
+            orders.filter(**{f"{moment}__gt": later}).update(**{moment: now})
 
 
 def _measured() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 from kalbot.common.units import Money
 from markets.book import Side
@@ -54,6 +54,20 @@ def agreeing(group: Group, start: Money, steps: Sequence[Observed]) -> list[Choi
             return Difference(number, min(predicted, key=lambda money: abs(money - shown)), shown)
         left = kept
     return left
+
+
+def moved_once(group: Group, start: Money, steps: Sequence[Observed]) -> bool:
+    """Whether a choice predicts every change of the balance but one: then money came or went beside the basket at that step, for example a
+    rebate that the exchange lists nowhere. Never with fewer than three steps: of two changes one that fits proves nothing."""
+    if len(steps) < 3:
+        return False
+    for choices in every_choice():
+        off = [
+            shown.available - said for shown, said in zip(steps, _balances(group, choices, start, steps), strict=True)
+        ]
+        if sum(now != before for before, now in pairwise([0, *off])) == 1:
+            return True
+    return False
 
 
 def _balances(group: Group, choices: Choices, start: Money, steps: Iterable[Observed]) -> list[Money]:

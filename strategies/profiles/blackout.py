@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAY: Final = timedelta(days=1)
 EXAMPLE: Final = "Thu 03:00-05:00 America/New_York"
 _DAY: Final = "(?:" + "|".join(DAYS) + ")"
 _LINE: Final = re.compile(
@@ -36,12 +37,18 @@ class Pause:
     zone: ZoneInfo
 
     def covers(self, at: datetime) -> bool:
-        """Whether ``at`` (aware) lies in it; the end does not."""
-        local = at.astimezone(self.zone)
-        clock, today = local.time(), local.weekday()
-        if self.start < self.end:
-            return today in self.days and self.start <= clock < self.end
-        return (today in self.days and clock >= self.start) or ((today - 1) % 7 in self.days and clock < self.end)
+        """Whether ``at`` (aware) lies in it; the end does not. An hour that the clocks repeat lies in it both times."""
+        today = at.astimezone(self.zone).date()
+        return any(
+            self._begins(day) <= at < self._ends(day) for day in (today - DAY, today) if day.weekday() in self.days
+        )
+
+    def _begins(self, day: date) -> datetime:
+        return datetime.combine(day, self.start, self.zone).astimezone(UTC)
+
+    def _ends(self, day: date) -> datetime:
+        last = day if self.start < self.end else day + DAY
+        return datetime.combine(last, self.end.replace(fold=1), self.zone).astimezone(UTC)
 
 
 def parse(entry: object) -> Pause:

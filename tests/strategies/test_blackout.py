@@ -86,3 +86,17 @@ def test_the_whole_day_and_the_end_of_a_week() -> None:
     assert parse("Sat 00:00-24:00").covers(datetime(2026, 11, 28, 23, 59, tzinfo=UTC))
     assert not parse("Sat 00:00-24:00").covers(datetime(2026, 11, 29, 0, 0, tzinfo=UTC))
     assert parse("fri-mon 01:00-02:00").days == {4, 5, 6, 0}
+
+
+@pytest.mark.parametrize(
+    ("at", "paused"),
+    [
+        ("2026-11-01T05:29+00:00", False),
+        ("2026-11-01T05:30+00:00", True),
+        ("2026-11-01T06:15+00:00", True),  # 01:15 for the second time
+        ("2026-11-01T07:29+00:00", True),
+        ("2026-11-01T07:30+00:00", False),
+    ],
+)
+def test_a_pause_goes_on_through_an_hour_that_comes_twice(at: str, paused: bool) -> None:
+    assert in_blackout(["Sun 01:30-02:30 America/New_York"], datetime.fromisoformat(at)) is paused

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from kalbot.common import clock
 from markets.prices import EventPrices
@@ -13,6 +14,7 @@ from strategies.models import Decision
 from tests.trading import world
 from tests.trading.struck import LIMITS, StruckTwin, execute
 from trading import states, sweeper
+from trading.closing import exits
 from trading.execution import executor
 from trading.execution.orders import gate
 from trading.models import Denial, Discrepancy, Order, Position
@@ -116,3 +118,58 @@ def test_one_unreadable_record_is_named_and_the_comparison_goes_on(struck: Struc
     assert row.error == ""
     unreadable: Any = Discrepancy.objects.filter(code=Discrepancy.Code.UNREADABLE)
     assert unreadable.get().key.startswith(f"{name}:")
+
+
+def _set_back(twin: StruckTwin, position: Position, times: int = 4) -> Position:
+    """An hour is taken back from every clock; then sweeps, each on the books of its moment."""
+    for number in range(1, times + 1):
+        with time_machine.travel(clock.now() - HOUR + timedelta(seconds=8 * number)):
+            twin.exchange.clock._last = 0  # type: ignore[attr-defined]
+            twin.sync()
+            sweeper.sweep()
+    position.refresh_from_db()
+    return position
+
+
+def _exit(position: Position) -> None:
+    least: dict[Any, int] = {(leg.market_id, leg.side): 2_000 for leg in position.legs.all()}
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", least_prices=least, below_floor="x")
+
+
+def test_an_exit_requested_before_a_clock_was_set_back_sells(struck: StruckTwin) -> None:
+    position = execute(struck)
+    _exit(position)
+    assert _set_back(struck, position).status == "closed"
+    assert not position.orders.filter(status="rejected").exclude(error_code="request_withdrawn").exists()
+
+
+def test_a_sale_of_before_a_clock_was_set_back_holds_up_no_next_one(struck: StruckTwin) -> None:
+    position = execute(struck)
+    for ticker in struck.markets:
+        struck.cancel_makers(ticker, "bid")
+        struck.quote(ticker, "bid", 2_800, 300)
+    struck.sync()
+    _exit(position)
+    executor.step(position.pk)
+    assert set(struck.held().values()) == {700}
+    for ticker in struck.markets:
+        struck.quote(ticker, "bid", 2_700, 5_000)
+    assert _set_back(struck, position).status == "closed"
+
+
+def test_the_end_of_a_purchase_of_before_a_clock_was_set_back_is_final_by_and_by(
+    struck: StruckTwin, settings: Any
+) -> None:
+    settings.KALBOT_FINAL_AFTER_SECONDS = 10.0
+    last = struck.markets[2]
+
+    def thin() -> None:
+        struck.cancel_makers(last, "ask")
+        struck.quote(last, "ask", 3_100, 300)
+
+    struck.session.before = {3: thin}
+    position = execute(struck)
+    assert (position.status, position.residual_code) == ("completing", "order_unsettled")
+    struck.quote(last, "ask", 3_100, 5_000)
+    assert _set_back(struck, position, 6).status == "open"
+    assert set(struck.held().values()) == {1_000}

@@ -16,10 +16,11 @@ from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
+from trading import sweeper
 from trading.closing import exit_preview, exits
 from trading.denials import DenialCode
 from trading.execution import executor
-from trading.models import Position
+from trading.models import Discrepancy, Position
 from trading.reconciliation import reconcile
 
 
@@ -203,3 +204,46 @@ def test_a_person_who_cancels_our_resting_order_leaves_no_basket_waiting(struck:
         position = executor.step(position.pk)
         assert (position.status, position.matched_count) == ("open", 300)
         assert set(struck.held().values()) == {300}
+
+
+@pytest.mark.parametrize(
+    ("source", "ends"), [("person", "bids"), ("person", "settled"), ("person", "withdrawn"), ("triage", "at once")]
+)
+def test_an_exit_that_sold_one_leg_waits_for_bids_for_the_others(struck: StruckTwin, source: str, ends: str) -> None:
+    position = execute(struck)
+    Position.objects.update(guaranteed=False)  # words of a person are not what this is about
+    others = struck.markets[1:]
+    for ticker in others:
+        struck.cancel_makers(ticker, "bid")
+    struck.sync()
+    least = _least(position, 2_000)
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", source=source, least_prices=least)
+    position = executor.step(position.pk)
+    assert struck.held() == dict.fromkeys(others, 1_000)
+    for minute in (1, 5, 12):
+        with _later(60 * minute):
+            struck.sync()
+            sweeper.sweep()
+    position.refresh_from_db()
+    if source == "triage":
+        assert (position.status, position.residual_code) == ("open", "no_bid"), "it comes again with prices of its own"
+        return
+    assert (position.status, position.residual_code) == ("exiting", "no_bid")
+    assert [one.code for one in Discrepancy.objects.filter(resolved_at=None)] == ["position_waiting"]
+    if ends == "withdrawn":
+        assert exits.withdraw(position.pk, actor="ann", reason="enough")
+    elif ends == "settled":
+        struck.finish(others[0])
+    else:
+        for ticker in others:
+            struck.quote(ticker, "bid", 2_100, 5_000)
+    with _later(60 * 15):
+        struck.sync()
+        reconcile.run("live", "test")
+        for _ in range(2):
+            sweeper.sweep()
+        position.refresh_from_db()
+    expected = {"bids": "closed", "settled": "settled", "withdrawn": "open"}
+    assert (position.status, bool(position.residual_code)) == (expected[ends], ends == "withdrawn")
+    assert not position.exit_requests.filter(status="open").exists()
+    assert not Discrepancy.objects.filter(resolved_at=None).exists()

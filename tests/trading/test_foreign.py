@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from simulator.accounts import transfers
 from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
@@ -216,3 +219,58 @@ def test_an_order_of_ours_whose_answer_was_lost_is_never_taken_for_a_persons(
         reconcile.run("live", "test")
     assert not AccountTransaction.objects.filter(kind="trade").exists()
     assert not ForeignOrder.objects.exists()
+
+
+def test_money_moved_between_subaccounts_is_a_transaction_of_both(twin: Twin) -> None:
+    _buy(twin)
+    world.add_profile("other", mode="live", subaccount=1)
+    ledger_of = twin.exchange.ledger
+    ledger_of.credit((1, 0), 5 * DOLLAR)
+    transfers.between_subaccounts(twin.exchange, str(UUID(int=1)), 4 * DOLLAR, 0, 0, 1)  # before it is first seen
+    reconcile.run("live", "test")
+    transfers.between_subaccounts(twin.exchange, str(UUID(int=2)), 10 * DOLLAR, 0, 0, 1)
+    _agrees(twin)
+    booked = AccountTransaction.objects.filter(kind="transfer", account__subaccount=1).exclude(amount=0)
+    assert [one.amount for one in booked] == [10 * DOLLAR], "the first is in the opening balance there"
+    booked = AccountTransaction.objects.filter(kind="transfer", account__subaccount=0)
+    assert sorted(one.amount for one in booked) == [-10 * DOLLAR, -4 * DOLLAR]
+
+
+@pytest.mark.parametrize("wrong", [{"status": "settling"}, {"amount_cents": -5}])
+def test_a_deposit_that_cannot_be_read_is_named_and_hides_no_other(twin: Twin, wrong: dict[str, Any]) -> None:
+    _buy(twin)
+    _person(twin, "deposit", amount=30 * DOLLAR)
+    send = twin.session.send
+
+    def beside(request: Any, **kwargs: Any) -> Any:
+        answer = send(request, **kwargs)
+        if request.url.split("?")[0].endswith("/portfolio/deposits"):
+            body = json.loads(answer.content)
+            body["deposits"].append(body["deposits"][0] | {"id": "odd"} | wrong)
+            answer._content = json.dumps(body).encode()
+        return answer
+
+    twin.session.send = beside  # type: ignore[method-assign]
+    row = reconcile.run("live", "test")
+    assert (row.error, row.balance_difference) == ("", 0)
+    assert [one.key[:8] for one in Discrepancy.objects.filter(resolved_at=None)] == ["deposit:"]
+
+
+@pytest.mark.parametrize("path", ["/portfolio/balance", "/portfolio/positions"])
+@pytest.mark.parametrize("what", ["buy", "sell", "deposit", "withdraw"])
+def test_what_a_person_does_in_the_middle_of_a_comparison_is_no_difference(twin: Twin, what: str, path: str) -> None:
+    position = _buy(twin)
+    send, done = twin.session.send, list[str]()
+
+    def beside(request: Any, **kwargs: Any) -> Any:
+        if request.url.split("?")[0].endswith(path) and not done:
+            done.append(what)
+            _person(twin, what, count=300, amount=7 * DOLLAR, rest=False)
+        return send(request, **kwargs)
+
+    twin.session.send = beside  # type: ignore[method-assign]
+    assert reconcile.run("live", "test").error == ""
+    assert done
+    _agrees(twin)
+    position.refresh_from_db()
+    assert position.legs.get(market_id=twin.markets[0]).held == (700 if what == "sell" else 1_000)

@@ -123,3 +123,15 @@ def test_a_stale_profile_books_no_withdrawal() -> None:
     ledger.ensure_funded(stale)
     assert CapitalChange.objects.filter(amount__lt=0).count() == 0
     assert ledger.balance_of(profile).capital == -1_500 * world.DOLLAR
+
+
+def test_what_is_booked_is_neither_replaced_nor_emptied_as_a_whole() -> None:
+    _settled()
+    before = list(LedgerEntry.objects.order_by("pk").values_list())
+    if connection.vendor == "sqlite":
+        statement = "REPLACE INTO trading_ledgerentry SELECT * FROM trading_ledgerentry"
+    else:
+        statement = "TRUNCATE trading_ledgerentry"
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert list(LedgerEntry.objects.order_by("pk").values_list()) == before

@@ -211,3 +211,19 @@ def test_patience_for_bids_does_not_run_while_the_feed_is_away(struck: StruckTwi
         position = executor.step(position.pk)
         assert (position.status, position.residual_code) == ("open", "no_bid")
         assert Profile.objects.get().name == "live"
+
+
+def test_orders_that_take_nothing_are_no_progress(struck: StruckTwin) -> None:
+    position = execute(struck)
+    Position.objects.update(status="unwinding")
+    order = position.orders.all()[0]
+    with _later(605):
+        Order.objects.filter(pk=order.pk).update(filled_count=0, created_at=clock.now())
+        overdue.act()
+        assert [row.key for row in _open(Code.POSITION_WAITING)] == [str(position.pk)]
+        Order.objects.filter(pk=order.pk).update(filled_count=1)
+        overdue.act()
+        assert _open(Code.POSITION_WAITING) == []
+        Order.objects.filter(pk=order.pk).update(filled_count=0, status="resting")
+        overdue.act()
+        assert _open(Code.POSITION_WAITING) == []

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
+import time_machine
 
+from kalbot.common import clock
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading.accounting import audit, ledger
 from trading.closing import exits, finals, settlement
+from trading.closing.finals import FinalResult
 from trading.execution import executor
 from trading.models import Discrepancy, Leg, Order, Position, Settlement
 from trading.reconciliation import reconcile
@@ -205,3 +210,45 @@ def test_a_market_that_settled_while_the_catalogue_was_behind_is_settled_by_the_
     row = reconcile.run("live", "after")
     position.refresh_from_db()
     assert (row.differences, row.balance_difference, position.status) == (0, 0, "settled")
+
+
+def test_what_ended_and_cannot_be_booked_is_named_until_it_is(twin: Twin) -> None:
+    position = _buy(twin)
+    twin.finish(twin.markets[0])
+    send, readable = twin.session.send, [False]
+
+    def garbled(request: Any, **kwargs: Any) -> Any:
+        answer = send(request, **kwargs)
+        if request.url.split("?")[0].endswith("/portfolio/settlements") and not readable[0]:
+            answer.raw = BytesIO(b'{"nonsense": 1}')
+        return answer
+
+    twin.session.send = garbled  # type: ignore[method-assign]
+    reconcile.run("live", "test")
+    assert _open_codes() == set(), "a record may take a moment"
+    with time_machine.travel(clock.now() + timedelta(seconds=700)):
+        reconcile.run("live", "test")
+        assert _open_codes() == {"settlement_waiting"}
+        assert halt.current(position.profile) == "active"
+        named = Discrepancy.objects.filter(resolved_at=None).first()
+        assert named is not None
+        with pytest.raises(resolution.CannotResolve):
+            resolution.resolve(named.pk, actor="ann", reason="again")
+        readable[0] = True
+        assert resolution.resolve(named.pk, actor="ann", reason="again") == "its contracts are booked"
+    assert _open_codes() == set()
+    position.refresh_from_db()
+    assert position.status == "settled"
+
+
+def test_a_result_without_its_time_and_without_a_record_waits_no_longer_than_others(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _buy(twin)
+    ended = {ticker: FinalResult("no", 0) for ticker in twin.markets}
+    monkeypatch.setattr(finals, "known_finals", lambda tickers, vanished=(): {t: ended[t] for t in tickers})
+    settlement.run("live")
+    assert _open_codes() == {"settlement_waiting"}
+    with time_machine.travel(clock.now() + timedelta(seconds=700)):
+        settlement.run("live")
+        assert "settlement_count" in _open_codes(), "the exchange has credited nothing: a person decides"

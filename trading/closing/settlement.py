@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
@@ -23,7 +21,7 @@ from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
 from trading import states
 from trading.accounting import accounts, booking, collateral, ledger, totals
-from trading.closing import finals
+from trading.closing import finals, unbooked
 from trading.closing.finals import Credit, FinalResult
 from trading.models import (
     ACTIVE,
@@ -52,6 +50,7 @@ def run(mode: str | None = None, reconciliation: Reconciliation | None = None, v
     """
     count = sum(_settle(chosen, reconciliation, vanished) for chosen in ([mode] if mode else Mode.values))
     amend(mode)
+    unbooked.take_back_names()
     for position in _without_contracts(mode):
         _end(position)
     return count
@@ -62,9 +61,9 @@ def _settle(mode: str, reconciliation: Reconciliation | None, vanished: Collecti
     held = Leg.objects.filter(position__mode=mode, bought_count__gt=F("sold_count") + F("settled_count"))
     legs = list(held.select_related("market", "position", "position__profile").order_by("id"))
     results = finals.known_finals({leg.market_id for leg in legs}, vanished) if legs else {}
-    final = [leg for leg in legs if leg.market_id in results]
-    waiting = {_key(leg) for leg in final if _has_open_order(leg)}
-    ready = [leg for leg in final if _key(leg) not in waiting]
+    ended = [leg for leg in legs if leg.market_id in results]
+    waiting = {_key(leg) for leg in ended if _has_open_order(leg)}
+    ready = [leg for leg in ended if _key(leg) not in waiting]
     if mode == Mode.SIM or not ready:
         return sum(settle_leg(leg.pk, results[leg.market_id]) for leg in ready)
     since = min(leg.position.created_at for leg in ready)
@@ -72,17 +71,15 @@ def _settle(mode: str, reconciliation: Reconciliation | None, vanished: Collecti
     by_key: dict[Key, list[Leg]] = {}
     for leg in ready:
         by_key.setdefault(_key(leg), []).append(leg)
-    return sum(
-        _settle_credited(group, results[key[0]], credited[key], reconciliation)
-        for key, group in by_key.items()
-        if key in credited and _counts(credited[key], results[key[0]])
-    )
-
-
-def _counts(credit: Credit, final: FinalResult) -> bool:
-    """Whether the record says what was credited. One that is missing comes a moment after the result; past the limit it says: nothing."""
-    limit = timedelta(seconds=settings.KALBOT_WAITING_LIMIT_SECONDS)
-    return credit.is_recorded or (final.at is not None and clock.now() - final.at > limit)
+    count = 0
+    for key, group in by_key.items():
+        final, credit = results[key[0]], credited.get(key)
+        is_late = unbooked.is_late(key, final)
+        if credit is not None and (credit.is_recorded or is_late):
+            count += _settle_credited(group, final, credit, reconciliation)
+        elif is_late or final.at is None:
+            unbooked.name(key, group, final, credit, reconciliation)
+    return count
 
 
 def _key(leg: Leg) -> Key:

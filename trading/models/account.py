@@ -76,6 +76,7 @@ class AccountTransaction(models.Model):
     class Kind(models.TextChoices):
         DEPOSIT = "deposit"
         WITHDRAWAL = "withdrawal"
+        TRANSFER = "transfer", "moved between subaccounts"
         TRADE = "trade", "trade beside us"
         SETTLEMENT = "settlement", "settlement of contracts that are not ours"
         ACCEPTED = "accepted", "accepted by a person"

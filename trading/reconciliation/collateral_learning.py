@@ -19,7 +19,7 @@ from kalbot.common.units import Money, dollars
 from markets.book import Side
 from markets.kalshi.errors import KalshiError
 from strategies.collateral.groups import Exclusive
-from strategies.collateral.learning import Difference, Observed, agreeing
+from strategies.collateral.learning import Difference, Observed, agreeing, moved_once
 from trading.accounting import accounts, collateral
 from trading.models import (
     WORKING,
@@ -79,9 +79,12 @@ def conclude(row: Reconciliation, subaccount: int) -> None:
         return
     group = Exclusive(tuple(dict.fromkeys(step.ticker for step in steps)))
     found = agreeing(group, Money(seen[0]["available"]), steps)
-    if isinstance(found, Difference) and _is_moved_by_others(subaccount, seen):
-        _forget(account, position)
-        return
+    if isinstance(found, Difference):
+        # what moved once, and is listed nowhere, is a difference of cash, and named as that
+        moved = moved_once(group, Money(seen[0]["available"]), steps)
+        if moved or _is_moved_by_others(subaccount, seen):
+            _forget(account, position)
+            return
     if isinstance(found, Difference):
         text = f"after step {found.step + 1}: {dollars(found.shown)} shown"
         discrepancies.found(

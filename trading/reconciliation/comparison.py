@@ -31,12 +31,13 @@ def compare(
     subaccount: int,
     profiles: list[Profile],
     first: Callable[[ExchangeAccount], None],
-    orders_again: Callable[[], object],
-    undecided: Collection[str] = (),
+    again: Callable[[], Collection[tuple[int, str]]],
+    waiting: Collection[tuple[int, str]] = (),
 ) -> None:
     """Compare one subaccount's positions and cash with what its ``profiles`` hold; differences become discrepancies. ``first``: done in
-    the transaction that makes the account. ``orders_again``: reads orders and fills once more, whose listings may lag behind what they
-    did to the cash. ``undecided``: markets in which somebody else's trade waits until ours are known."""
+    the transaction that makes the account. ``again``: books once more what is listed of orders, fills and moved money, which may lag behind
+    what they did to the cash, or happen in mid comparison. ``waiting``, and its result: (subaccount, market) in which somebody else's trade
+    waits until ours are known."""
     account: ExchangeAccount | None = None
     differing: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
@@ -46,7 +47,7 @@ def compare(
     for pause in PAUSES:
         clock.sleep(pause)
         if differing or difference:
-            orders_again()
+            waiting = again()
         unreadable.clear()
         mark, began = accounts.mark(profiles), clock.now()
         balance = connection.client().portfolio.balance(subaccount=subaccount or None)
@@ -69,6 +70,7 @@ def compare(
             accounts.holdings(profiles), theirs, account, accounts.in_flight(profiles)
         )
         difference = accounts.difference(account, profiles)
+        undecided = {ticker for number, ticker in waiting if number == subaccount}
         open_question |= {ticker for ticker in undecided if differing.pop(ticker, None)}
         holdings = accounts.holdings(profiles)
         if undecided or (difference and _is_settlement_in_flight(difference, holdings, _returned_early(profiles))):

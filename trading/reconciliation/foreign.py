@@ -200,8 +200,10 @@ def _is_foreign(fill: ListedFill) -> bool | None:
 def _is_unclear(ticker: str) -> bool:
     """Whether an order of ours in the market has no exchange id yet, has filled more than is booked, or may (``finality``)."""
     orders = Order.objects.filter(mode=Mode.LIVE, leg__market_id=ticker)
-    since = clock.now() - timedelta(seconds=settings.KALBOT_FINAL_AFTER_SECONDS)
-    early = Q(status=OrderStatus.DONE, is_final=False, filled_count__lt=F("count"), ended_at__gt=since)
+    span = timedelta(seconds=settings.KALBOT_FINAL_AFTER_SECONDS)
+    now = clock.now()  # an end that lies further ahead than it may lie back is from before a clock was set back
+    lately = (now - span, now + span)
+    early = Q(status=OrderStatus.DONE, is_final=False, filled_count__lt=F("count"), ended_at__range=lately)
     no_id, unbooked = Q(exchange_order_id=""), Q(reported_fill_count__gt=F("filled_count"))
     return orders.filter(Q(no_id | unbooked, status__in=OPEN_ORDERS) | early).exists()
 

@@ -1,70 +1,117 @@
-"""Deposits and withdrawals that the exchange lists: transactions of the account, each booked once."""
+"""Deposits, withdrawals and transfers between subaccounts that the exchange lists: transactions of the accounts, each booked once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
-from markets.kalshi.schemas.funding import Funding, FundingStatus
+from kalbot.common.units import Money
+from markets.kalshi.errors import Rejected
+from markets.kalshi.schemas.boundary import Rejection
+from markets.kalshi.schemas.funding import Funding, FundingStatus, Transfer
 from trading.accounting import account_ledger
-from trading.models import AccountTransaction, ExchangeAccount
+from trading.models import AccountTransaction, ExchangeAccount, Reconciliation
 from trading.reconciliation.foreign import MARGIN, OPENING
+from trading.safety import discrepancies
 from trading.venues import connection
 
 PRIMARY: Final = 0
 """The subaccount that deposits reach."""
-Moved = tuple[AccountTransaction.Kind, Funding]
+Kind = AccountTransaction.Kind
+log = logging.getLogger(__name__)
 
 
-def listed() -> list[Moved]:
-    """Deposits and withdrawals that the exchange lists. Raises KalshiError."""
-    cash = connection.client().portfolio.cash
-    deposits = [(AccountTransaction.Kind.DEPOSIT, one) for one in cash.deposits()]
-    return deposits + [(AccountTransaction.Kind.WITHDRAWAL, one) for one in cash.withdrawals()]
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Money that came to (``amount`` above zero) or left one subaccount, micro-dollars. ``at``: since when the balance shows it, None where
+    nobody says."""
+
+    kind: AccountTransaction.Kind
+    key: str
+    subaccount: int
+    shard: int
+    amount: Money
+    at: datetime | None
+    status: FundingStatus
+    evidence: dict[str, Any]
+
+
+def listed(row: Reconciliation) -> list[Moved]:
+    """What the exchange lists as moved; a record that cannot be read is named in ``row``. Raises KalshiError."""
+    cash, found = connection.client().portfolio.cash, list[Moved]()
+    for kind, read in ((Kind.DEPOSIT, cash.deposits), (Kind.WITHDRAWAL, cash.withdrawals)):
+        unreadable: list[Rejection] = []
+        found += [_funded(kind, one) for one in read(unreadable=unreadable)]
+        discrepancies.name_unreadable(row, kind, unreadable)
+    return found + _transferred(row)
+
+
+def _transferred(row: Reconciliation) -> list[Moved]:
+    unreadable: list[Rejection] = []
+    try:
+        found = [
+            part
+            for one in connection.client().portfolio.cash.transfers(unreadable=unreadable)
+            for part in _both_ends(one)
+        ]
+    except Rejected as refused:
+        log.info("transfers between subaccounts are not listed for this account: %s", refused)
+        return []
+    discrepancies.name_unreadable(row, "transfer", unreadable)
+    return found
+
+
+def _funded(kind: AccountTransaction.Kind, one: Funding) -> Moved:
+    amount = one.amount if kind == Kind.DEPOSIT else Money(-one.amount)
+    evidence = {"id": one.id, "method": one.kind, "fee": one.fee, "status": one.status.value}
+    return Moved(kind, f"{kind}:{one.id}", PRIMARY, 0, amount, one.finalised, one.status, evidence)
+
+
+def _both_ends(one: Transfer) -> Iterator[Moved]:
+    evidence = {"id": one.id, "from": one.source, "to": one.destination}
+    for subaccount, amount in ((one.source, Money(-one.amount)), (one.destination, one.amount)):
+        key = f"{Kind.TRANSFER}:{one.id}:{subaccount}"
+        yield Moved(Kind.TRANSFER, key, subaccount, one.shard, amount, one.created, FundingStatus.APPLIED, evidence)
 
 
 def book(moved: Iterable[Moved]) -> int:
-    """Book deposits and withdrawals that have taken effect, and take back those that were returned since. How many were new."""
-    account = ExchangeAccount.objects.filter(subaccount=PRIMARY).first()
-    if account is None:
-        return 0
+    """Book what has taken effect, and take back what was returned since. How many were new."""
+    accounts = {account.subaccount: account for account in ExchangeAccount.objects.all()}
     new = 0
-    for kind, one in moved:
-        amount = one.amount if kind == AccountTransaction.Kind.DEPOSIT else -one.amount
-        key = _key(kind, one)
-        booked = AccountTransaction.objects.filter(key=key).first()
+    for one in moved:
+        account = accounts.get(one.subaccount)
+        if account is None:
+            continue
         if one.status is FundingStatus.APPLIED and _came_later(one, account):
-            new += _post(account, kind, key, amount, one)
-        elif one.status is FundingStatus.RETURNED and booked is not None:
-            new += _post(account, kind, f"{key}:returned", -amount, one)
+            new += _post(account, one, one.key, one.amount)
+        elif one.status is FundingStatus.RETURNED and AccountTransaction.objects.filter(key=one.key).exists():
+            new += _post(account, one, f"{one.key}:returned", -one.amount)
     return new
 
 
 def remember_opening(account: ExchangeAccount, moved: Iterable[Moved]) -> None:
     """What had taken effect when the account was first seen is in its opening balance: it is written down and changes nothing."""
-    if account.subaccount != PRIMARY:
-        return
-    for kind, one in moved:
-        if one.status is FundingStatus.APPLIED:
-            account_ledger.post(account, kind, _key(kind, one), evidence={}, reason=OPENING)
+    for one in moved:
+        if one.subaccount == account.subaccount and one.status is FundingStatus.APPLIED:
+            account_ledger.post(account, one.kind, one.key, evidence={}, reason=OPENING)
 
 
-def _came_later(one: Funding, account: ExchangeAccount) -> bool:
+def _came_later(one: Moved, account: ExchangeAccount) -> bool:
     """Whether it may have taken effect after the opening balance was read, also where nobody could list it then."""
-    return one.finalised is None or one.finalised > account.created_at - MARGIN
+    return one.at is None or one.at > account.created_at - MARGIN
 
 
-def _post(account: ExchangeAccount, kind: AccountTransaction.Kind, key: str, amount: int, one: Funding) -> bool:
+def _post(account: ExchangeAccount, one: Moved, key: str, amount: int) -> bool:
     return account_ledger.post(
         account,
-        kind,
+        one.kind,
         key,
         amount=amount,
-        evidence={"id": one.id, "method": one.kind, "fee": one.fee, "status": one.status.value},
-        exchange_at=one.finalised,
+        shard=one.shard,
+        evidence=one.evidence,
+        exchange_at=one.at,
         reason="the exchange lists it",
     )
-
-
-def _key(kind: AccountTransaction.Kind, one: Funding) -> str:
-    return f"{kind}:{one.id}"

@@ -20,6 +20,7 @@ from trading.accounting.booking import BookingError
 from trading.execution.orders import record
 from trading.models import (
     ACTIVE,
+    OPEN_ORDERS,
     Discrepancy,
     Order,
     OrderStatus,
@@ -58,19 +59,20 @@ def _older(statuses: tuple[OrderStatus, ...], seconds: int) -> list[Order]:
 
 
 def _waiting() -> list[Position]:
-    """Positions at work that neither changed their status nor wrote an order for longer than the limit, and that no person had tried
-    again since. Another reason to wait is no progress. A quote rests until an end of its own."""
+    """Positions at work that neither changed their status nor traded, or had an order out, for longer than the limit, and that no person
+    had tried again since. Another reason to wait is no progress, nor is one more order that takes nothing. A quote rests until an end of
+    its own."""
     limit = _before(settings.KALBOT_WAITING_LIMIT_SECONDS)
     still = (PositionStatus.OPEN, PositionStatus.QUOTING)
     at_work = Position.objects.filter(status__in=ACTIVE, created_at__lt=limit).exclude(status__in=still)
     events = PositionEvent.objects.filter(position__in=at_work, at__gte=limit)
     moved = events.filter(~Q(from_status=F("to_status")) | ~Q(actor="kalbot")).values_list("position_id", flat=True)
-    sent = (
+    traded = (
         Order.objects.filter(position__in=at_work, created_at__gte=limit)
-        .exclude(status=OrderStatus.REJECTED)
+        .filter(Q(status__in=OPEN_ORDERS) | Q(filled_count__gt=0))
         .values_list("position_id", flat=True)
     )
-    return list(at_work.exclude(pk__in={*moved, *sent}).select_related("profile"))
+    return list(at_work.exclude(pk__in={*moved, *traded}).select_related("profile"))
 
 
 def _name(code: Discrepancy.Code, overdue: Mapping[str, Order | Position]) -> None:

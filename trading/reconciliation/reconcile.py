@@ -76,14 +76,15 @@ def _live(row: Reconciliation) -> None:
     account_limits.refresh(connection.client())
     exchange_hours.refresh(connection.client())
     _orders(row, since)
-    fills = _fills(row, since)
-    moved = _funding()
+    fills, moved = _fills(row, since), _funding(row)
     trades, waiting = foreign.book_trades(fills)
     row.repaired += trades + others.close_pairs() + funding.book(moved)
 
-    def orders_again() -> None:
+    def again() -> set[tuple[int, str]]:
         _orders(row, since)
-        _fills(row, since)
+        new, left = foreign.book_trades(_fills(row, since))
+        row.repaired += new + funding.book(_funding(row))
+        return left
 
     def first(account: ExchangeAccount) -> None:
         foreign.remember_opening(account, fills)
@@ -96,8 +97,7 @@ def _live(row: Reconciliation) -> None:
     _netting(row, subaccounts)
     for subaccount in subaccounts:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
-        undecided = {ticker for number, ticker in waiting if number == subaccount}
-        comparison.compare(row, subaccount, members, first, orders_again, undecided)
+        comparison.compare(row, subaccount, members, first, again, waiting)
         collateral_learning.conclude(row, subaccount)
 
 
@@ -246,14 +246,14 @@ def _listed_after_all(fills: Iterable[ListedFill]) -> None:
             discrepancies.resolved(Discrepancy.Code.FILLS_UNLISTED, str(order.pk))
 
 
-def _funding() -> list[funding.Moved]:
-    """Deposits and withdrawals that the exchange lists. What cannot be read is left to the comparison of cash."""
+def _funding(row: Reconciliation) -> list[funding.Moved]:
+    """Money that the exchange lists as moved. What cannot be read is left to the comparison of cash."""
     try:
-        return funding.listed()
+        return funding.listed(row)
     except RateLimited:
         raise  # the next run tries again
     except KalshiError as error:
-        log.warning("deposits and withdrawals cannot be read: %s", error)
+        log.warning("deposits, withdrawals and transfers cannot be read: %s", error)
         return []
 
 

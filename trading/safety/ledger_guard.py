@@ -1,5 +1,6 @@
 """The ledger is kept by the database itself: every transaction balances when it is committed, and what is booked is never changed or
-deleted. Triggers, on both databases; taken away before every ``migrate`` and put back after it, like those of ``mode_guard``.
+deleted, by TRUNCATE and REPLACE neither. Triggers, on both databases; taken away before every ``migrate`` and put back after it, like
+those of ``mode_guard``.
 
 SQLite has no deferred triggers, but deferred foreign keys: while the entries of a transaction do not sum to zero, a row waits that
 refers to nothing, and a commit with such a row is refused.
@@ -66,6 +67,7 @@ def _names() -> Iterator[tuple[str, str]]:
     for table in FOREVER:
         yield f"forever_{table}_update", table
         yield f"forever_{table}_delete", table
+        yield f"forever_{table}_whole", table
     yield BALANCED, ENTRY
 
 
@@ -83,6 +85,9 @@ def _sqlite(columns: dict[str, list[str]]) -> Iterator[str]:
         refused = f"BEGIN SELECT RAISE(ABORT, 'rows of {table} are never changed or deleted'); END"
         yield f"CREATE TRIGGER forever_{table}_update BEFORE UPDATE OF {_kept(table, columns)} ON {table} {refused}"
         yield f"CREATE TRIGGER forever_{table}_delete BEFORE DELETE ON {table} {refused}"
+        # REPLACE deletes what it replaces without that trigger
+        known = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id)"
+        yield f"CREATE TRIGGER forever_{table}_whole BEFORE INSERT ON {table} {known} {refused}"
     total = f"(SELECT SUM(amount) FROM {ENTRY} WHERE transaction_id = NEW.transaction_id)"
     yield (
         f"CREATE TRIGGER {BALANCED} AFTER INSERT ON {ENTRY} BEGIN "
@@ -101,6 +106,8 @@ def _postgresql(columns: dict[str, list[str]]) -> Iterator[str]:
         each = "FOR EACH ROW EXECUTE FUNCTION kept_forever()"
         yield f"CREATE TRIGGER forever_{table}_update BEFORE UPDATE OF {_kept(table, columns)} ON {table} {each}"
         yield f"CREATE TRIGGER forever_{table}_delete BEFORE DELETE ON {table} {each}"
+        whole = "FOR EACH STATEMENT EXECUTE FUNCTION kept_forever()"
+        yield f"CREATE TRIGGER forever_{table}_whole BEFORE TRUNCATE ON {table} {whole}"
     yield (
         f"CREATE OR REPLACE FUNCTION {BALANCED}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
         f"(SELECT SUM(amount) FROM {ENTRY} WHERE transaction_id = NEW.transaction_id) <> 0 THEN "

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from kalbot.common.units import CENT, Money
-from markets.kalshi.schemas.boundary import decode, decode_page, decoder_of, parse, parse_all
-from markets.kalshi.schemas.funding import DEPOSITS, WITHDRAWALS, Funding
+from markets.kalshi.schemas.boundary import Rejection, decode, decode_page, decoder_of, parse, parse_all
+from markets.kalshi.schemas.funding import DEPOSITS, TRANSFERS, WITHDRAWALS, Funding, Transfer
 from markets.kalshi.schemas.listing import Listing
 from markets.kalshi.schemas.portfolio import (
     SHARD_TRANSFER,
@@ -144,13 +144,17 @@ class Cash:
         """Transfers between shards."""
         return own_records(self._transport, SHARD_TRANSFERS, {"limit": limit}, _TRANSFERS)
 
-    def deposits(self, limit: int = 500) -> Iterator[Funding]:
-        """Deposits into the account, newest first."""
-        return own_records(self._transport, "/portfolio/deposits", {"limit": limit}, DEPOSITS)
+    def deposits(self, limit: int = 500, unreadable: list[Rejection] | None = None) -> Iterator[Funding]:
+        """Deposits into the account, newest first. ``unreadable``: see ``own_records``, here and below."""
+        return own_records(self._transport, "/portfolio/deposits", {"limit": limit}, DEPOSITS, unreadable)
 
-    def withdrawals(self, limit: int = 500) -> Iterator[Funding]:
+    def withdrawals(self, limit: int = 500, unreadable: list[Rejection] | None = None) -> Iterator[Funding]:
         """Withdrawals from the account, newest first."""
-        return own_records(self._transport, "/portfolio/withdrawals", {"limit": limit}, WITHDRAWALS)
+        return own_records(self._transport, "/portfolio/withdrawals", {"limit": limit}, WITHDRAWALS, unreadable)
+
+    def transfers(self, limit: int = 500, unreadable: list[Rejection] | None = None) -> Iterator[Transfer]:
+        """Money moved between subaccounts, newest first."""
+        return own_records(self._transport, "/portfolio/subaccounts/transfers", {"limit": limit}, TRANSFERS, unreadable)
 
     def target_allocation(self) -> tuple[Allocation, ...]:
         """Automatic rebalancing between shards; empty when it is off."""

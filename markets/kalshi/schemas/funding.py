@@ -1,4 +1,4 @@
-"""Deposits and withdrawals of the account."""
+"""Deposits and withdrawals of the account, and money moved between its subaccounts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from kalbot.common.units import Money, UnitError
 
 from ..scalars import moment_from_seconds, money_from_cents
-from ..sizes import Cents, Identifier, Seconds, Word
+from ..sizes import Cents, Identifier, Seconds, Shard, Subaccount, Word
 from .boundary import decoder_of
 from .listing import Listing
 
@@ -63,3 +63,40 @@ def build_funding(w: FundingWire) -> Funding:
 FUNDING = decoder_of(FundingWire)
 DEPOSITS = Listing("deposits", FUNDING, build_funding)
 WITHDRAWALS = Listing("withdrawals", FUNDING, build_funding)
+
+
+class TransferWire(msgspec.Struct, kw_only=True):
+    transfer_id: Identifier
+    from_subaccount: Subaccount
+    to_subaccount: Subaccount
+    amount_cents: Cents
+    created_ts: Seconds
+    exchange_index: Shard
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """Money moved from one subaccount (``source``; 0 is the primary) to another on one shard."""
+
+    id: str
+    source: int
+    destination: int
+    amount: Money
+    shard: int
+    created: datetime | None
+
+
+def build_transfer(w: TransferWire) -> Transfer:
+    """Wire to ours; refuses amounts below zero."""
+    if w.amount_cents < 0:
+        raise UnitError(f"transfer {w.transfer_id} of {w.amount_cents} cents")
+    return Transfer(
+        id=w.transfer_id,
+        source=w.from_subaccount,
+        destination=w.to_subaccount,
+        amount=money_from_cents(w.amount_cents),
+        shard=w.exchange_index,
+        created=moment_from_seconds(w.created_ts),
+    )
+
+
+TRANSFERS = Listing("transfers", decoder_of(TransferWire), build_transfer)

@@ -151,6 +151,7 @@ SHAPES: list[tuple[str, type]] = [
     ("IncentiveProgram", programmes.ProgrammeWire),
     ("Deposit", funding.FundingWire),
     ("Withdrawal", funding.FundingWire),
+    ("SubaccountTransfer", funding.TransferWire),
 ]
 FRAMES: list[tuple[str, type]] = [
     ("tickerPayload", wire.TickerMsg),

@@ -92,6 +92,7 @@ CALLS: list[tuple[str, Callable[[KalshiClient], object]]] = [
     ("GetTradesHistorical", lambda c: list(c.history.trades("M", min_ts=1, max_ts=2))),
     ("GetDeposits", lambda c: list(c.portfolio.cash.deposits())),
     ("GetWithdrawals", lambda c: list(c.portfolio.cash.withdrawals())),
+    ("GetSubaccountTransfers", lambda c: list(c.portfolio.cash.transfers())),
     ("GetSeriesList", lambda c: c.catalogue.series_list(category="Sports", tags=["a", "b"], min_updated_ts=1)),
     ("GetSeries", lambda c: c.catalogue.series("S")),
     ("GetSeriesFeeChanges", lambda c: c.catalogue.series_fee_changes("S", show_historical=True)),

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT
+from strategies.models import Kind
 from trading import states
 from trading.books.live_books import LiveBooks
 from trading.closing import exit_counts, exit_prices
@@ -28,7 +29,7 @@ from trading.states import Lease
 
 SOLD: Final = "everything is sold"
 EXIT_PATIENCE: Final = timedelta(minutes=3)
-"""How long an exit waits for bids, on live books, before what is left becomes an explicit residual."""
+"""How long an exit waits for bids, on live books, before what is left becomes an explicit residual (see ``_leaves_alone``)."""
 
 TOO_FEW: Final = (DenialCode.NO_BID, DenialCode.OWN_ORDER)
 """What patience is for: nobody else bids enough."""
@@ -72,7 +73,8 @@ def exiting(position: Position, lease: Lease) -> bool:
         if not isinstance(after, Refusal):
             return not exit_counts.to_sell(request.counts, after)
         refusal = after
-    if refusal.code is DenialCode.MARKET_CLOSED or (refusal.code in TOO_FEW and _is_patience_over(position)):
+    is_over = refusal.code is DenialCode.MARKET_CLOSED
+    if is_over or (refusal.code in TOO_FEW and _is_patience_over(position) and not _leaves_alone(position, request)):
         return _give_up(position, lease, request, refusal)
     if refusal.code not in (*TOO_FEW, DenialCode.ORDER_UNSETTLED):  # which is part of a try, no other reason
         states.schedule(position, position.next_step_at, deadline_at=None)
@@ -87,6 +89,17 @@ def _is_patience_over(position: Position) -> bool:
         states.schedule(position, position.next_step_at, deadline_at=now + EXIT_PATIENCE)
         return False
     return now >= position.deadline_at
+
+
+def _leaves_alone(position: Position, request: ExitRequest) -> bool:
+    """Whether a person's exit has sold legs and not those that pay with them: it waits for bids, however long, until these are sold too,
+    their markets settle or it is withdrawn. Triage comes again with other prices; the legs of a coverage stand each for itself."""
+    if request.source != "person" or position.kind == Kind.COVERAGE:
+        return False
+    legs, target = list(position.legs.all()), position.target_count
+    matched = baskets.matched(legs, target)
+    meant = exit_counts.meant_alone(request.counts, legs, target) if request.counts else {}
+    return any(baskets.excess(leg, matched, target) > meant.get(leg.pk, 0) for leg in legs)
 
 
 def _sell_some(
