@@ -22,6 +22,7 @@ from trading.models import (
     Order,
     Position,
     PositionStatus,
+    Reconciliation,
 )
 from trading.quoted import markouts, queue
 from trading.reconciliation import late_fills, overdue
@@ -58,10 +59,13 @@ def sweep() -> int:
 
 def take_future_for_now() -> None:
     """Moments of the future, of requests and of orders whose position is at work, count as of now: else all that waits until they are
-    long enough ago would wait for as long as the clock was set back. When a row was created stays: an order of unknown age is not sent."""
+    long enough ago would wait for as long as the clock was set back. When a row was created stays: an order of unknown age is not sent. A
+    comparison of the future does not count: what was spent since would be taken for part of the cash that it saw."""
     now = clock.now()
     later = now + AHEAD
     ExitRequest.objects.filter(status=ExitRequest.Status.OPEN, created_at__gt=later).update(created_at=now)
+    compared = Reconciliation.objects.filter(started_at__gt=later, error="")
+    compared.update(error="it began before a clock was set back")
     orders = Order.objects.filter(Q(position__status__in=WORKING) | Q(status__in=OPEN_ORDERS))
     if orders.filter(moved_at__gt=later).exists():
         for moment in MOMENTS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -39,7 +39,7 @@ def _sessions(schedule: Schedule, first: date, last: date) -> Iterator[tuple[dat
     while day <= last:
         week = _week_of(schedule, day, is_needed=day >= first)
         for opens, closes in week:
-            yield _wall(day, opens), _wall(day + DAY if closes <= opens else day, closes)
+            yield max(_wall(day, opens)), min(_wall(day + DAY if closes <= opens else day, closes))
         day += DAY
 
 
@@ -53,5 +53,6 @@ def _week_of(schedule: Schedule, day: date, *, is_needed: bool) -> list[tuple[ti
     return []
 
 
-def _wall(day: date, clock: time) -> datetime:
-    return datetime.combine(day, clock, EASTERN)
+def _wall(day: date, clock: time) -> list[datetime]:
+    """Both readings of a time that the clocks show twice, or never, when summer time begins or ends; else twice the same."""
+    return [datetime.combine(day, clock.replace(fold=fold), EASTERN).astimezone(UTC) for fold in (0, 1)]

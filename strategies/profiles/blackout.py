@@ -37,18 +37,21 @@ class Pause:
     zone: ZoneInfo
 
     def covers(self, at: datetime) -> bool:
-        """Whether ``at`` (aware) lies in it; the end does not. An hour that the clocks repeat lies in it both times."""
+        """Whether ``at`` (aware) lies in it; the end does not. Of a time that the clocks of the place show twice, or never, the reading
+        that makes it longer counts."""
         today = at.astimezone(self.zone).date()
         return any(
             self._begins(day) <= at < self._ends(day) for day in (today - DAY, today) if day.weekday() in self.days
         )
 
     def _begins(self, day: date) -> datetime:
-        return datetime.combine(day, self.start, self.zone).astimezone(UTC)
+        return min(self._readings(day, self.start))
 
     def _ends(self, day: date) -> datetime:
-        last = day if self.start < self.end else day + DAY
-        return datetime.combine(last, self.end.replace(fold=1), self.zone).astimezone(UTC)
+        return max(self._readings(day if self.start < self.end else day + DAY, self.end))
+
+    def _readings(self, day: date, at: time) -> list[datetime]:
+        return [datetime.combine(day, at.replace(fold=fold), self.zone).astimezone(UTC) for fold in (0, 1)]
 
 
 def parse(entry: object) -> Pause:

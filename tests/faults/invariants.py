@@ -205,12 +205,14 @@ def _settled_by_what_is_held(run: Run) -> None:
 
 
 def _whole() -> None:
-    """A basket that was opened and that nobody requested to exit holds exactly what its whole baskets need.
+    """A basket that was opened holds exactly what its whole baskets need, if no exit sold any of it, or only equal shares by request.
 
     Not so while it is at work, or where it was when its markets settled: unwinding or completing, but not quoting. What is kept for its
     floor is what pays more than it cost in every listed state.
     """
-    for position in Position.objects.filter(events__to_status="open", exit_requests=None).distinct():
+    for position in Position.objects.filter(events__to_status="open").distinct():
+        if not _sells_whole_baskets_only(position):
+            continue
         at_work = position.events.filter(from_status__in=("unwinding", "completing"), to_status="settled")
         settled_at_work = at_work.exists()
         if position.residual_code == "held_for_floor":
@@ -224,6 +226,15 @@ def _whole() -> None:
         for leg in position.legs.all():
             need = baskets.needed(position.matched_count, leg.target_count, position.target_count)
             assert leg.bought_count - leg.sold_count == need, f"open with {leg.held} of {need} {leg}"
+
+
+def _sells_whole_baskets_only(position: Position) -> bool:
+    """Whether no exit sold any of it, or a person's that is for all of a sure basket, or for equal shares, without words for less."""
+    if not position.orders.filter(purpose=Order.Purpose.EXIT, filled_count__gt=0).exists():
+        return not position.exit_requests.filter(status=ExitRequest.Status.OPEN).exists()
+    if position.status != "open" or position.residual_code == "market_closed" or not position.decision.guaranteed:
+        return False
+    return not position.exit_requests.exclude(source="person", below_floor="").exists()
 
 
 def _alone_is_explained() -> None:

@@ -111,3 +111,18 @@ def test_a_shut_shard_shuts_only_itself(redis_db: object) -> None:
     status = msgspec.structs.replace(OPEN, indexes=shards)
     answer = Answer(clock.now_ms(), status, schedule())
     assert [_obstacle(answer, shard=n) for n in (0, 1, 2)] == [None, Closed.PAUSED, Closed.PAUSED]
+
+
+@pytest.mark.parametrize(
+    ("hours", "begin", "found"),
+    [
+        (("00:00", "01:30"), "2026-11-01T05:20", "11-01T05:30"),  # 01:30 comes twice: it closes the first time
+        (("01:30", "00:00"), "2026-11-01T05:40", "11-01T05:40"),  # and opens the second
+        (("00:00", "02:30"), "2026-03-08T06:20", "03-08T06:30"),  # 02:30 never comes
+    ],
+)
+def test_a_session_that_ends_in_an_hour_of_changing_clocks_is_the_shorter_one(
+    hours: tuple[str, str], begin: str, found: str
+) -> None:
+    plan = schedule(days={"sunday": [{"open_time": hours[0], "close_time": hours[1]}]})
+    assert shut(plan, begin, 15) == found

@@ -144,7 +144,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "settled while an order of the same market is open",
         SETTLEMENT,
-        "waiting = {_key(leg) for leg in final if _has_open_order(leg)}",
+        "waiting = {_key(leg) for leg in ended if _has_open_order(leg)}",
         "waiting: set[Key] = set()",
     ),
     Known(
@@ -330,5 +330,29 @@ KNOWN: tuple[Known, ...] = (
         "trading/execution/phases/exit.py",
         "    if not meant:",
         "    if False:",
+    ),
+    Known(
+        "an exit that sold one leg gives up for want of bids for the others",
+        "trading/execution/phases/exit.py",
+        "and not _leaves_alone(position, request)",
+        "",
+    ),
+    Known(
+        "an exit requested before a clock was set back waits for as long",
+        "trading/sweeper.py",
+        "ExitRequest.objects.filter(status=ExitRequest.Status.OPEN, created_at__gt=later).update(created_at=now)",
+        "pass",
+    ),
+    Known(
+        "a settlement record that cannot be read is taken for none",
+        "trading/closing/finals.py",
+        "        if is_whole:\n",
+        "        if True:\n",
+    ),
+    Known(
+        "an order of somebody else that came or went is learnt from as returned collateral",
+        "trading/reconciliation/collateral_learning.py",
+        " or _orders_came_or_went(subaccount, first, last)",
+        "",
     ),
 )

@@ -96,6 +96,9 @@ def test_the_whole_day_and_the_end_of_a_week() -> None:
         ("2026-11-01T06:15+00:00", True),  # 01:15 for the second time
         ("2026-11-01T07:29+00:00", True),
         ("2026-11-01T07:30+00:00", False),
+        ("2026-03-08T06:30+00:00", True),  # 02:30 never comes
+        ("2026-03-08T06:59+00:00", True),
+        ("2026-03-08T07:30+00:00", False),
     ],
 )
 def test_a_pause_goes_on_through_an_hour_that_comes_twice(at: str, paused: bool) -> None:

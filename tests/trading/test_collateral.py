@@ -387,7 +387,8 @@ def test_money_that_a_person_moves_while_learning_proves_nothing(
 
     def beside(request: Any, **kwargs: Any) -> Any:
         answer = send(request, **kwargs)
-        if request.method == "POST" and not done and "orders" in request.url:
+        if request.method == "POST" and "orders" in request.url and len(done) < 2:
+            # twice: one movement alone is noticed in what the cash shows
             done.append(second_actor.act(twin.exchange, what, {"tickers": TICKERS, "amount": 7_000_000}, Random(1)))
         return answer
 
@@ -548,12 +549,13 @@ def test_cash_that_moves_beside_the_basket_while_learning_proves_nothing(
 
     def beside_it(request: Any, **kwargs: Any) -> Any:
         answer = send(request, **kwargs)
-        if request.method == "POST" and not done:
-            done.append(what)
+        if request.method == "POST" and len(done) < (1 if what == "rebate" else 2):
+            acts = ("buy", "buy") if what == "rests" else ("cancel", "buy")
             if what == "rebate":
                 twin.exchange.ledger.credit((0, 0), 10_000)
             else:
-                second_actor.act(twin.exchange, "buy" if what == "rests" else "cancel", bid, Random(1))
+                second_actor.act(twin.exchange, acts[len(done)], bid, Random(1))
+            done.append(what)
         return answer
 
     monkeypatch.setattr(twin.session, "send", beside_it)

@@ -95,6 +95,23 @@ def test_a_pause_in_mid_basket_is_waited_out_and_the_basket_completed(struck: St
     assert (position.status, position.matched_count) == ("open", 1_000)
 
 
+def test_an_order_that_completes_and_meets_a_pause_is_no_try(struck: StruckTwin) -> None:
+    last = struck.markets[2]
+
+    def thin() -> None:
+        struck.cancel_makers(last, "ask")
+        struck.quote(last, "ask", 3_100, 300)
+        struck.session.before[4] = lambda: set_status(struck.exchange, {"trading_paused": True})
+
+    struck.session.before = {3: thin}
+    position = execute(struck)
+    for _ in range(3):
+        position = executor.step(position.pk)
+    refused = position.orders.filter(purpose="complete")
+    assert [order.status for order in refused] == ["rejected"]
+    assert (position.status, position.attempts) == ("completing", 0)
+
+
 def test_an_unwind_and_an_exit_wait_for_the_end_of_a_pause(struck: StruckTwin) -> None:
     position = execute(struck)
     exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="test")

@@ -269,8 +269,8 @@ def test_what_a_person_does_in_the_middle_of_a_comparison_is_no_difference(twin:
         return send(request, **kwargs)
 
     twin.session.send = beside  # type: ignore[method-assign]
-    assert reconcile.run("live", "test").error == ""
-    assert done
+    row = reconcile.run("live", "test")
+    assert (row.error, row.differences, done) == ("", 0, [what])
     _agrees(twin)
     position.refresh_from_db()
     assert position.legs.get(market_id=twin.markets[0]).held == (700 if what == "sell" else 1_000)

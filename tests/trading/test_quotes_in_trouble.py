@@ -19,8 +19,9 @@ from tests.trading import quoted, world
 from tests.trading.twin import Twin
 from trading import sweeper
 from trading.execution import executor
-from trading.models import Order, Position
+from trading.models import Discrepancy, ExchangeAccount, Order, Position
 from trading.reconciliation import reconcile
+from trading.safety import halt
 
 AMEND = "amend"
 Trouble = Callable[[Twin, Position], None]
@@ -185,3 +186,25 @@ def test_nothing_rests_without_the_cash_that_its_hedge_needs(twin: Twin, way: st
     position = quoted.step(twin, position)
     assert (position.status, position.close_code) == ("aborted", "shard_cash")
     assert not quoted.rests_at_the_exchange(twin)
+
+
+def test_cash_that_is_missing_is_found_while_quotes_rest(twin: Twin) -> None:
+    position = quoted.begun(twin, quoted.profile())
+    assert quoted.resting(position)
+    reconcile.run("live", "test")
+    free = twin.exchange.ledger
+    free.credit((0, 0), -3 * world.DOLLAR)
+    assert reconcile.run("live", "test").error == ""
+    assert not Discrepancy.objects.exists(), "what rests may be all of it"
+    free.credit((0, 0), -500 * world.DOLLAR)
+    for _ in range(2):
+        reconcile.run("live", "test")
+    (named,) = Discrepancy.objects.all()
+    assert (named.code, named.resolved_at) == ("cash", None)
+    assert named.theirs.startswith("at least -$4")
+    assert halt.current(position.profile) == "reducing"
+    position = quoted.step(twin, position)
+    assert quoted.resting(position) == {}
+    reconcile.run("live", "test")
+    named = Discrepancy.objects.get(resolved_at=None)
+    assert (named.amount, ExchangeAccount.objects.get().difference) == (-503 * world.DOLLAR, -503 * world.DOLLAR)

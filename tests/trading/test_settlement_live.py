@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -252,3 +253,25 @@ def test_a_result_without_its_time_and_without_a_record_waits_no_longer_than_oth
     with time_machine.travel(clock.now() + timedelta(seconds=700)):
         settlement.run("live")
         assert "settlement_count" in _open_codes(), "the exchange has credited nothing: a person decides"
+
+
+def test_a_record_that_cannot_be_read_is_not_taken_for_none(twin: Twin) -> None:
+    position = _buy(twin)
+    twin.finish(twin.markets[0])
+    send = twin.session.send
+
+    def garbled(request: Any, **kwargs: Any) -> Any:
+        answer = send(request, **kwargs)
+        if request.url.split("?")[0].endswith("/portfolio/settlements"):
+            body = json.loads(answer.content)
+            body["settlements"] = [
+                {"ticker": 7} if one["ticker"] == twin.markets[0] else one for one in body["settlements"]
+            ]
+            answer._content = json.dumps(body).encode()
+        return answer
+
+    twin.session.send = garbled  # type: ignore[method-assign]
+    with time_machine.travel(clock.now() + timedelta(seconds=700)):
+        reconcile.run("live", "test")
+    assert _open_codes() == {"unreadable", "settlement_waiting"}
+    assert [leg.held for leg in position.legs.order_by("market_id")] == [1_000, 0, 0]

@@ -242,11 +242,16 @@ def test_exit_of_a_market_that_closed_is_an_explicit_residual(twin: StruckTwin) 
 def test_exit_respects_the_least_price_and_survives_a_restart(twin: StruckTwin) -> None:
     position = execute(twin)
     least = {(leg.market_id, leg.side): 3_050 for leg in position.legs.all()}
+    bid_for = twin.markets[1]
+    twin.cancel_makers(bid_for, "bid")
+    for price, count in ((3_100, 300), (3_000, 5_000)):
+        twin.quote(bid_for, "bid", price, count)
+    twin.sync()
     exits.request_exit(position_id=position.pk, actor="ann", reason="want out", least_prices=least, below_floor="cash")
     position = executor.step(position.pk)
     assert position.status == "exiting"
-    sold = {o.leg.market_id for o in position.orders.filter(action="sell")}
-    assert sold == {twin.markets[1]}
+    sold = position.orders.filter(action="sell").values_list("leg__market_id", "price", "filled_count")
+    assert list(sold) == [(bid_for, 3_100, 300)], "not at 0.30, which is within the first step below the best bid"
     for ticker in twin.markets:
         twin.quote(ticker, "bid", 3_100, 5_000)
     with _later(2):

@@ -24,6 +24,7 @@ from trading.models import (
     LedgerTransaction,
     Leg,
     Order,
+    OrderStatus,
     ProfileBalance,
 )
 
@@ -100,6 +101,19 @@ def difference(account: ExchangeAccount, profiles: list[Profile]) -> int | None:
     if not -most <= found <= 0:
         return found + least
     return None if found != -least and most else found + least
+
+
+def difference_beside_resting(account: ExchangeAccount, profiles: list[Profile]) -> int:
+    """The least that cash differs by while nothing but resting orders of ours is open, which set aside an amount that is not known to the
+    micro-dollar; 0 where these, and those of others, may be all of it, or where other orders are open."""
+    ours = Order.objects.filter(profile__in=profiles, status__in=OPEN_ORDERS)
+    if ours.exclude(status=OrderStatus.RESTING).exists():
+        return 0
+    resting = ours.values_list("price", "count", "filled_count")
+    most = sum((price + HIGHEST_FEE) * (count - filled) for price, count, filled in resting)
+    most += set_aside_by_others(account.subaccount)[1]
+    found = account.balance - expected_cash(account, profiles)
+    return max(0, found) or min(0, found + most)
 
 
 def set_aside_by_others(subaccount: int) -> tuple[int, int]:

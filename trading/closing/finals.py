@@ -99,24 +99,27 @@ def credits_since(since: datetime, tickers: Iterable[str], subaccounts: Iterable
     """(ticker, subaccount) -> what was credited for these markets since ``since``, from before the first of them was bought.
 
     Every settlement record of the time is given, and of ``tickers`` also those that are only listed as settled positions any more, and
-    those without a record. A subaccount whose records cannot be read to their end is left out.
+    those without a record. A subaccount whose records cannot be read to their end is left out; where one of them cannot be read, so are
+    those without a record, which may be that one.
     """
     found: dict[tuple[str, int], Credit] = {}
     wanted = set(tickers)
     for subaccount in subaccounts:
         try:
-            recorded = _recorded(since, subaccount)
+            recorded, is_whole = _recorded(since, subaccount)
             missing = wanted - {one.ticker for one in recorded}
             listed = recorded + _archived(missing, subaccount)
         except (KalshiError, KalbotError) as error:
             log.warning("settlements of subaccount %s cannot be read: %s", subaccount, error)
             continue
-        found |= {(ticker, subaccount): Credit(ticker, subaccount, 0, 0, is_recorded=False) for ticker in wanted}
+        if is_whole:
+            found |= {(ticker, subaccount): Credit(ticker, subaccount, 0, 0, is_recorded=False) for ticker in wanted}
         found |= {(one.ticker, subaccount): one for one in listed}
     return found
 
 
-def _recorded(since: datetime, subaccount: int) -> list[Credit]:
+def _recorded(since: datetime, subaccount: int) -> tuple[list[Credit], bool]:
+    """The records that can be read, and whether these are all."""
     earliest = int((since - LISTING_MARGIN).timestamp())
     portfolio = connection.client().portfolio
     unreadable: list[Rejection] = []
@@ -126,7 +129,7 @@ def _recorded(since: datetime, subaccount: int) -> list[Credit]:
         for one in listed
     ]
     discrepancies.name_unreadable(None, "settlement", unreadable)
-    return found
+    return found, not unreadable
 
 
 def _archived(tickers: set[str], subaccount: int) -> list[Credit]:

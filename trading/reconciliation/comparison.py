@@ -42,11 +42,12 @@ def compare(
     differing: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
     difference: int | None = None
+    at_least = 0
     still = is_read_again = False
     unreadable: list[Rejection] = []
     for pause in PAUSES:
         clock.sleep(pause)
-        if differing or difference:
+        if differing or difference or at_least:
             waiting = again()
         unreadable.clear()
         mark, began = accounts.mark(profiles), clock.now()
@@ -70,13 +71,18 @@ def compare(
             accounts.holdings(profiles), theirs, account, accounts.in_flight(profiles)
         )
         difference = accounts.difference(account, profiles)
+        at_least = accounts.difference_beside_resting(account, profiles) if difference is None else 0
         undecided = {ticker for number, ticker in waiting if number == subaccount}
+        is_waiting = bool(undecided)
+        if unreadable:  # what is not listed may be what cannot be read
+            undecided |= differing.keys() - theirs.keys()
         open_question |= {ticker for ticker in undecided if differing.pop(ticker, None)}
         holdings = accounts.holdings(profiles)
-        if undecided or (difference and _is_settlement_in_flight(difference, holdings, _returned_early(profiles))):
-            difference = None
+        shown = difference or at_least
+        if is_waiting or (shown and _is_settlement_in_flight(shown, holdings, _returned_early(profiles))):
+            difference, at_least = None, 0
         row.positions = len(theirs)
-        if not differing and not difference:
+        if not differing and not difference and not at_least:
             break
     discrepancies.name_unreadable(row, "position", unreadable)
     if account is None or not still:
@@ -94,6 +100,9 @@ def compare(
         )
     discrepancies.resolved(Discrepancy.Code.POSITION, f"{subaccount}:", except_for={*differing, *open_question})
     accounts.compared(account, difference)
+    if at_least and not _is_named(subaccount):
+        text = f"at least {dollars(at_least)} more than ours, beside orders that rest"
+        discrepancies.found(row, Discrepancy.Code.CASH, str(subaccount), theirs=text, amount=at_least)
     if difference is not None:
         row.balance_difference = (row.balance_difference or 0) + difference
         by_shard = accounts.differences_by_shard(account, profiles)
@@ -106,6 +115,11 @@ def compare(
             if by_shard and not sum(by_shard.values()):
                 log.warning("cash was moved between shards of subaccount %s: %s", subaccount, by_shard)
                 accounts.cash_was_moved(account, by_shard)
+
+
+def _is_named(subaccount: int) -> bool:
+    """Whether a difference of cash is open: by how much is known once nothing rests any more."""
+    return Discrepancy.objects.filter(code=Discrepancy.Code.CASH, key=str(subaccount), resolved_at=None).exists()
 
 
 def _is_settlement_in_flight(difference: int, holdings: Mapping[str, int], returned_early: int) -> bool:

@@ -130,7 +130,8 @@ def _orders(row: Reconciliation, since: datetime) -> None:
                 _bring_up(row, order, theirs)
             elif theirs.fill_count or not theirs.status.is_terminal or theirs.order_id in resting:
                 foreign.note_order(theirs)
-    foreign.not_resting_any_more(resting)
+    if not unreadable:
+        foreign.not_resting_any_more(resting)
 
 
 def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
@@ -169,8 +170,7 @@ def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
 def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
     """Book every fill of an order of ours; returns the others."""
     unreadable: list[Rejection] = []
-    portfolio = connection.client().portfolio
-    found = portfolio.fills(min_ts=int(since.timestamp()), unreadable=unreadable)
+    found = connection.client().portfolio.fills(min_ts=int(since.timestamp()), unreadable=unreadable)
     listed = {(f.fill_id, f.order_id): f for f in found}
     row.fills = len(listed)
     discrepancies.name_unreadable(row, "fill", unreadable)
