@@ -349,10 +349,4 @@ KNOWN: tuple[Known, ...] = (
         "        if is_whole:\n",
         "        if True:\n",
     ),
-    Known(
-        "an order of somebody else that came or went is learnt from as returned collateral",
-        "trading/reconciliation/collateral_learning.py",
-        " or _orders_came_or_went(subaccount, first, last)",
-        "",
-    ),
 )
