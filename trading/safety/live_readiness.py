@@ -23,8 +23,12 @@ def is_reconciled() -> bool:
 
 
 def counts_since() -> datetime:
-    """A comparison counts for this process if it began at this time or later."""
-    return max(_required_since, clock.now() - MAX_AGE)
+    """A comparison counts for this process if it began at this time or later. What is required since a time of the future, for a clock was
+    set back, is required from now on."""
+    global _required_since
+    now = clock.now()
+    _required_since = min(_required_since, now)
+    return max(_required_since, now - MAX_AGE)
 
 
 def reconciliations(since: datetime | Expression) -> QuerySet[Reconciliation]:
