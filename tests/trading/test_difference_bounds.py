@@ -163,9 +163,11 @@ def test_what_waits_longer_than_its_limit_is_named_once_and_what_moved_on_is_not
     for changes, waits in (
         ({"created_at": after(-100)}, False),
         ({"created_at": after(-101)}, True),
-        ({"status": "rejected"}, True),
+        ({"filled_count": 0}, True),
+        ({"filled_count": 0, "status": "resting"}, False),
+        ({"filled_count": 0, "status": "rejected"}, True),
     ):
-        Order.objects.filter(pk=order.pk).update(**({"created_at": NOW, "status": "done"} | changes))
+        Order.objects.filter(pk=order.pk).update(**({"created_at": NOW, "status": "done", "filled_count": 1} | changes))
         assert bool(overdue._waiting()) is waits, changes
     for changes, late in (
         ({"moved_at": after(-51)}, True),

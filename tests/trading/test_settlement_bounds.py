@@ -14,11 +14,11 @@ from markets.models import Market
 from tests.trading import world
 from trading.accounting import collateral, ledger
 from trading.accounting.booking import FillReport, book_fill
-from trading.closing import exit_counts, exits, finals, settlement
-from trading.closing.finals import Credit, FinalResult
+from trading.closing import exit_counts, exits, finals, settlement, unbooked
+from trading.closing.finals import FinalResult
 from trading.denials import DenialCode, Denied
 from trading.execution import admission
-from trading.models import LedgerEntry, Leg, Order, Position, Settlement
+from trading.models import Discrepancy, LedgerEntry, Leg, Order, Position, Settlement
 from trading.venues import connection
 
 NOW = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
@@ -119,10 +119,12 @@ def test_only_a_market_that_says_otherwise_is_rebooked_and_only_in_its_mode() ->
 def test_a_record_that_is_missing_says_nothing_until_the_limit_is_over(settings: Any) -> None:
     settings.KALBOT_WAITING_LIMIT_SECONDS = 60
     limit = timedelta(seconds=60)
-    missing, there = Credit("A", 0, 0, 0, is_recorded=False), Credit("A", 0, 5, 5)
-    for at, counts in ((NOW - limit - MOMENT, True), (NOW - limit, False), (NOW, False), (None, False)):
-        assert settlement._counts(missing, FinalResult("yes", 1, at)) is counts, at
-        assert settlement._counts(there, FinalResult("yes", 1, at))
+    for at, is_late in ((NOW - limit - MOMENT, True), (NOW - limit, False), (NOW, False), (None, False)):
+        assert unbooked.is_late(("A", 0), FinalResult("yes", 1, at)) is is_late, at
+    found = Discrepancy.objects.create(code=unbooked.CODE, key="0:A", mode="live")
+    for seen, is_late in ((NOW - limit - MOMENT, True), (NOW - limit, False)):
+        Discrepancy.objects.filter(pk=found.pk).update(first_seen_at=seen)
+        assert unbooked.is_late(("A", 0), FinalResult("yes", 1, None)) is is_late, "since it was named"
 
 
 def test_a_position_ends_when_nothing_is_held_and_no_order_is_open() -> None:
