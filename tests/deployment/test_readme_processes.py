@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,8 +19,9 @@ WATCHED = ["execution", "trading", "strategy", "scan", "triage", "default", "bea
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with servers(tmp_path_factory.mktemp("installation")) as found:
+def environment() -> Iterator[dict[str, str]]:
+    # not below pytest's own folder, which every other run closes to the user of Postgres
+    with TemporaryDirectory(prefix="kalbot-installation-") as folder, servers(Path(folder)) as found:
         yield found
 
 

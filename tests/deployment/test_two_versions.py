@@ -11,6 +11,7 @@ import tarfile
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from kalbot.local.servers import start_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASED = "v0.2.0"
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TRIED = """
 import json
@@ -109,8 +110,10 @@ def test_the_released_version_reads_and_writes_all_but_positions_and_exits_on_th
     with ExitStack() as stack:
         url = ""
         if database == "postgres":
-            tmp_path.chmod(0o755)
-            server, url = start_postgres(tmp_path / "postgres", durable=False)
+            # not below pytest's own folder, which every other run closes to the user of Postgres
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="kalbot-versions-")))
+            folder.chmod(0o755)
+            server, url = start_postgres(folder / "postgres", durable=False)
             stack.callback(server.cleanup)
         run(ROOT, state, url, "manage.py", "migrate", "-v0")
         run(ROOT, state, url, "manage.py", "seed")

