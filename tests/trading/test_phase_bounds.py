@@ -173,6 +173,20 @@ def test_a_second_try_waits_for_a_newer_book_than_the_first_one_saw(position: Po
     assert second.book_version == live_books.versions(position.event)["KXT-1-1"] != first.book_version
 
 
+@pytest.mark.parametrize(("deadline", "until"), [(-1, 30), (0, 30), (1, 1), (9, 9)])
+def test_a_purchase_that_rests_has_the_time_that_is_left_and_after_a_late_start_all_of_it(
+    position: Position, deadline: float, until: float
+) -> None:
+    ledger.ensure_funded(position.profile)
+    Profile.objects.update(on_partial=Profile.PartialPolicy.HOLD)
+    Position.objects.update(deadline_at=after(deadline), next_step_at=NOW)
+    world.publish("KXT-1", world.quoted(position.event, [(3_900, 4_100), (2_900, 3_100)]))
+    found = executor.step(position.pk)
+    assert (found.status, found.deadline_at) == ("completing", after(until))
+    grace = complete.GRACE.total_seconds()
+    assert set(found.orders.values_list("status", "expires_at")) == {("resting", after(until + grace))}
+
+
 @pytest.mark.parametrize(("age", "waits"), [(0.999999, True), (1.0, False), (-0.5, True), (-1.0, False)])
 def test_a_newer_book_is_waited_for_a_second(position: Position, age: float, waits: bool) -> None:
     shown = live_books.versions(position.event)["KXT-1-1"]
