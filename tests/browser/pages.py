@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 WIDTHS = {1440: 900, 390: 844, 320: 568}
 """Width and height of a desk's screen, a phone's, and of 400 per cent of zoom on 1,280 pixels."""
+OVERTAKEN = ("htmx:sendAbort", "htmx:afterRequest")
+"""What htmx says of a request that a person's next click has overtaken; one that fails is written down by its answer."""
 
 
 def open_page(browser: Any, base_url: str, width: int, wrong: list[str]) -> Any:
@@ -17,7 +19,11 @@ def open_page(browser: Any, base_url: str, width: int, wrong: list[str]) -> Any:
     page.set_default_timeout(45_000)
     page.on(
         "console",
-        lambda message: wrong.append(f"console: {message.text}") if message.type in ("error", "warning") else None,
+        lambda message: (
+            wrong.append(f"console: {message.text}")
+            if message.type in ("error", "warning") and not message.text.startswith(OVERTAKEN)
+            else None
+        ),
     )
     page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
     page.on("response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)

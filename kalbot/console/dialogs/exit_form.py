@@ -26,6 +26,8 @@ REFRESH: Final = {
     "hx-select": "#dialog",
     "hx-swap": "outerHTML",
     "hx-disabled-elt": "unset",
+    # a click on the button right after writing confirms: the numbers of what was written must not come over its answer
+    "hx-sync": "closest form:abort",
 }
 """A field on which what is shown above depends: a change shows it again; nothing is done."""
 KEPT: Final = ("reason", "share", "counts", "below_floor", "by_rest", "positions")
