@@ -183,7 +183,8 @@ class _Above:
 
     def __call__(self, offers: Sequence[Offer], limits: Limits) -> Sequence[tuple[str, float]]:
         self.cycles += 1
-        self.offered.extend((self.cycles, offer) for offer in offers)
+        known = {offer.key for _, offer in self.offered}
+        self.offered.extend((self.cycles, offer) for offer in offers if offer.key not in known)
         while self.offered and self.offered[0][0] <= self.cycles - 10 * self.a_day:
             self.offered.popleft()
         if self.cycles % (self.a_day // 4) == 0:
