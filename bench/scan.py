@@ -39,7 +39,7 @@ def _scans(url: str, share: float) -> dict[str, Any]:
 
     logging.disable(logging.WARNING)
     call_command("migrate", verbosity=0)
-    settings.KALSHI_REST_URL = url
+    settings.KALSHI_REST_URL, settings.KALSHI_WS_URL = url, url.replace("http", "ws", 1)
     found: dict[str, Any] = {"database": connection.vendor}
     for name in ("first", "unchanged", "changed"):
         if name == "changed":
