@@ -127,6 +127,7 @@ def test_a_stale_profile_books_no_withdrawal() -> None:
 
 def test_what_is_booked_is_neither_replaced_nor_emptied_as_a_whole() -> None:
     _settled()
+    _checked()  # what waits for the commit would refuse a TRUNCATE too
     before = list(LedgerEntry.objects.order_by("pk").values_list())
     if connection.vendor == "sqlite":
         statement = "REPLACE INTO trading_ledgerentry SELECT * FROM trading_ledgerentry"
