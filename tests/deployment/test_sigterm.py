@@ -17,7 +17,7 @@ from tests.deployment.test_workers import until
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = ("-m", "celery", "-A", "kalbot", "worker", "-Q", "execution", "--concurrency", "1", "--without-mingle")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -47,24 +47,28 @@ def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
 def test_a_worker_ended_in_mid_basket_finishes_it_and_the_next_one_answers_what_waits(
     env: dict[str, str], tmp_path: Path
 ) -> None:
+    log = (tmp_path / "worker.log").open("wb")
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, *WORKER], cwd=ROOT, env=env, stdout=log, stderr=log)
+
+    workers = [start()]
+    assert until(lambda: list(tmp_path.glob("alive/execution~*"))), (
+        "decisions do not wait for a worker that is slow to start"
+    )
     command = [sys.executable, "-m", "tests.deployment.basket_in_work", "2"]
     world = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    workers: list[subprocess.Popen[bytes]] = []
     try:
         assert world.stdout is not None
         assert world.stdout.readline() == "sent\n"
-        log = (tmp_path / "worker.log").open("wb")
-        for _ in range(2):
-            workers.append(subprocess.Popen([sys.executable, *WORKER], cwd=ROOT, env=env, stdout=log, stderr=log))
-            if len(workers) == 1:
-                assert until(lambda: rows(tmp_path, "SELECT 1 FROM trading_order"), 60)
-                assert rows(tmp_path, "SELECT status FROM trading_position") == [("executing",)]
-                workers[0].send_signal(signal.SIGTERM)
-                assert workers[0].wait(30) == 0
-                assert rows(tmp_path, "SELECT status, matched_count, lease_token FROM trading_position") == [
-                    ("open", 1_000, "")
-                ]
-        assert until(lambda: rows(tmp_path, "SELECT 1 FROM trading_denial"), 90)
+        assert until(lambda: rows(tmp_path, "SELECT 1 FROM trading_order"))
+        assert rows(tmp_path, "SELECT status FROM trading_position") == [("executing",)]
+        workers[0].send_signal(signal.SIGTERM)
+        assert workers[0].wait(150) == 0
+        ended = rows(tmp_path, "SELECT status, matched_count, lease_token FROM trading_position")
+        assert ended == [("open", 1_000, "")]
+        workers.append(start())
+        assert until(lambda: rows(tmp_path, "SELECT 1 FROM trading_denial"))
         assert rows(tmp_path, "SELECT code FROM trading_denial") == [("expired",)]
         assert rows(tmp_path, "SELECT count(*) FROM trading_order") == [(3,)]
     finally:
