@@ -117,4 +117,5 @@ def process_began(pid: int) -> str:
 
 if __name__ == "__main__":
     die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell starts what it runs beside itself deaf to Ctrl-C
     os.execvp(sys.argv[1], sys.argv[1:])

@@ -27,6 +27,7 @@ LASTING: dict[str, tuple[list[str], int]] = {
     "simulator": ([PYTHON, "-m", "simulator", "--port", "0"], 1),
     "demo": (["bin/demo", "--seconds", "600"], 10),
     "test": (["bin/test", "tests/trading/test_races.py"], 2),
+    "whole test": (["bin/test"], 9),
     "worker": (WORKER, 3),
     "kept worker": (["bin/keep", "x", *WORKER], 4),
     "beat": ([*CELERY, "beat", "--pidfile="], 1),
