@@ -13,7 +13,7 @@ from tests.faults.families import draw_family, shape_of
 from trading.models import Fill
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
-SEEDS = int(os.environ.get("KALBOT_FAMILY_SEEDS", "8" if ON_SQLITE else "2"))
+SEEDS = int(os.environ.get("KALBOT_FAMILY_SEEDS", "5" if ON_SQLITE else "2"))
 
 
 @pytest.mark.django_db(transaction=True)

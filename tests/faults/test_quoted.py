@@ -12,7 +12,7 @@ from tests.faults import harness
 from trading.models import Fill, Order
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
-SEEDS = int(os.environ.get("KALBOT_QUOTED_SEEDS", "8" if ON_SQLITE else "2"))
+SEEDS = int(os.environ.get("KALBOT_QUOTED_SEEDS", "5" if ON_SQLITE else "2"))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,6 +1,6 @@
 """Seeded fault schedules in the normal run; ``bin/faults`` runs more of them.
 
-On SQLite the first 100 seeds (the harsh world has its own), among the long tests 250; on Postgres, where a schedule takes several
+On SQLite the first 50 seeds (the harsh world has its own), among the long tests 250; on Postgres, where a schedule takes several
 times as long, a few that come after those.
 """
 
@@ -16,9 +16,9 @@ from tests.faults import harness
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 FIRST = 0 if ON_SQLITE else 500
-SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "100" if ON_SQLITE else "30"))
+SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "50" if ON_SQLITE else "10"))
 LONG = 250
-GROUP = 25
+GROUP = 10
 """Seeds a test: emptying the whole database afterwards costs as much as one of them. Many tests in a file start it early."""
 
 
