@@ -235,7 +235,12 @@ def test_quoting_one_leg_of_a_family_is_chosen_in_words_and_refused_without_its_
     client, profile = login("risk manager"), sample["careful"]
     address, data = filled_form(client, profile)
     assert "One leg of a family" in client.get(address).content.decode()
-    chosen = {"quoting": "one_leg", "quote_sides": "both", "quote_families": "on", "reason": "one value, two events"}
+    chosen: dict[str, Any] = {
+        "quoting": "one_leg",
+        "quote_sides": "both",
+        "quote_families": "on",
+        "reason": "one value, two events",
+    }
     chosen |= {"kinds": ["all_no"], "quote_min_margin_ppm": "5", "orphan_budget": "20", "orphan_budget_day": "50"}
     refused = client.post(address, data | chosen).context["adminform"].form.errors
     assert "not among the kinds of basket" in str(refused["quote_families"])

@@ -98,12 +98,8 @@ def _document(converted: Reader) -> Reader:
     def made(value: Any, using: Using) -> Any:
         try:
             return msgspec.json.decode(value)
-        except (
-            msgspec.MsgspecError,
-            TypeError,
-            ValueError,
-        ):  # what the standard library alone takes: NaN, half a character
-            return converted(value, using)
+        except (msgspec.MsgspecError, TypeError, ValueError):
+            return converted(value, using)  # the standard library alone takes NaN and half a character
 
     return made
 
