@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from django.db import connection
+
+KEPT: Final = re.compile(r"^((?:PREPARE|EXECUTE) \w+)_\d+")
+"""A statement that the connection keeps, under a name that no other in the process has."""
 
 
 class Died(BaseException):
@@ -70,13 +74,14 @@ class Mortal:
         if self.dead:
             raise Died(sql[:60])
         alone = not connection.in_atomic_block and not sql.lstrip().upper().startswith("SELECT")
+        name = KEPT.sub(r"\1", sql)[:50]
         if alone:
-            self.boundary(f"before {sql[:50]}")
+            self.boundary(f"before {name}")
         elif sql.endswith("; COMMIT"):
             self.boundary("before commit")
         result = execute(sql, params, many, context)
         if alone:
-            self.boundary(f"after {sql[:50]}")
+            self.boundary(f"after {name}")
         return result
 
     @contextmanager

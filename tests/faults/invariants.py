@@ -115,7 +115,8 @@ def _exchange_agrees(run: Run) -> None:
     assert selectors.exchange_difference() in (0, None)
     if run.harsh.has_actor:
         return
-    named = Discrepancy.objects.all()
+    # orders that take nothing for ten minutes are named as waiting until something changes
+    named = Discrepancy.objects.exclude(code=Discrepancy.Code.POSITION_WAITING, resolved_at__isnull=False)
     if run.harsh != Harsh():
         named = named.exclude(code__in=OF_AGE)
     if "answers" in run.harsh.troubles:

@@ -13,7 +13,7 @@ from tests.faults.harsh import draw_harsh
 from trading.models import Position
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
-SEEDS = int(os.environ.get("KALBOT_HARSH_SEEDS", "30" if ON_SQLITE else "5"))
+SEEDS = int(os.environ.get("KALBOT_HARSH_SEEDS", "20" if ON_SQLITE else "5"))
 GROUP = 10
 
 

@@ -105,6 +105,7 @@ def processes_with(text: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_every_process_may_die_once_and_nothing_is_bought_twice_or_lost(tmp_path: Path) -> None:
     state, out = tmp_path / "state", tmp_path / "out.json"

@@ -97,12 +97,17 @@ def test_sales_that_take_nothing_are_not_repeated_for_ever_and_are_named(struck:
     assert all(order.filled_count == 0 for order in sales)
     assert 4 <= sales.count() <= 30
     assert (position.residual_code, "take nothing" in position.residual) == ("no_bid", True)
+    tried = sales.count()
     position = _steps(struck, position, *(90 + 60 * n for n in range(6)))
-    assert position.status == "open", "an explicit residual after the exit's patience"
+    assert position.status == "exiting", "the legs that pay with it are sold: it waits for bids"
+    assert position.next_step_at is not None
+    assert sales.count() <= tried + 12, "ever more seldom"
     assert struck.held() == {own: 1_000}
 
 
-def test_the_end_of_every_sale_is_waited_for_and_the_exit_ends_all_the_same(struck: StruckTwin, settings: Any) -> None:
+def test_the_end_of_every_sale_is_waited_for_and_the_exit_goes_on_all_the_same(
+    struck: StruckTwin, settings: Any
+) -> None:
     settings.KALBOT_FINAL_AFTER_SECONDS = 6.0
     position = execute(struck)
     own = struck.markets[0]
@@ -110,7 +115,8 @@ def test_the_end_of_every_sale_is_waited_for_and_the_exit_ends_all_the_same(stru
     _rest(struck, own, "bid", 2_800)
     struck.sync()
     position = _steps(struck, _exit(position), *(15 * n for n in range(1, 36)))
-    assert position.status == "open", "an explicit residual after the exit's patience"
+    assert position.status == "exiting", "the legs that pay with it are sold: it waits for bids"
+    assert position.next_step_at is not None
     assert struck.held() == {own: 1_000}
 
 

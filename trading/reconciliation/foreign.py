@@ -202,8 +202,8 @@ def _is_unclear(ticker: str) -> bool:
     orders = Order.objects.filter(mode=Mode.LIVE, leg__market_id=ticker)
     span = timedelta(seconds=settings.KALBOT_FINAL_AFTER_SECONDS)
     now = clock.now()  # an end that lies further ahead than it may lie back is from before a clock was set back
-    lately = (now - span, now + span)
-    early = Q(status=OrderStatus.DONE, is_final=False, filled_count__lt=F("count"), ended_at__range=lately)
+    lately = Q(ended_at__gt=now - span, ended_at__lt=now + span)
+    early = lately & Q(status=OrderStatus.DONE, is_final=False, filled_count__lt=F("count"))
     no_id, unbooked = Q(exchange_order_id=""), Q(reported_fill_count__gt=F("filled_count"))
     return orders.filter(Q(no_id | unbooked, status__in=OPEN_ORDERS) | early).exists()
 
