@@ -8,7 +8,8 @@ from django.apps import apps
 from django.core.management.color import no_style
 from django.db import connection
 
-from bench.console_rows import ago, insert, key, pick
+from bench import month_machinery_rows
+from bench._rows import ago, insert, key, pick
 
 DAY: Final = 86_400
 OUTCOMES: Final = 8
@@ -40,7 +41,7 @@ def fill(scale: float, days: int) -> None:
     spread = {name: f"(i * {days * DAY}.0 / {rows})::int" for name, rows in number.items()}
     profiles = list(Profile.objects.filter(mode="sim").order_by("pk").values_list("pk", flat=True))
     _catalogue(max(1, int(OPEN_EVENTS * scale)), number["events"], spread["events"])
-    _machinery(number, spread)
+    month_machinery_rows.fill(number, spread)
     _judged(number, spread, max(1, int(OPEN_EVENTS * scale)), profiles)
     _traded(number, spread, profiles[0])
     audit.rebuild_totals(Profile.objects.get(pk=profiles[0]))
@@ -98,60 +99,6 @@ def _catalogue(open_: int, ended: int, spread: str) -> None:
         rules_hash="md5(i::text)",
         evidence=f"jsonb_build_array({text}, {text})",
         states=f"jsonb_build_object('outcomes', {text})",
-    )
-
-
-def _machinery(number: dict[str, int], spread: dict[str, str]) -> None:
-    from kalbot.console.models import LogRecord, TaskRecord
-    from markets.models import ExchangeMessage, Scan
-    from trading.models import Reconciliation
-
-    at = {name: ago(when) for name, when in spread.items()}
-    insert(
-        ExchangeMessage,
-        number["messages"],
-        kind="'lifecycle'",
-        key="'m' || i",
-        market_ticker="'E' || (i % 9999) || '-M0'",
-        payload="jsonb_build_object('type', 'market_lifecycle_v2', 'event_type', 'determined', 'n', i)",
-        received_at=at["messages"],
-        applied_at=at["messages"],
-    )
-    insert(
-        Scan,
-        number["scans"],
-        started_at=at["scans"],
-        finished_at=at["scans"],
-        status="'done'",
-        events="12500",
-        duration_ms="9000",
-    )
-    insert(
-        TaskRecord,
-        number["tasks"],
-        id="'task-' || i",
-        name="'trading.tasks.sweep'",
-        queue="'trading'",
-        status="CASE WHEN i % 500 = 0 THEN 'failed' ELSE 'done' END",
-        started_at=at["tasks"],
-        duration_ms="i % 900",
-    )
-    insert(
-        LogRecord,
-        number["log"],
-        level="'WARNING'",
-        logger="'trading.reconciliation.reconcile'",
-        process="'celery 4711'",
-        message="'a message of the log, number ' || i",
-        at=at["log"],
-    )
-    insert(
-        Reconciliation,
-        number["reconciliations"],
-        started_at=at["reconciliations"],
-        finished_at=at["reconciliations"],
-        mode="'sim'",
-        trigger="'schedule'",
     )
 
 

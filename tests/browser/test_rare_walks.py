@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 import sample_positions
+import sample_rows
 from peers import http_receiver
 
 from kalbot.common import clock
 from kalbot.console.models import Channel
-from kalbot.console.ops.health import exchange_status
 from markets.models import Market
 from strategies.cycle import shadows
 from strategies.models import Profile
 from trading.closing import settlement
-from trading.models import Discrepancy, ExitRequest, Lock, Settlement
+from trading.models import ExitRequest, Lock, Settlement
 
 pytestmark = pytest.mark.slow
 BOTH = pytest.mark.parametrize("width", [1440, 390])
@@ -26,9 +26,7 @@ BOTH = pytest.mark.parametrize("width", [1440, 390])
 @pytest.fixture
 def ready_for_live(sample: dict[str, Any], settings: Any) -> dict[str, Any]:
     """Everything on the checklist holds."""
-    Discrepancy.objects.update(resolved_at="2026-01-01T00:00Z")
-    settings.KALBOT_LIVE, settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH = True, "key-id", "/nowhere/key.pem"
-    exchange_status.keep(exchange_status.Outside(clock.now_ms(), skew_ms=38, key_listed=True, cash=900_000_000))
+    sample_rows.fill_checklist(settings)
     return sample
 
 

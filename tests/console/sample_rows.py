@@ -23,6 +23,7 @@ from strategies.profiles import seeds
 from tests.snapshot import Snapshot
 from trading.models import (
     Denial,
+    Discrepancy,
     Position,
     TradingState,
 )
@@ -198,3 +199,10 @@ def family() -> Event:
         since=clock.now(),
     )
     return Event.objects.get(pk=coins.FAMILY)
+
+
+def fill_checklist(settings: Any) -> None:
+    """Everything on the checklist for going live holds. ``settings``: those of the test."""
+    Discrepancy.objects.update(resolved_at="2026-01-01T00:00Z")
+    settings.KALBOT_LIVE, settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH = True, "key-id", "/nowhere/key.pem"
+    exchange_status.keep(exchange_status.Outside(clock.now_ms(), skew_ms=38, key_listed=True, cash=900_000_000))

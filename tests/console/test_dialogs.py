@@ -9,6 +9,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+import sample_rows
 from django.test import Client
 from django.urls import reverse
 from django.utils.html import escape
@@ -244,9 +245,7 @@ GO_LIVE = {
 @pytest.fixture
 def ready_for_live(sample: dict[str, Any], settings: Any) -> dict[str, Any]:
     """Everything on the checklist holds."""
-    Discrepancy.objects.update(resolved_at="2026-01-01T00:00Z")
-    settings.KALBOT_LIVE, settings.KALSHI_KEY_ID, settings.KALSHI_PRIVATE_KEY_PATH = True, "key-id", "/nowhere/key.pem"
-    exchange_status.keep(exchange_status.Outside(clock.now_ms(), skew_ms=38, key_listed=True, cash=900_000_000))
+    sample_rows.fill_checklist(settings)
     return sample
 
 

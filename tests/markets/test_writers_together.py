@@ -121,9 +121,21 @@ def test_whoever_writes_many_rows_of_the_catalogue_waits_until_the_others_are_do
     scan(client)
     Market.objects.update(result="yes")
     Series.objects.update(title="")
-    done = threading.Event()
-    errors: list[BaseException] = []
+    thread, errors = _beside(work)
     waits_for: list[str] = []
+    with catalogue_transaction():
+        Event.objects.filter(pk="KXHIGHMIA-1").update(title="held")
+        thread.start()
+        while thread.is_alive() and not (waits_for := _waits_for()):
+            thread.join(0.02)
+        assert (thread.is_alive(), waits_for) == (True, ["advisory"])
+    thread.join(60)
+    assert (thread.is_alive(), errors) == (False, [])
+
+
+def _beside(work: Callable[[], None]) -> tuple[threading.Thread, list[BaseException]]:
+    """A thread that does ``work`` on a connection of its own, not started yet, and the list for what it raises."""
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
@@ -131,18 +143,9 @@ def test_whoever_writes_many_rows_of_the_catalogue_waits_until_the_others_are_do
         except BaseException as error:
             errors.append(error)
         finally:
-            done.set()
             connection.close()
 
-    thread = threading.Thread(target=run)
-    with catalogue_transaction():
-        Event.objects.filter(pk="KXHIGHMIA-1").update(title="held")
-        thread.start()
-        while not done.wait(0.02) and not (waits_for := _waits_for()):
-            pass
-        assert (done.is_set(), waits_for) == (False, ["advisory"])
-    thread.join(60)
-    assert errors == []
+    return threading.Thread(target=run, daemon=True), errors
 
 
 def _waits_for() -> list[str]:
@@ -179,17 +182,7 @@ def test_a_decision_on_two_events_and_a_writer_of_the_catalogue_lock_them_in_one
         store([to_message(frame(body), f"epoch-{ticker}", 5)])
     counters.flush()
     before = counters.read().get("lost_races", [])
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
+    thread, errors = _beside(work)
     with transaction.atomic():  # as a decision on a family does: ``strategies.cycle.claims.still``
         claims.still(claims.Claims(), "live", ["KXHIGHMIA-0"], [])
         thread.start()
@@ -198,5 +191,6 @@ def test_a_decision_on_two_events_and_a_writer_of_the_catalogue_lock_them_in_one
         assert thread.is_alive()
         claims.still(claims.Claims(), "live", ["KXHIGHMIA-1"], [])
     thread.join(60)
+    assert not thread.is_alive()
     counters.flush()
     assert (errors, counters.read().get("lost_races", [])) == ([], before)

@@ -118,14 +118,19 @@ def test_totals_that_contradict_the_order_are_not_booked(struck: StruckTwin) -> 
         averages.reports(order, listed, [(3_000, listed.fill_count + 1, 0)])
 
 
-def test_an_order_of_unknown_outcome_is_named_until_it_is_known(struck: StruckTwin) -> None:
+def _unknown(struck: StruckTwin) -> Order:
+    """A purchase that nobody answered, and that cannot be looked up either."""
+
     def go_silent() -> None:
         struck.exchange.faults.add(kind="timeout", method="POST", count=9)
         struck.exchange.faults.add(kind="error", status=503, method="GET", path="/portfolio/orders", count=10_000)
 
     struck.session.before = {1: go_silent}
-    position = execute(struck)
-    order = position.orders.get()
+    return execute(struck).orders.get()
+
+
+def test_an_order_of_unknown_outcome_is_named_until_it_is_known(struck: StruckTwin) -> None:
+    order = _unknown(struck)
     assert order.status == "unknown"
     overdue.act()
     assert _open(Code.ORDER_UNRESOLVED) == []
@@ -148,15 +153,9 @@ def test_an_order_of_unknown_outcome_is_named_until_it_is_known(struck: StruckTw
 
 
 def test_a_search_for_an_order_buys_nothing_however_new_the_order_is(struck: StruckTwin) -> None:
-    def go_silent() -> None:
-        struck.exchange.faults.add(kind="timeout", method="POST", count=9)
-        struck.exchange.faults.add(kind="error", status=503, method="GET", path="/portfolio/orders", count=10_000)
-
-    struck.session.before = {1: go_silent}
-    position = execute(struck)
-    order = position.orders.get()
+    order = _unknown(struck)
     row = discrepancies.found(
-        None, Code.ORDER_UNRESOLVED, str(order.pk), ours="", theirs="", profile=position.profile, tightens=False
+        None, Code.ORDER_UNRESOLVED, str(order.pk), ours="", theirs="", profile=order.profile, tightens=False
     )
     struck.exchange.faults.clear()
     resolution.resolve(row.pk, actor="ann", reason="is it there?")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -69,7 +70,7 @@ class ReasonForm(forms.Form):
     )
 
 
-class Dialog(PermissionRequiredMixin, View):
+class Dialog(PermissionRequiredMixin, View, ABC):
     """Subclasses say what it is (class attributes), what it would do (``brief``) and do it (``act``)."""
 
     name: ClassVar[str] = ""
@@ -79,13 +80,13 @@ class Dialog(PermissionRequiredMixin, View):
     form_class: ClassVar[type[ReasonForm]] = ReasonForm
     raise_exception = True
 
+    @abstractmethod
     def brief(self, pk: str) -> Briefing:
         """What confirming would do, in words and numbers. Raises Http404 when there is no such row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         """Do it; return one sentence. Raises KalbotError with a sentence when it is refused."""
-        raise NotImplementedError
 
     def initial(self, pk: str) -> dict[str, Any]:
         """What the form's fields hold before the person writes."""
