@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import Q
+
 from kalbot.common import clock
 from markets.models import Scan
 from strategies.catalogue import live_quotes
@@ -38,8 +40,8 @@ class CountsDoNotAddUp(AssertionError):
 def screen(scan_id: int | None = None) -> list[Screening]:
     """Judge the universe as ``scan_id`` (default: the last finished scan) left it, for every active profile.
 
-    Shadows have no verdicts: they follow their live profile. Profiles that judge alike are judged for once. Returns the rows written, one
-    a profile; none without a scan.
+    Shadows have no verdicts while their live profile, which they follow, is on. Profiles that judge alike are judged for once. Returns
+    the rows written, one a profile; none without a scan.
     """
     scan = Scan.objects.filter(pk=scan_id).first() if scan_id else None
     scan = scan or Scan.objects.filter(status=Scan.Status.DONE).order_by("-id").first()
@@ -59,8 +61,9 @@ def screen(scan_id: int | None = None) -> list[Screening]:
 
 
 def active_profiles() -> list[Profile]:
-    """Profiles that judge and decide for themselves, by name."""
-    return list(Profile.objects.filter(is_active=True, shadow_of=None).order_by("name"))
+    """Profiles that judge and decide for themselves, by name: all but the shadows of live profiles that are on."""
+    alone = Q(shadow_of=None) | Q(shadow_of__is_active=False)
+    return list(Profile.objects.filter(alone, is_active=True).order_by("name"))
 
 
 def judge_all(

@@ -40,7 +40,9 @@ ROWS: Final[dict[str, str]] = {
     **dict.fromkeys(("accept_advice", "dismiss_advice"), "triage.Recommendation"),
     **dict.fromkeys(("approve_event", "grant_certificate", "revoke_certificate"), "markets.Event"),
     **dict.fromkeys(("approve_terms", "withdraw_terms"), "markets.ContractTerms"),
-    **dict.fromkeys(("clone_profile", "go_live", "halt", "resume", "same_day", "what_if"), "strategies.Profile"),
+    **dict.fromkeys(
+        ("clone_profile", "make_twin", "go_live", "halt", "resume", "same_day", "what_if"), "strategies.Profile"
+    ),
     **dict.fromkeys(("what_if_start", "evaluate"), "strategies.Profile"),
     **dict.fromkeys(("backtest", "backtest_vary"), "backtest.BacktestRun"),
     "withdraw_quote": "trading.Position",

@@ -170,6 +170,7 @@ ROW_DIALOGS: Final = {
     "clone": "clone_profile",
     "collateral_return": "choose_collateral",
     "go_live": "go_live",
+    "make_twin": "make_twin",
     "approve": "approve_terms",
     "withdraw": "withdraw_terms",
     "accept": "accept_advice",

@@ -300,6 +300,15 @@ def test_a_shadow_takes_the_decisions_of_its_live_profile_on_paper() -> None:
     assert taken["twin"].pk != taken["live"].pk
 
 
+def test_a_shadow_decides_for_itself_while_its_live_profile_is_off() -> None:
+    live = add_profile("live", mode="live", is_active=False)
+    _candidate(add_profile("twin", shadow_of=live))
+    publish("E1", books_of("E1", PAYING))
+    cycle.run()
+    (taken,) = Decision.objects.all()
+    assert (taken.profile.name, taken.mode, taken.shadow_of) == ("twin", "sim", None)
+
+
 def test_a_coverage_bet_is_never_called_guaranteed() -> None:
     quotes = [(6000, 6100), (2900, 3000), (300, 500)]
     profile = add_profile(kinds=["coverage"], coverage_threshold_ppm=900_000, min_expected_margin_ppm=-100_000)

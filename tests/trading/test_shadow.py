@@ -116,7 +116,7 @@ def test_a_denied_decision_shows_its_code(twin: Twin, live: Profile) -> None:
 def test_the_report_as_a_table_and_for_a_program(twin: Twin, live: Profile) -> None:
     with pytest.raises(CommandError, match="has a paper twin"):
         _said()
-    call_command("shadow", "real", stdout=io.StringIO())
+    shadows.make(live)
     for each in _decide(twin, live):
         executor.execute(each.pk)
     _settle(twin)

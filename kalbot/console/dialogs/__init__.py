@@ -19,6 +19,7 @@ _WHERE = {
     "clone": ["CloneProfile"],
     "collateral": ["ChooseCollateral"],
     "golive": ["GoLive"],
+    "twin": ["MakeTwin"],
     "factor": ["RemoveSecondFactor"],
     "channels": ["TestChannel"],
 }

@@ -155,7 +155,7 @@ class GoLive(Dialog):
                 ("Daily loss, at most", formats.money(profile.max_daily_loss)),
             ],
             template="console/checklist.html",
-            context={"checks": items},
+            context={"checks": items, "twin_of": profile if profile.mode == Mode.LIVE else None},
             refusal="" if all(holds for holds, _ in items) else "Not yet: the checklist is not complete.",
             version=profile.updated_at.isoformat(),
         )

@@ -14,7 +14,6 @@ from kalbot.common.units import dollars
 from strategies.cycle import shadows
 from strategies.models import Profile
 from trading import shadow
-from trading.management.commands.shadow import profile_named
 from trading.shadow import Pair, Report
 
 LISTED = 40
@@ -38,7 +37,9 @@ class Command(BaseCommand):
         since = clock.now() - timedelta(days=options["days"])
         found = [shadow.report(twin.shadow_of, twin, since) for twin in twins if twin.shadow_of is not None]
         if not found:
-            raise CommandError("No live profile has a paper twin here. Make one with: manage.py shadow PROFILE")
+            raise CommandError(
+                "No live profile has a paper twin here. Make one on the page of a live profile, or with: manage.py shadow"
+            )
         if options["json"]:
             self.stdout.write(json.dumps([as_json(one) for one in found], indent=1, default=str))
             return
@@ -71,6 +72,16 @@ class Command(BaseCommand):
             self.stdout.write("  " + row(pair))
         if len(found.pairs) > LISTED:
             self.stdout.write(f"  ... and {len(found.pairs) - LISTED} earlier ones; --json lists all")
+
+
+def profile_named(name: str | None) -> Profile | None:
+    """The profile of that name; a sentence instead of a traceback when there is none."""
+    if name is None:
+        return None
+    try:
+        return Profile.objects.get(name=name)
+    except Profile.DoesNotExist:
+        raise CommandError(f"There is no profile named {name!r}.") from None
 
 
 def row(pair: Pair) -> str:

@@ -27,12 +27,13 @@ from kalbot.console.auth import audit
 from kalbot.console.dialogs.clone import CloneProfile
 from kalbot.console.dialogs.golive import GoLive
 from kalbot.console.dialogs.register import DialogActions, detail_action
+from kalbot.console.dialogs.twin import MakeTwin
 from kalbot.console.pages.home import obstacles
 from kalbot.console.ui import formats
 from kalbot.console.ui.display import display
 from kalbot.console.ui.links import list_url, page_url
 from kalbot.console.ui.markup import tag
-from strategies.models import Profile
+from strategies.models import Mode, Profile
 from strategies.profiles import history, presets
 
 IN_FORM = "shown_in_its_form"
@@ -84,8 +85,9 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     change_form_after_template = "console/parts/what_if.html"
     warn_unsaved_form = True
     actions = None
-    actions_detail = ["evaluate", "clone", "go_live"]
+    actions_detail = ["evaluate", "clone", "make_twin", "go_live"]
     clone = detail_action(CloneProfile, "Clone", icon="content_copy", name="clone")
+    make_twin = detail_action(MakeTwin, "Paper twin", icon="compare", name="make_twin")
     go_live = detail_action(GoLive, "Go live", icon="bolt", name="go_live")
 
     def get_fieldsets(self, request: HttpRequest, obj: Profile | None = None) -> Any:
@@ -158,9 +160,11 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """Only what can be done: a profile that is live does not go live, and only a live one has a twin."""
+        found = dict(Profile.objects.filter(pk=object_id, mode=Mode.LIVE).values_list("pk", "is_active"))
+        left_out = "_make_twin" if not found else "_go_live" if any(found.values()) else ""
         actions = super().get_actions_detail(request, object_id)
-        live = Profile.objects.filter(pk=object_id, mode="live", is_active=True).exists()
-        return [action for action in actions if not (live and action.action_name.endswith("_go_live"))]
+        return [one for one in actions if not (left_out and one.action_name.endswith(left_out))]
 
     def evaluate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Shows today's verdicts without trading: a page that reads, so GET is right."""

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kalbot.console.auth import audit
 from trading import selectors
-from trading.management.commands.shadow import profile_named
+from trading.management.commands.shadow_report import profile_named
 from trading.models import ACTIVE, Position
 from trading.safety import halt
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from kalbot.console.auth import audit
-from trading.management.commands.shadow import profile_named
+from trading.management.commands.shadow_report import profile_named
 from trading.safety import halt
 
 

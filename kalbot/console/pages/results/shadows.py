@@ -14,7 +14,7 @@ from kalbot.common import clock
 from kalbot.console.admin.profiles.profile_units import LABELS
 from kalbot.console.ui.links import list_url
 from strategies.cycle import shadows
-from strategies.models import Profile
+from strategies.models import Mode, Profile
 from trading import shadow
 from trading.denials import SENTENCES
 
@@ -35,6 +35,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "days": days,
         "choices": DAYS,
         "now": clock.now(),
+        "without": Profile.objects.filter(mode=Mode.LIVE, shadows=None).order_by("name"),
         "reports": [report(twin.shadow_of, twin, since) for twin in twins if twin.shadow_of is not None],
     }
     return TemplateResponse(request, "console/shadows.html", context)
