@@ -179,10 +179,10 @@ def transition(
         noted = note(position, reason, actor=actor, data=data, to=to)
         releases = to in TERMINAL or to == PositionStatus.OPEN
         if booking is not None:
-            if releases and position.collateral is None:
-                booking.release(noted.pk)
+            if releases:
+                booking.release(noted.pk, ends=to in TERMINAL)
             booking.write(**changes)
-        if releases and (booking is None or position.collateral is not None):
+        elif releases:
             ledger.release(position, noted.pk, 0 if to in TERMINAL else collateral.exit_reserve(position))
         if to in TERMINAL:
             ExitRequest.objects.filter(position=position, status=ExitRequest.Status.OPEN).update(
@@ -193,7 +193,7 @@ def transition(
             watchlist.replace(f"position:{position.pk}", [], 0)
         _watch_quote(position, before, to)
         announce(position, before, to, actor=actor, reason=reason)
-    if booking is None or position.collateral is not None:
+    if booking is None:
         reload(position)
     else:
         show(position, booking.position)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise, permutations
 from random import Random
@@ -18,11 +19,12 @@ from tests.trading.struck import Striking
 from tests.trading.ties import ties
 from tests.trading.twin import Twin
 from trading.accounting import collateral, ledger
+from trading.accounting.posting import Posting
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.phases import selling
 from trading.holdings import PositionHoldings
-from trading.models import Denial, Discrepancy, ExchangeAccount, Position, ProfileBalance
+from trading.models import Denial, Discrepancy, ExchangeAccount, LedgerTransaction, Position, ProfileBalance
 from trading.reconciliation import reconcile
 from trading.safety import halt, live_readiness
 from trading.venues import connection
@@ -74,6 +76,20 @@ def test_on_it_locks_what_it_can_lose_and_what_leaving_needs() -> None:
     assert committed == position.cost + position.reserved - PAYS
     assert committed * 5 < position.cost
     ties(position)
+
+
+def test_what_is_returned_is_booked_together_with_the_fills_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One message for the fills of all legs, what is credited for them and what stays set aside: not one of each after the other."""
+    booked: list[list[str]] = []
+    real = ledger._book_lines
+
+    def noted(profile_id: int, mode: str, rows: Sequence[tuple[LedgerTransaction, Posting]]) -> None:
+        booked.append([posting.kind for _, posting in rows])
+        real(profile_id, mode, rows)
+
+    monkeypatch.setattr(ledger, "_book_lines", noted)
+    ties(_paper(sending="all_at_once"))
+    assert booked == [["deposit"], ["fill"] * 6 + ["collateral", "reserve"]]
 
 
 def test_ten_dollars_buy_what_costs_fifty() -> None:

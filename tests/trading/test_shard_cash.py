@@ -107,7 +107,7 @@ def test_what_is_set_aside_moves_nothing_between_cash_and_what_is_spent() -> Non
         ledger.book_reserve(position, 20)
         position.refresh_from_db()
         ledger.move_reserve(position, 10**6, "more")
-        ledger.post_new(position.profile_id, position.mode, [ledger.releasing(position, 1)])
+        ledger.post_new(position.profile_id, position.mode, [ledger.releasing(position, 1, position.reserved)])
     booked = LedgerTransaction.objects.filter(kind__in=shard_cash.MOVES_NOTHING)
     assert booked.count() == 6
     for one in booked:

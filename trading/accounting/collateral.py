@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from django.db.models import F
-
 from kalbot.common.units import CENT, CONTRACT, DOLLAR_PRICE, Money, dollars
 from markets.book import Side
 from markets.fees import FeeSchedule
@@ -24,9 +22,10 @@ from strategies.collateral.funds import Funds, Purchase, exit_order, needed
 from strategies.collateral.groups import Choices, Exclusive, Group, Known, returned
 from strategies.models import Decision, Kind, Mode, Profile
 from trading.accounting import ledger
+from trading.accounting.posting import Posting
 from trading.closing import exit_prices
 from trading.denials import DenialCode, Denied
-from trading.models import Account, ExchangeAccount, Leg, Position, PositionStatus, Settlement
+from trading.models import Account, ExchangeAccount, LedgerTransaction, Leg, Position, PositionStatus, Settlement
 
 EXCLUSIVE: Final = "MECNET"
 DIRECTIONAL: Final = "DIRECNET"
@@ -124,50 +123,52 @@ def funds_to_complete(position: Position, purchases: Iterable[Purchase]) -> Mone
     """The same for what ``position`` still lacks, beside what it holds."""
     if position.collateral is None:
         return funds_for(None, purchases)
-    held = [(leg.market_id, Side(leg.side), leg.held) for leg in Leg.objects.filter(position=position) if leg.held]
+    held = [(leg.market_id, Side(leg.side), leg.held) for leg in _legs(position) if leg.held]
     return funds_for(position.collateral, purchases, held)
 
 
 def follow(position: Position) -> None:
     """Book what collateral return credits (or takes back) for what ``position`` holds now. To be called by whatever changes a leg, in
-    the same transaction, after the leg."""
+    the same transaction, after the leg, with the position locked."""
     if position.collateral is None:
         return
-    now = held_back(position)
-    before = Position.objects.values_list("returned", flat=True).get(pk=position.pk)
-    if now == before:
-        return
-    number = position.ledger_transactions.filter(kind="collateral").count() + 1
-    ledger.post(
-        profile=position.profile,
-        kind="collateral",
-        key=f"collateral:{position.pk}:{number}",
-        entries=[(Account.CASH, now - before), (Account.RETURNED, before - now)],
-        position=position,
-        is_new=True,
-    )
-    Position.objects.filter(pk=position.pk).update(returned=F("returned") + now - before)
-    if position.status in BUYING:
-        _keep_for_the_rest(position)
-    position.returned, position.reserved = Position.objects.values_list("returned", "reserved").get(pk=position.pk)
+    row = Position.objects.get(pk=position.pk)
+    number = LedgerTransaction.objects.filter(position=row, kind="collateral").count() + 1
+    postings = following(row, _legs(row), str(number), is_buying=position.status in BUYING)
+    if postings:
+        ledger.post_new(row.profile_id, row.mode, postings)
+        Position.objects.filter(pk=row.pk).update(returned=row.returned, reserved=row.reserved)
+        position.returned, position.reserved = row.returned, row.reserved
 
 
-def _keep_for_the_rest(position: Position) -> None:
-    """While it is bought, what is credited stays set aside as far as the rest may still need it: never more than the funds of the
-    beginning less what is out by now."""
-    row = Position.objects.values("cost", "returned", "reserved").get(pk=position.pk)
-    wanted = int((position.collateral or {}).get(FUNDS, 0)) - (row["cost"] - row["returned"])
-    if wanted > row["reserved"]:
-        number = position.ledger_transactions.filter(kind="reserve").count() + 1
-        ledger.move_reserve(position, wanted - row["reserved"], f"reserve:{position.pk}:{number}")
+def following(position: Position, legs: Sequence[Leg], name: str, *, is_buying: bool) -> list[Posting]:
+    """What has to be booked for what ``legs``, all of ``position``, hold now; ``returned`` and ``reserved`` of the position in memory are
+    brought up to it. The caller has locked the position and writes it; its ``cost`` is what is held now. ``name`` of the change, its own
+    among those of the position.
+
+    While it is bought, what is credited stays set aside as far as the rest may still need it: never more than the funds of the beginning
+    less what is out by now.
+    """
+    change = held_back(position, legs) - position.returned
+    if not change:
+        return []
+    position.returned += change
+    entries = (Account.CASH, change), (Account.RETURNED, -change)
+    postings = [Posting("collateral", f"collateral:{position.pk}:{name}", entries, position)]
+    wanted = int((position.collateral or {}).get(FUNDS, 0)) - (position.cost - position.returned)
+    missing = wanted - position.reserved
+    if is_buying and missing > 0:
+        position.reserved += missing
+        postings.append(ledger.reserving(position, missing, f"reserve:{position.pk}:collateral {name}"))
+    return postings
 
 
-def exit_reserve(position: Position) -> Money:
+def exit_reserve(position: Position, legs: Sequence[Leg] | None = None) -> Money:
     """What stays set aside while the position is open, so that it can be left early: the most that is missing between the first sale and
-    the last when every leg is sold for what it cost."""
+    the last when every leg is sold for what it cost. ``legs``: all of it, where the caller has them as they are."""
     if position.collateral is None:
         return Money(0)
-    legs = [leg for leg in Leg.objects.filter(position=position) if leg.held]
+    legs = [leg for leg in (_legs(position) if legs is None else legs) if leg.held]
     if not legs:
         return Money(0)
     funds = Funds(_group(leg.market_id for leg in legs), choices_of(position.collateral))
@@ -176,15 +177,15 @@ def exit_reserve(position: Position) -> Money:
     return missing
 
 
-def held_back(position: Position) -> Money:
+def held_back(position: Position, legs: Sequence[Leg] | None = None) -> Money:
     """What the exchange has returned for what ``position`` holds, by its reading and what has been settled. Nothing after a scalar
-    settlement: what that means for the rest of a group is not documented."""
+    settlement: what that means for the rest of a group is not documented. ``legs``: see ``exit_reserve``."""
     if position.collateral is None:
         return Money(0)
-    results = _results(position)
+    legs = _legs(position) if legs is None else legs
+    results = _results(position, legs)
     if results is None:
         return Money(0)
-    legs = list(Leg.objects.filter(position=position))
     holdings: list[Holding] = [
         (leg.market_id, Side(leg.side), leg.held) for leg in legs if leg.held and leg.market_id not in results
     ]
@@ -230,10 +231,10 @@ class SaleFunds:
         """None where selling needs nothing."""
         if position.collateral is None:
             return None
-        results = _results(position)
+        legs = _legs(position)
+        results = _results(position, legs)
         if results is None:
             return None
-        legs = list(Leg.objects.filter(position=position))
         funds = Funds(_group(leg.market_id for leg in legs), choices_of(position.collateral), results=results)
         funds.held = {
             (leg.market_id, Side(leg.side)): leg.held for leg in legs if leg.held and leg.market_id not in results
@@ -268,8 +269,14 @@ class SaleFunds:
         return self.free + tried.sold(leg.market_id, Side(leg.side), count, exit_prices.proceeds_at(price, count, fees))
 
 
-def _results(position: Position) -> dict[str, bool] | None:
-    """Settled markets and whether they resolved Yes; None where one resolved otherwise."""
+def _legs(position: Position) -> list[Leg]:
+    return list(Leg.objects.filter(position=position))
+
+
+def _results(position: Position, legs: Iterable[Leg]) -> dict[str, bool] | None:
+    """Settled markets and whether they resolved Yes; None where one resolved otherwise. ``legs``: all of the position."""
+    if not any(leg.settled_count for leg in legs):
+        return {}
     settled = Settlement.objects.filter(leg__position=position, reversed_at=None)
     found = dict(settled.values_list("leg__market_id", "result"))
     if any(result not in ("yes", "no") for result in found.values()):

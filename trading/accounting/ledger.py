@@ -180,7 +180,7 @@ def holding(profile: Profile, amount: int) -> Statement:
 
 def book_reserve(position: Position, amount: int) -> None:
     """Book what was held for ``position``, which the same transaction has just made with ``amount`` as reserved."""
-    posting = Posting("reserve", f"reserve:{position.pk}", _reserving(amount), position)
+    posting = reserving(position, amount, f"reserve:{position.pk}")
     booked = posting.row(position.profile_id, position.mode)
     direct.insert([booked])
     direct.insert([instances.new(LedgerEntry, transaction=booked, account=a, amount=m) for a, m in posting.lines])
@@ -221,9 +221,15 @@ def release(position: Position, event: int, keep: int = 0) -> int:
     return amount
 
 
-def releasing(position: Position, event: int) -> Posting:
-    """What ``release`` books, of a position that the caller has locked; it sets ``reserved`` to 0 in the same transaction."""
-    return Posting("release", _release_key(position, event), _reserving(-position.reserved), position)
+def releasing(position: Position, event: int, amount: int) -> Posting:
+    """What ``release`` books where it frees ``amount`` (negative: sets that much more aside) of a position that the caller has locked;
+    the caller changes ``reserved`` in the same transaction."""
+    return reserving(position, -amount, _release_key(position, event))
+
+
+def reserving(position: Position, amount: int, key: str) -> Posting:
+    """What sets ``amount`` more aside for ``position`` (negative: less). ``reserved`` of the position is the caller's to change."""
+    return Posting("reserve" if amount > 0 else "release", key, _reserving(amount), position)
 
 
 def _release_key(position: Position, event: int) -> str:

@@ -14,7 +14,7 @@ from kalbot.common import clock, events
 from kalbot.common.db import bulk, direct, instances
 from markets.terms.grades import Grade
 from trading import selectors
-from trading.accounting import collateral, ledger, locked_orders, residuals
+from trading.accounting import collateral, ledger, locked_orders, residuals, totals
 from trading.accounting.posting import Posting
 from trading.models import Account, Correction, Fill, Leg, Order, Position
 
@@ -67,6 +67,8 @@ class PositionBooking:
     _changed: dict[int, dict[str, int]] = field(default_factory=dict)
     _known: dict[UUID, dict[str, str]] | None = None
     """Trade id -> source of what each order has booked; read once it has filled anything."""
+    _released: tuple[int, bool] | None = None
+    """What ``release`` was called with."""
 
     @classmethod
     def of_orders(cls, order_ids: Collection[UUID]) -> PositionBooking:
@@ -198,11 +200,10 @@ class PositionBooking:
         self.position.fees += fees
         self.position.realised += proceeds - cost
 
-    def release(self, event: int) -> None:
-        """Return to cash what is still reserved; ``event``: the id of the position's event that says why. See ``ledger.release``."""
-        if self.position.reserved:
-            self._postings.append(ledger.releasing(self.position, event))
-            self.position.reserved = 0
+    def release(self, event: int, *, ends: bool) -> None:
+        """``write`` returns to cash what is still reserved then, but for what leaving the position early may need, unless it ``ends``.
+        ``event``: the id of the position's event that says why. See ``ledger.release``."""
+        self._released = event, ends
 
     def _change(self, leg: Leg, **columns: int) -> None:
         changed = self._changed.setdefault(leg.pk, dict.fromkeys(LEG_COLUMNS, 0))
@@ -219,19 +220,40 @@ class PositionBooking:
             for fill in self._fills:
                 filled[fill.order_id] = filled.get(fill.order_id, 0) + fill.count
             bulk.add_to_rows(Order, ["filled_count"], [(pk, [count]) for pk, count in filled.items()])
+        if self._changed:
+            columns = residuals.after(self.position, self.legs.values(), self._changed) | columns | self._recounted()
+        for name, value in columns.items():
+            setattr(self.position, name, value)
+        self._follow_collateral()
+        self._free_reserve()
         if self._postings:
             ledger.post_new(self.position.profile_id, self.position.mode, self._postings)
         bulk.add_to_rows(Leg, LEG_COLUMNS, [(pk, list(found.values())) for pk, found in self._changed.items()])
-        if self._changed:
-            columns = residuals.after(self.position, self.legs.values(), self._changed) | columns | self._recounted()
-        mine = ("reserved", "fees", "proceeds", "realised")
-        columns |= {name: getattr(self.position, name) for name in mine}
-        direct.update(Position, columns, id=self.position.pk)
-        for name, value in columns.items():
-            setattr(self.position, name, value)
-        collateral.follow(self.position)
+        mine = ("reserved", "returned", "fees", "proceeds", "realised")
+        direct.update(Position, columns | {name: getattr(self.position, name) for name in mine}, id=self.position.pk)
         for fill in self._fills:
             self._say(fill)
+
+    def _follow_collateral(self) -> None:
+        """What collateral return credits or takes back for what was taken in."""
+        if self.position.collateral is not None and self._postings:
+            is_buying = self.position.status in collateral.BUYING
+            name = next(f"{kind} {row.pk}" for kind, row in self._postings[0].source.items() if row is not None)
+            self._postings += collateral.following(self.position, [*self.legs.values()], name, is_buying=is_buying)
+
+    def _free_reserve(self) -> None:
+        if self._released is None:
+            return
+        event, ends = self._released
+        keep = 0 if ends else collateral.exit_reserve(self.position, [*self.legs.values()])
+        amount = self.position.reserved - keep
+        if amount < 0:
+            cash = totals.cash_locked(self.position.profile_id)
+            cash += sum(money for one in self._postings for account, money in one.lines if account == Account.CASH)
+            amount = -min(-amount, max(0, cash))
+        if amount:
+            self._postings.append(ledger.releasing(self.position, event, amount))
+            self.position.reserved -= amount
 
     def _recounted(self) -> dict[str, Any]:
         """Cost, whole baskets, floor and guarantee by what the legs hold now."""

@@ -37,3 +37,9 @@ def _added(profile_id: int, change: Mapping[str, int], lowest: int) -> bool:
     totals: dict[str, Any] = {account: F(account) + amount for account, amount in change.items()}
     totals["best_equity"] = Greatest(F("best_equity"), -F("realised") - lowest)
     return bool(ProfileBalance.objects.filter(profile=profile_id).update(**totals))
+
+
+def cash_locked(profile_id: int) -> int:
+    """The profile's free cash, whose row stays locked until the transaction ends: nobody spends it meanwhile."""
+    rows = ProfileBalance.objects.select_for_update().filter(profile=profile_id)
+    return rows.values_list("cash", flat=True).get()
