@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -138,10 +139,20 @@ def _rare_collections() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """A replay logs hundreds of days in minutes: only what goes wrong is worth a line."""
-    before = logging.root.manager.disable
+    """A replay logs hundreds of days in minutes: only what goes wrong is worth a line, and the line says that no money is in it."""
+    before, make = logging.root.manager.disable, logging.getLogRecordFactory()
+
+    def of_replay(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        record.msg = f"in a replay: {record.msg}"
+        if record.levelno > logging.ERROR:  # those call for a person
+            record.levelno, record.levelname = logging.ERROR, logging.getLevelName(logging.ERROR)
+        return record
+
     logging.disable(logging.WARNING)
+    logging.setLogRecordFactory(of_replay)
     try:
         yield
     finally:
+        logging.setLogRecordFactory(make)
         logging.disable(before)

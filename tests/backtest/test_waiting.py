@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,10 @@ def _orphaned(folder: Path) -> Path:
     return tape.write(folder)
 
 
-def test_an_unwind_that_waits_for_a_bid_is_tried_when_it_is_due_and_sells_once_there_is_one(tmp_path: Path) -> None:
+def test_an_unwind_that_waits_for_a_bid_is_tried_when_it_is_due_and_sells_once_there_is_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it logs meanwhile is no alarm."""
     wanted = options(_orphaned(tmp_path))
     with session.open_run(wanted, session.records_of(wanted)) as running:
         running.engine.run()
@@ -54,6 +58,9 @@ def test_an_unwind_that_waits_for_a_bid_is_tried_when_it_is_due_and_sells_once_t
         assert 0 <= lag < 62  # within the longest wait and a sweep
         sweeps = running.engine.ran[messages.SWEEP]
     assert 10 < sweeps < 80  # six hundred at one every two seconds
+    (said,) = caplog.records
+    assert "position_waiting" in said.getMessage()
+    assert (said.levelno, said.getMessage().startswith("in a replay: ")) == (logging.ERROR, True)
 
 
 def test_a_profile_that_quotes_has_every_cycle_in_full(tmp_path: Path) -> None:
