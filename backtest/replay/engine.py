@@ -2,6 +2,7 @@
 
 Tasks are run by name as workers would run them, from the same messages; what beat starts periodically is started here at the same
 intervals, but only while something came that it could see. One task runs at a time, which is naive: a busy machine has several workers.
+Where a recorded run is judged again, tasks overlap as they did then (``beside``).
 
 Beat's cycle judges every candidate again every few seconds. Here it does so every five minutes, for the reasons that people read and
 the episodes of near misses, and in between on those events alone that could pay by the stream's own screen (``all_in``), which never
@@ -11,17 +12,17 @@ in full.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
-from itertools import count
+from functools import cached_property, partial
 from typing import Any, Final
 
+from backtest.replay.agenda import Agenda, Job
+from backtest.replay.beside import Beside
 from backtest.replay.clock import SECOND, SimulatedClock
 from backtest.replay.feed import Feed
 from backtest.replay.moves import Moves
-from backtest.replay.turns import Judged, RecordedTurns
+from backtest.replay.turns import Judged, Recorded, RecordedTurns
 from kalbot.common import clock, messages
 from markets import prices
 from markets.catalogue import families
@@ -62,6 +63,7 @@ BEGINNING: Final = (messages.EXECUTE_DECISION, messages.EXIT_POSITION, messages.
 COUNTING: Final = (messages.SWEEP, messages.SETTLE)
 """The same of those that say how much they did."""
 JUDGED_AGAIN: Final = "a recorded cycle"
+GOES_ON: Final = "a task that waited"
 TASK_NS: Final = 5_000_000
 """From a message to the task that it starts: broker and worker."""
 AFTER_END_NS: Final = 600 * SECOND
@@ -79,14 +81,12 @@ class Engine:
         simulated: SimulatedClock,
         start_ns: int = 0,
         cycle_seconds: int = CYCLE_SECONDS,
-        cycles: Sequence[Judged] | None = None,
+        recorded: Recorded | None = None,
     ) -> None:
-        """``cycles``: those of a recorded run, where events are judged then and at no other time."""
+        """``recorded``: a run that is judged again, when it was judged then and at no other time."""
         self._records, self._feed, self._clock = records, feed, simulated
         self._next: Record | None = next(records, None)
-        self._jobs: list[tuple[int, int, str, tuple[Any, ...]]] = []
-        self._waiting: set[tuple[str, tuple[Any, ...]]] = set()
-        self._numbers = count()
+        self._agenda = Agenda()
         self._moves = Moves(feed.books, feed.catalogue, self._soon)
         self._full_cycle_ns = 0
         self._screened_ns = -NEVER
@@ -103,14 +103,19 @@ class Engine:
         self.on_task: Callable[[str], None] = lambda name: None
         """Called with the name of each task that has run."""
         simulated.advance = self.advance
-        self._follows = cycles is None
-        for number, judged in enumerate(cycles or ()):
+        self._beside = Beside(lambda at, number: self._agenda.add(at, GOES_ON, (number,)))
+        self._follows, self._screens = recorded is None, recorded is None or not recorded.screenings
+        """Cycles, and screenings, follow what is on the tape."""
+        cycles = () if recorded is None else recorded.cycles
+        for number, judged in enumerate(cycles):
             if judged.prices_ns >= self.first_ns:
-                self._schedule(judged.prices_ns, JUDGED_AGAIN, (number,))
+                self._agenda.add(judged.prices_ns, JUDGED_AGAIN, (number,))
+        for at in () if recorded is None else recorded.screenings:
+            self._agenda.add(at, messages.SCREEN, ("recorded", at))
         self._do: dict[str, Callable[..., object]] = {
             messages.SCREEN: self._screen,
             messages.RUN_CYCLE: self._cycle,
-            JUDGED_AGAIN: lambda number: self._again((cycles or ())[number]),
+            JUDGED_AGAIN: lambda number: self._again(cycles[number]),
             messages.EVALUATE_EVENT: lambda *events: cycle.run(cycle.NUDGE, events),
             messages.EXECUTE_DECISION: executor.execute,
             messages.EXIT_POSITION: executor.step,
@@ -125,34 +130,47 @@ class Engine:
 
     def run(self, progress: Callable[[int], None] = lambda at: None) -> None:
         """To the end. ``progress`` is called with the present time (ns) after every task."""
-        while True:
-            self._take(NEVER, self._jobs)
-            if not self._jobs or (self._next is None and self._jobs[0][0] > self.last_ns + AFTER_END_NS):
-                return
-            at, _, name, args = heapq.heappop(self._jobs)
-            self._waiting.discard((name, args))
-            self._is_idle = True
-            self._clock.set(at)
-            self._feed.before_task()
-            did = self._do[name](*args)
-            self.ran[name] += 1
-            if name in JUDGING:
-                self._moves.candidates = None
-            self._after(name, begins_work=name in BEGINNING or (name in COUNTING and bool(did)))
-            self.on_task(name)
-            progress(self._clock.time_ns())
+        try:
+            while True:
+                jobs = self._agenda.jobs
+                self._take(NEVER, jobs)
+                if not jobs or (self._next is None and jobs[0][0] > self.last_ns + AFTER_END_NS):
+                    return
+                self._run(*self._agenda.pop())
+                progress(self._clock.time_ns())
+        finally:
+            self._beside.close()
+
+    def _run(self, at: int, name: str, args: tuple[Any, ...]) -> None:
+        self._is_idle = True
+        self._clock.set(at)
+        self._feed.before_task()
+        if name == GOES_ON:
+            self._beside.resume(*args)
+        elif self._follows:
+            self._ended(name, self._do[name](*args))
+        else:
+            self._beside.start(partial(self._do[name], *args), partial(self._ended, name))
+
+    def _ended(self, name: str, did: object) -> None:
+        self.ran[name] += 1
+        if name in JUDGING:
+            self._moves.candidates = None
+        self._after(name, begins_work=name in BEGINNING or (name in COUNTING and bool(did)))
+        self.on_task(name)
 
     def deliver(self, name: str, args: tuple[Any, ...]) -> None:
         """A message of the product: its task runs a moment later. What no task of a replay is for is dropped."""
         if name in self._do:
-            self._schedule(self._clock.time_ns() + TASK_NS, name, args)
+            self._agenda.add(self._clock.time_ns() + TASK_NS, name, args)
 
     def advance(self, until_ns: int) -> None:
-        """Let the tape run to ``until_ns`` while a task sleeps. No other task runs meanwhile."""
-        self._take(until_ns, ())
-        self._clock.set(until_ns)
+        """Let the tape run to ``until_ns`` while a task sleeps. Other tasks run meanwhile where they overlap."""
+        if not self._beside.wait(until_ns):
+            self._take(until_ns, ())
+            self._clock.set(until_ns)
 
-    def _take(self, until_ns: int, jobs: Sequence[tuple[int, int, str, tuple[Any, ...]]]) -> None:
+    def _take(self, until_ns: int, jobs: Sequence[Job]) -> None:
         """Apply the records until ``until_ns``, at most to the first of ``jobs``. The inner loop of a replay."""
         record, records, feed = self._next, self._records, self._feed
         set_clock, apply, moved, start_ns, applied = self._clock.set, feed.apply, feed.books.moved, self._start_ns, 0
@@ -168,9 +186,7 @@ class Engine:
             record = self._next = next(records, None)
             if moved:
                 follow(at, follows and at >= start_ns)
-            if at >= start_ns and (
-                self._is_idle or feed.is_noteworthy
-            ):  # before it is what was known, and nothing is done
+            if at >= start_ns and (self._is_idle or feed.is_noteworthy):  # before it nothing is done
                 self._plan(at)
         self.records += applied
 
@@ -180,32 +196,29 @@ class Engine:
         feed.is_noteworthy = feed.scanned is None and feed.catalogue.listed
         if self._is_idle:
             self._is_idle = False
-            if feed.scanned is None:
+            if feed.scanned is None and self._screens:
                 self._screen_passes(at)
             if self._follows:
-                self._every(at, self._cycle_seconds, messages.RUN_CYCLE)
-            self._every(at, LEARN_SETTLING_SECONDS, messages.LEARN_SETTLING)
+                self._agenda.every(at, self._cycle_seconds, messages.RUN_CYCLE)
+            self._agenda.every(at, LEARN_SETTLING_SECONDS, messages.LEARN_SETTLING)
             if self._quotes:
-                self._every(at, COUNT_QUOTES_SECONDS, messages.COUNT_QUOTES)
+                self._agenda.every(at, COUNT_QUOTES_SECONDS, messages.COUNT_QUOTES)
             if self._holds:
-                self._every(at, ASSESS_SECONDS, messages.ASSESS)
-        elif feed.scanned is None and feed.catalogue.listed:
+                self._agenda.every(at, ASSESS_SECONDS, messages.ASSESS)
+        elif feed.scanned is None and self._screens and feed.catalogue.listed:
             self._screen_passes(at)
         if feed.scanned:
             feed.scanned = False
-            self._schedule(at + TASK_NS, messages.SCREEN, ("after a scan",))
+            if self._screens:
+                self._agenda.add(at + TASK_NS, messages.SCREEN, ("after a scan",))
         if feed.catalogue.settled:
             feed.catalogue.settled = False
-            self._every(at, SETTLE_SECONDS, messages.SETTLE)
+            self._agenda.every(at, SETTLE_SECONDS, messages.SETTLE)
 
     def _again(self, judged: Judged) -> None:
         """A recorded cycle, in full."""
         trigger, events = (cycle.NUDGE, judged.nudged) if judged.nudged else (cycle.BEAT, None)
-        cycle.run(trigger, events, turns=lambda row: RecordedTurns(row, judged, self._wait))
-
-    def _wait(self, until_ns: int) -> None:
-        self.advance(until_ns)
-        self._feed.before_task()
+        cycle.run(trigger, events, turns=lambda row: RecordedTurns(row, judged, self.advance))
 
     def _cycle(self) -> None:
         """Beat's cycle: in full now and then, in between on what could pay."""
@@ -233,31 +246,18 @@ class Engine:
         """Whether events are grouped, as each complete scan does: only where somebody would buy across them."""
         return any(Kind.FAMILY in one.kinds for one in screening.active_profiles())
 
-    def _every(self, at: int, seconds: int, name: str) -> None:
-        if (name, ()) not in self._waiting:
-            period = seconds * SECOND
-            self._schedule((at // period + 1) * period, name, ())
-
     def _screen_passes(self, at: int) -> None:
         """A tape without scans is screened at the usual interval, and a moment after what comes behind a pause or lists events: whoever
         recorded a pass had fetched just then what it says, and a while later its prices are old."""
         pause = LISTED_SECONDS if self._feed.catalogue.listed else SCREEN_SECONDS
         if at - self._screened_ns >= pause * SECOND:
-            if (messages.SCREEN, PASSED) not in self._waiting:
-                self._schedule(at + SECOND, messages.SCREEN, PASSED)
+            if not self._agenda.has(messages.SCREEN, PASSED):
+                self._agenda.add(at + SECOND, messages.SCREEN, PASSED)
         else:
-            self._every(at, SCREEN_SECONDS, messages.SCREEN)
-
-    def _schedule(self, at: int, name: str, args: tuple[Any, ...]) -> bool:
-        """False where the same waits already: it will see what has happened since."""
-        if (name, args) in self._waiting:
-            return False
-        self._waiting.add((name, args))
-        heapq.heappush(self._jobs, (at, next(self._numbers), name, args))
-        return True
+            self._agenda.every(at, SCREEN_SECONDS, messages.SCREEN)
 
     def _soon(self, at: int, name: str, event: str) -> bool:
-        return self._schedule(at + TASK_NS, name, (event,))
+        return self._agenda.add(at + TASK_NS, name, (event,))
 
     def _after(self, name: str, *, begins_work: bool) -> None:
         """Work that was begun goes on by itself; what is open is assessed when something comes.
@@ -283,9 +283,9 @@ class Engine:
         at = (after_ns // period + 1) * period
         if at < self._sweep_ns or self._sweep_ns <= self._clock.time_ns():
             self._sweep_ns = at
-            self._schedule(at, messages.SWEEP, (at,))
+            self._agenda.add(at, messages.SWEEP, (at,))
 
-    def _screen(self, why: str = "") -> None:
+    def _screen(self, why: str = "", at: int = 0) -> None:
         if why in ("", *PASSED) and self._feed.scanned is not None:
             return  # scheduled before the first scan came
         self._screened_ns, self._feed.catalogue.listed = self._clock.time_ns(), False
@@ -297,4 +297,4 @@ class Engine:
         if (
             why in PASSED and self._follows
         ):  # nothing may come any more that would begin a cycle while the pass is fresh
-            self._every(self._clock.time_ns(), self._cycle_seconds, messages.RUN_CYCLE)
+            self._agenda.every(self._clock.time_ns(), self._cycle_seconds, messages.RUN_CYCLE)

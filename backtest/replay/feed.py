@@ -65,7 +65,8 @@ class Feed:
         self._traded: list[Trade] = []
         self._trade_ids: dict[str, None] = {}
         self._count_ms: int | None = None
-        """When trades are counted next; None before the first."""
+        """When trades are counted next, none later than this; None before the first. What was read from the exchange's list is counted at
+        once, as it was by whoever read it."""
         self.scanned: bool | None = None
         """A scan ended since screening last ran; None where the tape has no scans."""
         self.is_noteworthy = False
@@ -241,7 +242,10 @@ class Feed:
             created=created,
             is_block_trade=False,
         )
-        self._print(trade, at if created is None else min(at, int(created.timestamp() * 1000)))
+        made_ms = at if created is None else min(at, int(created.timestamp() * 1000))
+        self._print(trade, made_ms)
+        if made_ms < at and self._traded:
+            self._count_ms = 0
 
     def _print(self, trade: Trade, at_ms: int) -> None:
         """Orders that rest meet a trade, and it is counted. One that is on the tape twice, by the stream and by a reading of the

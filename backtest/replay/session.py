@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +20,7 @@ from backtest.replay.clock import SimulatedClock, in_place
 from backtest.replay.database import in_memory
 from backtest.replay.engine import Engine
 from backtest.replay.feed import Feed
-from backtest.replay.turns import Judged
+from backtest.replay.turns import Recorded
 from backtest.report.results import Result, collect
 from kalbot.common import cache, messages
 from markets import prices
@@ -53,8 +53,8 @@ class Run:
 
 
 @contextmanager
-def open_run(options: Options, records: Iterator[Record], cycles: Sequence[Judged] | None = None) -> Iterator[Run]:
-    """A run that is ready to start, in a database of its own. ``cycles``: as ``Engine`` takes them."""
+def open_run(options: Options, records: Iterator[Record], recorded: Recorded | None = None) -> Iterator[Run]:
+    """A run that is ready to start, in a database of its own. ``recorded``: as ``Engine`` takes it."""
     first = next(records, None)
     start = first.received_ns if first is not None else max(0, options.start_ns)
 
@@ -70,7 +70,7 @@ def open_run(options: Options, records: Iterator[Record], cycles: Sequence[Judge
         feed.on_print, books.on_level = venue.on_print, venue.on_level
         feed.counts_trades = options.profile.get("quoting", Profile.Quoting.NONE) != Profile.Quoting.NONE
         stack.enter_context(factory.use(venue))
-        engine = Engine(everything, feed, simulated, options.start_ns, options.cycle_seconds, cycles)
+        engine = Engine(everything, feed, simulated, options.start_ns, options.cycle_seconds, recorded)
         stack.enter_context(messages.deliver_to(engine.deliver))
         Profile.objects.create(**options.profile)
         yield Run(engine, feed, venue)

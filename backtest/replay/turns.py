@@ -3,7 +3,7 @@ more at the recorded moments, which on a busy machine lie seconds apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from strategies.cycle.turns import Turns
@@ -19,6 +19,14 @@ class Judged:
     turn_ns: int
     events: Mapping[str, int] = field(default_factory=dict)
     nudged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """When a recorded run judged: its cycles, and when each screening wrote what it found (Unix nanoseconds)."""
+
+    cycles: Sequence[Judged]
+    screenings: Sequence[int]
 
 
 class RecordedTurns(Turns):

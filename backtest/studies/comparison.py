@@ -20,11 +20,11 @@ from django.db.models.functions import Coalesce
 from backtest.options import Options
 from backtest.replay import session
 from backtest.replay.engine import JUDGED_AGAIN
-from backtest.replay.turns import Judged
+from backtest.replay.turns import Judged, Recorded
 from kalbot.common import clock, messages
 from kalbot.common.trace import Stage
 from strategies.cycle.cycle import BEAT
-from strategies.models import Cycle, Decision, Mode, Profile, Verdict
+from strategies.models import Cycle, Decision, Mode, Profile, Screening, Verdict
 from trading.models import Order
 from trading.venues.replay import Latency
 
@@ -125,7 +125,7 @@ def compare(options: Options, profile: Profile) -> Compared:
     """Replay ``options``' tape as ``profile`` and set its decisions beside those of the database."""
     found = Compared(profile.name, measured_latency(profile))
     wanted = replace(options, latency=Latency(*found.latency_ms))
-    with session.open_run(wanted, session.records_of(wanted), recorded_cycles(profile)) as running:
+    with session.open_run(wanted, session.records_of(wanted), recorded_run(profile)) as running:
         running.feed.hides_own = profile.mode == Mode.LIVE
         engine, seen = running.engine, _Seen()
         engine.on_task = seen.after
@@ -144,6 +144,13 @@ def compare(options: Options, profile: Profile) -> Compared:
             why = _held(recorded, other) or f"its last verdict there: {last.get(other.event) or 'none'}"
         found.pairs.append(Pair(one, other, why))
     return found
+
+
+def recorded_run(profile: Profile) -> Recorded:
+    """When ``profile`` was screened and judged, by the database. Raises CyclesUnknown."""
+    screened = Screening.objects.filter(profile=profile).order_by("at")
+    wrote = [round(row.at.timestamp() * 1000) - row.duration_ms for row in screened]
+    return Recorded(recorded_cycles(profile), [at * MS for at in wrote])
 
 
 def recorded_cycles(profile: Profile) -> list[Judged]:

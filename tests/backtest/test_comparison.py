@@ -11,9 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from backtest.studies.comparison import Compared, CyclesUnknown, Pair, Taken, matched, measured_latency, recorded_cycles
+from backtest.studies.comparison import (
+    Compared,
+    CyclesUnknown,
+    Pair,
+    Taken,
+    matched,
+    measured_latency,
+    recorded_cycles,
+    recorded_run,
+)
 from kalbot.common import clock
-from strategies.models import Cycle, Decision
+from markets.models import Scan
+from strategies.models import Cycle, Decision, Screening
 from tests.conftest import ROOT
 from tests.local.test_demo import CLEAN
 from tests.trading.world import add_order, add_profile
@@ -109,6 +119,10 @@ def test_a_cycle_is_replayed_when_its_profile_was_judged_and_by_the_prices_that_
     beat = (300, 5_000, {"KXT-0": 5_061, "KXT-9": 5_200}, ())
     assert found[first] == [beat, (20_000, 20_040, {"KXT-1": 19_001}, ("KXT-1",))]
     assert found[other] == [(300, 8_000, {}, ()), (30_000, 30_100, {}, ())]
+    screening = Screening.objects.create(scan=Scan.objects.create(started_at=began), profile=first, duration_ms=400)
+    Screening.objects.filter(pk=screening.pk).update(at=began + timedelta(seconds=2))
+    assert [at // 10**6 - start for at in recorded_run(first).screenings] == [1_600], "when its rows were written"
+    assert recorded_run(other).screenings == []
     Cycle.objects.filter(trigger="nudge").update(turns={})
     with pytest.raises(CyclesUnknown, match="does not say whom it judged"):
         recorded_cycles(first)

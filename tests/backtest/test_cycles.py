@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,11 @@ from backtest.options import Options
 from backtest.replay import session
 from backtest.replay.clock import SECOND
 from backtest.replay.engine import JUDGED_AGAIN, Engine
-from backtest.replay.turns import Judged
+from backtest.replay.turns import Judged, Recorded
 from backtest.report.results import Result
 from kalbot.common import messages
 from strategies.cycle import cycle
-from strategies.models import Cycle, Decision
+from strategies.models import Cycle, Decision, Screening
 from tests.backtest.tapes import START, Recorder, options
 
 pytestmark = pytest.mark.usefixtures("own_database")
@@ -75,7 +76,7 @@ def test_a_replay_of_recorded_cycles_judges_at_their_moments_and_at_no_other(tmp
     read, turn, again = (START + second * SECOND for second in (78, 80, 82))
     nudged = Judged(again, again, {"GAME-DEEP": again}, ("GAME-DEEP",))
     cycles = [Judged(read, turn, {"GAME-DEEP": turn + SECOND // 2}), nudged]
-    with session.open_run(wanted, session.records_of(wanted), cycles) as running:
+    with session.open_run(wanted, session.records_of(wanted), Recorded(cycles, ())) as running:
         running.engine.run()
         ran = {name: running.engine.ran[name] for name in (messages.RUN_CYCLE, messages.EVALUATE_EVENT, JUDGED_AGAIN)}
         found = {(round((row.created_at.timestamp()) * 1000), row.event_id) for row in Decision.objects.all()}
@@ -87,6 +88,34 @@ def test_a_replay_of_recorded_cycles_judges_at_their_moments_and_at_no_other(tmp
     assert {at for at, _ in found} <= {turn // MS, turn // MS + 500, again // MS}
     said = next(iter(beats.turns.values()))
     assert (beats.prices_after_ms, said["after_ms"], said["events"]["GAME-DEEP"]) == (0, 2_000, 2_500)
+
+
+def test_recorded_cycles_overlap_as_they_did_and_tasks_run_while_one_waits(tmp_path: Path) -> None:
+    """Beat's cycle reads prices at 78 and takes its turn at 81. Meanwhile a nudge decides at 79, its orders are sent, and a profile is
+    screened that no scan of the tape began."""
+    wanted = _flickering(tmp_path, 1)
+    screened, read, nudge, turn = (START + second * SECOND for second in (66, 78, 79, 81))
+    nudged = Judged(nudge, nudge, {"GAME-DEEP": nudge}, ("GAME-DEEP",))
+    with session.open_run(
+        wanted, session.records_of(wanted), Recorded([Judged(read, turn), nudged], [screened])
+    ) as running:
+        running.engine.run()
+        decision = Decision.objects.get(event_id="GAME-DEEP")
+        beats = Cycle.objects.exclude(turns={}).get(trigger=cycle.BEAT)
+        moments = [decision.created_at, decision.position.orders.earliest("pk").sent_at, beats.started_at]
+        screenings = [row.at for row in Screening.objects.all()]
+    after_ms = [round(moment.timestamp() * 1000) - START // MS for moment in (*moments, *screenings)]
+    assert after_ms == [79_000, 79_005, 78_000, 66_000]
+    assert next(iter(beats.turns.values()))["after_ms"] == 3_000
+
+
+def test_a_task_that_still_waits_at_the_end_of_a_replay_is_ended(tmp_path: Path) -> None:
+    wanted = _flickering(tmp_path, 1)
+    late = Judged(START + 78 * SECOND, START + 10_000 * SECOND)
+    with session.open_run(wanted, session.records_of(wanted), Recorded([late], ())) as running:
+        running.engine.run()
+        assert running.engine.ran[JUDGED_AGAIN] == 0
+    assert not [one for one in threading.enumerate() if one.daemon and "beside" in type(one).__module__]
 
 
 def _evaluations(result: Result) -> int:

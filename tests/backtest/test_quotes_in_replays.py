@@ -14,6 +14,7 @@ from backtest.replay.session import Run
 from kalbot.common import messages
 from markets import traded
 from markets.book import Side
+from markets.tape.imports.source import iso
 from markets.tape.records import Kind
 from markets.tape.store import json_record
 from strategies.models import QuoteRecord
@@ -89,6 +90,25 @@ def test_what_trades_is_counted_for_whoever_quotes_and_an_idle_quote_gives_way_t
         assert (idle.event_id, busy.event_id) == ("GAME-A", "GAME-B")
         assert idle.quote_withdrawn.startswith("kalbot: GAME-B is expected to return"), "nothing is traded in it"
         assert running.engine.ran[messages.REPLACE_QUOTE] == 1
+
+
+@pytest.mark.parametrize(("made", "counted"), [({"created_time": iso(START - SECOND)}, [1, 1]), ({}, [1])])
+def test_trades_count_when_they_were_read_and_those_of_an_archive_as_seldom_as_the_product_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: dict[str, str], counted: list[int]
+) -> None:
+    """Two trades of the same second, with a task after each. Only the exchange's list says when they were made."""
+    tape = Recorder()
+    tape.opened(0)
+    _game(tape, "GAME-A")
+    found: list[int] = []
+    monkeypatch.setattr(traded, "count", lambda trades: found.append(len(trades)))
+    wanted = options(_alive(tape, tmp_path, 5), profile=QUOTES)
+    with session.open_run(wanted, session.records_of(wanted)) as running:
+        for leg in range(2):
+            content = {"yes_price_dollars": "0.4000", "count_fp": "5.00", "taker_side": "yes", **made}
+            running.feed.apply(json_record(START, Kind.TRADE, f"GAME-A-L{leg}", content))
+            running.feed.before_task()
+    assert found == counted
 
 
 def test_fills_of_quotes_are_measured_and_counted(tmp_path: Path) -> None:
