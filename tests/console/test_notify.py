@@ -390,6 +390,10 @@ def test_terms_that_lose_their_approval_are_reported_with_the_positions_that_res
 
 def test_contracts_that_cannot_be_sold_are_reported_once(collecting: dict[str, Any]) -> None:
     held = collecting["held"]
+    for code in ("order_unsettled", "order_unknown"):
+        type(held).objects.filter(pk=held.pk).update(status="unwinding", residual=code, residual_code=code)
+        collect.collect()
+    assert kinds() == [], "a moment between two sales"
     for code in ("no_bid", "price_stale", "no_bid", "halted"):
         type(held).objects.filter(pk=held.pk).update(status="unwinding", residual=code, residual_code=code)
         collect.collect()

@@ -207,6 +207,7 @@ class Rounds:
         found += account_state.at_any_moment(self._exchange_orders())
         if self.beside_others:
             account_state.answer_discrepancies()
+            rest.settle_down(self.stack.supervisor, HANGS)  # an answer sets a position to work again
         found += _patient(self._at_rest)
         found += redis_keys.problems(settings.REDIS_URL, settings.REDIS_PREFIX)
         self.problems += [f"at rest: {one}" for one in found]

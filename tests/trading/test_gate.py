@@ -150,4 +150,4 @@ def test_a_halt_between_two_sales_stops_the_second_and_the_first_counts_as_a_try
     session.before = {1: lambda: halt.set_state(state="halted", actor="ann", reason="stop")}
     position = executor.step(position.pk)
     assert (session.posts, position.orders.filter(action="sell").count()) == (1, 1)
-    assert (position.status, position.attempts, position.residual_code) == ("exiting", 1, "")
+    assert (position.status, position.attempts, position.residual_code) == ("exiting", 1, "order_unsettled")

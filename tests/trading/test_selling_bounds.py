@@ -11,7 +11,9 @@ from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.stopped import after
+from trading.closing import exits
 from trading.denials import DenialCode, Refusal
+from trading.execution import executor
 from trading.execution.orders import inflight, sell_ladder
 from trading.execution.phases import selling, unwind
 from trading.models import Lock, Order, Position, PositionEvent
@@ -47,7 +49,11 @@ def test_the_next_rung_is_a_second_later_and_counts_a_try_unless_sales_take_noth
     assert isinstance(found, list)
     assert [leg.sequence for leg in found] == [0, 1]
     assert (position.next_step_at, position.attempts, position.waits) == (after(1), 3, 0)
-    assert (position.residual, position.residual_code, position.deadline_at) == ("", "", None)
+    assert (position.residual, position.residual_code, position.deadline_at) == (
+        str(selling.SENT),
+        "order_unsettled",
+        None,
+    )
     for number in range(8):
         assert isinstance(selling.next_rung(position), list), number
         world.add_order_of(position, number % 2, action="sell", purpose="unwind")
@@ -70,11 +76,31 @@ def test_between_two_tries_is_a_second_and_a_proof_that_the_books_are_newer(posi
     sale = world.add_order_of(position, action="sell", purpose="unwind", sent_at=after(-1))
     for age, status, pauses in ((1, "done", False), (0.999, "done", True), (0.5, "rejected", False)):
         Order.objects.filter(pk=sale.pk).update(sent_at=after(-age), status=status)
-        assert selling.must_pause(position, live) is pauses, (age, status)
+        assert bool(selling.must_pause(position, live)) is pauses, (age, status)
     Order.objects.filter(pk=sale.pk).update(sent_at=after(-2), status="done")
     for old_ms, pauses in ((2_000, False), (2_001, True)):
         world.publish("KXT-1", world.quoted(position.event, [(3_900, 4_000), (2_900, 3_000)]), age_ms=old_ms)
-        assert selling.must_pause(position, selling.books(position, [], None)) is pauses
+        assert bool(selling.must_pause(position, selling.books(position, [], None))) is pauses
+
+
+@pytest.mark.parametrize("status", ["unwinding", "exiting"])
+def test_what_a_sale_waits_for_is_said_and_when_it_is_looked_at_next(position: Position, status: str) -> None:
+    """A feed that is silent after a sale, and an order of which nothing is known, held up sales without a word."""
+    Position.objects.update(status="open" if status == "exiting" else status)
+    if status == "exiting":
+        exits.request_exit(position_id=position.pk, actor="ann", reason="out", below_floor="cash")
+        Position.objects.update(status=status)
+    sale = world.add_order_of(position, action="sell", purpose="unwind", status="done", sent_at=after(-2))
+    for ago, code in ((2, "order_unsettled"), (6, "price_stale")):
+        Order.objects.filter(pk=sale.pk).update(sent_at=after(-ago))
+        world.publish("KXT-1", world.quoted(position.event, [(3_900, 4_000), (2_900, 3_000)]), age_ms=ago * 1_000 + 1)
+        found = executor.step(position.pk)
+        assert (found.status, found.residual_code, found.next_step_at) == (status, code, after(1))
+    Order.objects.filter(pk=sale.pk).update(status="booking", reported_fill_count=100)
+    found = executor.step(position.pk)
+    assert (found.status, found.residual_code, found.next_step_at) == (status, "order_unknown", after(1))
+    assert sale.leg.market_id in found.residual
+    assert found.waits == 0, "no try is counted"
 
 
 # ---- unwinding

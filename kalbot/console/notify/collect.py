@@ -22,6 +22,7 @@ from kalbot.console.notify.models import Cursor, EventKind, Notification, Severi
 from kalbot.console.notify.parts import parts
 from kalbot.console.ui import formats
 from markets.models import Certificate
+from trading.denials import DenialCode
 from trading.models import ACTIVE, Discrepancy, ExitRequest, Lock, Position, PositionEvent, PositionStatus, TradingState
 from triage.models import Advice, Recommendation
 
@@ -31,6 +32,8 @@ MOST: Final = 500
 """Rows that are read and stored at once."""
 WHOLE: Final = ("parts", "summaries")
 """What is judged as it is now instead of being read from rows."""
+PART_OF_A_TRY: Final = (DenialCode.ORDER_UNSETTLED, DenialCode.ORDER_UNKNOWN)
+"""What a position waits for between two orders. An order that stays unknown is a notification of its own."""
 STATUS_KINDS: Final[dict[str, EventKind]] = {
     PositionStatus.OPEN: EventKind.OPENED,
     PositionStatus.UNWINDING: EventKind.UNWINDING,
@@ -100,8 +103,8 @@ def position_events(since: datetime) -> Iterator[tuple[datetime, Draft]]:
 def residuals(since: datetime) -> Iterator[tuple[datetime, Draft]]:
     """Contracts that are held because they could not be sold: once while they are being sold, whatever is in the way of the last try, and
     once for each reason for which they are left."""
-    held = Position.objects.filter(status__in=ACTIVE).exclude(residual="").select_related("profile", "event")
-    for position in held.iterator(MOST):
+    held = Position.objects.filter(status__in=ACTIVE).exclude(residual="").exclude(residual_code__in=PART_OF_A_TRY)
+    for position in held.select_related("profile", "event").iterator(MOST):
         why = position.residual_code if position.status == PositionStatus.OPEN else position.status
         key = f"residual:{position.pk}:{why}"
         title = f"Held without a way to sell: {_name(position)}"

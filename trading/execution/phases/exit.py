@@ -18,7 +18,7 @@ from trading.closing import exit_counts, exit_prices
 from trading.closing.exit_preview import floor_beside, guaranteed_floor
 from trading.closing.exit_prices import LeastPrices, Quoted
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.orders import finality, inflight, sell_ladder
+from trading.execution.orders import finality, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import selling
 from trading.execution.phases.selling import Holding
@@ -49,8 +49,8 @@ def open_position(position: Position, lease: Lease) -> bool:
 def exiting(position: Position, lease: Lease) -> bool:
     """Cancel what rests, sell what is requested; flat, open with what is kept, or an explicit residual when nobody bids for long enough."""
     request = selling.open_request(position)
-    if not selling.all_ended(position):
-        return inflight.wait(position)
+    if (left := selling.still_open(position)) is not None:
+        return selling.waits(position, left)
     open_sales = finality.open_sales(position)
     legs = list(position.legs.select_related("market"))
     wanted = exit_counts.to_sell(request.counts if request is not None else [], legs)
@@ -65,8 +65,8 @@ def exiting(position: Position, lease: Lease) -> bool:
     except Denied as denied:
         states.schedule(position, position.next_step_at, deadline_at=None)
         return selling.stuck(position, denied.refusal)
-    if selling.must_pause(position, live):
-        return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
+    if (pause := selling.must_pause(position, live)) is not None:
+        return selling.waits(position, pause)
     refusal = selling.exchange_shut(position) or _sell_some(position, lease, request, legs, wanted, live, open_sales)
     if refusal is None:
         after = selling.next_rung(position)

@@ -27,11 +27,15 @@ from trading.venues import connection, market_status
 
 RUNG_PAUSE: Final = timedelta(seconds=1)
 """Between two tries: the book has a moment to refill, and the feed to show it."""
+SHOWN_WITHIN: Final = timedelta(seconds=5)
+"""So long after a sale books that do not show it yet are part of the try; then the feed is what is waited for."""
 FRUITLESS: Final = 4
 """Tries without any fill after which the books are not believed at once again."""
 FIRST_WAIT: Final = 0.25
 LONGEST_WAIT: Final = 60.0
 """Seconds between two reads of a book that takes nothing."""
+SENT: Final = Refusal(DenialCode.ORDER_UNSETTLED, "a sale was sent a moment ago")
+"""What the next try waits for after each one."""
 Holding = tuple[Leg, int]
 """(leg, count to sell)."""
 
@@ -57,13 +61,25 @@ def exchange_shut(position: Position) -> Refusal | None:
     return Refusal(DenialCode.EXCHANGE_PAUSED, f"shard {shard}")
 
 
-def must_pause(position: Position, live: LiveBooks) -> bool:
-    """Whether the last sale is too recent: between two tries there is a pause, and a proof that the books are newer than it."""
+def must_pause(position: Position, live: LiveBooks) -> Refusal | None:
+    """Why the next sale waits for the last one: between two tries there is a pause, and a proof that the books are newer than it."""
     last = position.orders.filter(action=Order.Action.SELL).exclude(status=OrderStatus.REJECTED).order_by("-sent_at")
     at = last.values_list("sent_at", flat=True).first()
     if at is None:
-        return False
-    return clock.now() - at < RUNG_PAUSE or live.prices.alive_ms < int(at.timestamp() * 1000)
+        return None
+    ago, is_shown = clock.now() - at, live.prices.alive_ms >= int(at.timestamp() * 1000)
+    if is_shown and ago >= RUNG_PAUSE:
+        return None
+    if ago < SHOWN_WITHIN:
+        return SENT
+    return Refusal(DenialCode.PRICE_STALE, "older than the last sale")
+
+
+def waits(position: Position, refusal: Refusal) -> bool:
+    """Wait a moment for what ends by itself, visibly: no try is counted, and the profile is not locked. False, the result of a phase that
+    waits."""
+    states.schedule(position, clock.now() + RUNG_PAUSE, residual=str(refusal)[:300], residual_code=refusal.code)
+    return False
 
 
 def ready(
@@ -172,12 +188,15 @@ def open_request(position: Position) -> ExitRequest | None:
     return _OPEN_REQUEST.first(position=position.pk)
 
 
-def all_ended(position: Position) -> bool:
-    """Cancel what rests, resolve what is unknown, book what filled. True when no order is left open."""
+def still_open(position: Position) -> Refusal | None:
+    """Cancel what rests, resolve what is unknown, book what filled. None when no order is left open, else which are."""
     orders = inflight.orders_of(position)
     inflight.advance_all(orders, wanted=lambda order: order.action == Order.Action.SELL, cancel=True)
     inflight.collect_all(orders)
-    return not any(order.status in OPEN_ORDERS for order in orders)
+    left = sorted(
+        {f"{order.leg.market_id} ({order.get_status_display()})" for order in orders if order.status in OPEN_ORDERS}
+    )
+    return Refusal(DenialCode.ORDER_UNKNOWN, ", ".join(left)) if left else None
 
 
 def next_rung(position: Position) -> list[Leg] | Refusal:
@@ -189,7 +208,13 @@ def next_rung(position: Position) -> list[Leg] | Refusal:
         states.schedule(position, at, attempts=position.attempts + 1)
         return Refusal(DenialCode.NO_BID, "sales at the bids that are shown take nothing")
     states.schedule(
-        position, at, attempts=position.attempts + 1, waits=0, residual="", residual_code="", deadline_at=None
+        position,
+        at,
+        attempts=position.attempts + 1,
+        waits=0,
+        residual=str(SENT),
+        residual_code=SENT.code,
+        deadline_at=None,
     )
     return legs
 

@@ -8,7 +8,7 @@ from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.closing import exits
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.orders import finality, inflight, sell_ladder
+from trading.execution.orders import finality, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import opening, rescue, resume, selling
 from trading.execution.phases.selling import Holding
@@ -31,8 +31,8 @@ def unwinding(position: Position, lease: Lease) -> bool:
             position, PositionStatus.EXITING, reason=f"exit: {request.reason}", actor=request.actor, lease=lease
         )
         return True
-    if not selling.all_ended(position):
-        return inflight.wait(position)
+    if (left := selling.still_open(position)) is not None:
+        return selling.waits(position, left)
     open_sales = finality.open_sales(position)
     legs = list(position.legs.select_related("market"))
     count = baskets.matched(legs, position.target_count)
@@ -49,8 +49,8 @@ def unwinding(position: Position, lease: Lease) -> bool:
         live = selling.books(position, [leg for leg, _ in wanted], None)
     except Denied as denied:
         return selling.stuck(position, denied.refusal)
-    if selling.must_pause(position, live):
-        return inflight.wait(position, selling.RUNG_PAUSE.total_seconds())
+    if (pause := selling.must_pause(position, live)) is not None:
+        return selling.waits(position, pause)
     refusal = selling.exchange_shut(position) or _sell_some(position, lease, wanted, live, open_sales)
     if refusal is not None:
         return selling.stuck(position, refusal)
