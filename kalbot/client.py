@@ -17,6 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 TIMEOUT: Final = 15.0
+ADDRESS_ERRORS: Final = (
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    UnicodeError,
+)
 COLOURS: Final = {"ok": "green", "warn": "yellow", "bad": "red"}
 
 
@@ -45,7 +51,9 @@ class Client:
         options |= {"timeout": TIMEOUT, "allow_redirects": False}
         try:
             answer = self._session.request(method, self._root + path, **options)
-        except (requests.RequestException, UnicodeError) as error:
+        except ADDRESS_ERRORS:
+            raise Failed(f"{self._root} is no address; write one like https://kalbot.example.org.") from None
+        except requests.RequestException as error:
             sent = "" if method == "GET" else " It may have been done all the same: check kalbot status."
             raise Failed(f"{self._root} does not answer ({type(error).__name__}).{sent}") from None
         if answer.is_redirect:

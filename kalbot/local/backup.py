@@ -61,8 +61,11 @@ def load(dump: Path) -> dict[str, Any]:
     url = database_url()
     try:
         about: dict[str, Any] = json.loads(described(dump).read_text())
-    except (OSError, ValueError) as error:
-        raise BackupError(f"{described(dump)} cannot be read: {error}") from None
+        missing = {"made_at", "code", "migrations", "sha256"} - set(about)
+    except (OSError, ValueError, TypeError) as error:
+        raise BackupError(f"{described(dump)}, which says what the dump is, cannot be read: {error}") from None
+    if missing:
+        raise BackupError(f"{described(dump)} is not from bin/backup: it lacks {', '.join(sorted(missing))}.")
     if digest(dump) != about.get("sha256"):
         raise BackupError(f"{dump} is not the file that was dumped: its SHA-256 differs.")
     unknown = sorted(set(about["migrations"]) - known())
@@ -179,26 +182,39 @@ def run(*command: str) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """The command. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="bin/backup or bin/restore", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=["save", "load"])
-    parser.add_argument("path", type=Path, help="the folder of the dumps, or the dump to restore")
-    options = parser.parse_args(argv)
+    saves, words = argv[0] == "save", (__doc__ or "").partition("\n\n")[2]
+    parser = argparse.ArgumentParser(prog="bin/backup" if saves else "bin/restore", description=words)
+    if saves:
+        parser.add_argument("path", type=Path, metavar="FOLDER", help="where the dump is written")
+    else:
+        parser.add_argument("path", type=Path, metavar="DUMP", help="the .dump file; its .json file lies beside it")
+    path = parser.parse_args(argv[1:]).path
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
     import django
+    from django.core.exceptions import ImproperlyConfigured
+    from django.db import DatabaseError
 
-    django.setup()
     try:
-        if options.what == "save":
-            print(save(options.path))
-        else:
-            about = load(options.path)
-            print(f"restored what was dumped at {about['made_at'][:19]} by {about['code']}; trading is halted")
-            print(tape_position.since(about.get("tape"), tape_folder()))
-            print('next: manage.py adopt, manage.py reconcile, then manage.py resume --reason "..."')
-    except BackupError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        django.setup()
+        (_save if saves else _load)(path)
+    except (BackupError, ImproperlyConfigured, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+    except DatabaseError as error:
+        print(f"{parser.prog}: the database does not answer: {error}", file=sys.stderr)
+    else:
+        return 0
+    return 1
+
+
+def _save(folder: Path) -> None:
+    print(save(folder))
+
+
+def _load(dump: Path) -> None:
+    about = load(dump)
+    print(f"restored what was dumped at {about['made_at'][:19]} by {about['code']}; trading is halted")
+    print(tape_position.since(about.get("tape"), tape_folder()))
+    print('next: manage.py adopt, manage.py reconcile, then manage.py resume --reason "..."')
 
 
 if __name__ == "__main__":

@@ -81,6 +81,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--speed and --edge-every must be more than zero")
     if options.turn_every < 0 or options.maker_events < 0:
         parser.error("--turn-every and --maker-events must not be below zero")
+    if options.port is not None and not 0 < options.port < 65_536:
+        parser.error("--port must be between 1 and 65535")
+    if options.json is not None and not options.json.parent.is_dir():
+        parser.error(f"--json: there is no folder {options.json.parent}")
     return options
 
 

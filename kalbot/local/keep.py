@@ -30,8 +30,11 @@ def hung(child: Child) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """The command. Returns the exit status."""
+    if list(argv[:1]) in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
     if len(argv) < 2 or argv[0].startswith("-"):
-        print(__doc__, file=sys.stderr)
+        print(f"bin/keep: a name and a command are needed\n{__doc__}", file=sys.stderr)
         return 2
     stopping = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -43,9 +46,9 @@ def main(argv: Sequence[str]) -> int:
         supervisor.add(child)
         while not stopping.wait(CHECK_SECONDS):
             supervisor.tick()
-    except FileNotFoundError as error:
-        print(f"{error.filename} is no command", file=sys.stderr)
-        return 127
+    except OSError as error:
+        print(f"bin/keep: {argv[1]} cannot be run: {error.strerror}", file=sys.stderr)
+        return 127 if isinstance(error, FileNotFoundError) else 126
     finally:
         supervisor.stop()
     return 0

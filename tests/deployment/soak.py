@@ -51,6 +51,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--state", type=Path, help="keep logs and databases there")
     options = parser.parse_args()
+    if options.minutes <= 0 or options.edge_every <= 0:
+        parser.error("--minutes and --edge-every must be more than zero")
     with tempfile.TemporaryDirectory(prefix="kalbot-soak-") as name:
         folder = (options.state or Path(name)).resolve()
         folder.mkdir(parents=True, exist_ok=True)

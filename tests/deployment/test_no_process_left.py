@@ -44,6 +44,8 @@ LASTING: dict[str, tuple[list[str], int]] = {
 SMALL = ("keep", "alive")
 AT_ONCE = {"api-changes", "backup", "kalbot", "lock", "restore", "secrets", "setup"}
 """Commands of bin/ that end by themselves and start nothing that goes on."""
+ARGUMENTS = {"lock": ["--check"], "setup": []}
+"""Of those; the others are given a folder."""
 
 
 def marked(mark: str) -> dict[int, str]:
@@ -134,7 +136,7 @@ def test_a_command_leaves_no_process(name: str, how: int, tmp_path: Path) -> Non
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("name", sorted(AT_ONCE))
 def test_a_command_that_is_stopped_at_once_leaves_no_process(name: str, how: int, tmp_path: Path) -> None:
-    process, mark = start([f"bin/{name}", *(["--check"] if name == "lock" else [str(tmp_path)])], tmp_path)
+    process, mark = start([f"bin/{name}", *ARGUMENTS.get(name, [str(tmp_path)])], tmp_path)
     time.sleep(0.05)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)

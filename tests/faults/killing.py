@@ -58,7 +58,11 @@ class Result:
 
 def main() -> int:
     """Parse, run, report."""
-    parser = argparse.ArgumentParser(prog="bin/kill-rounds", description="Faults in mid-trade on real processes.")
+    parser = argparse.ArgumentParser(
+        prog="bin/kill-rounds",
+        description="Faults in mid-trade on real processes.",
+        epilog=f"Kinds of faults: {'; '.join(kind.name for kind in KINDS)}.",
+    )
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument(
         "--all", action="store_true", help="every kind of fault once, then the tests of docs/failures.md"
@@ -80,6 +84,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.rounds < 1 or options.quiet_seconds < 0 or options.speed <= 0:
         parser.error("--rounds must be at least 1, --speed more than zero, and --quiet-seconds not negative")
+    if options.only and not options.all:
+        parser.error("--only chooses of the kinds of --all")
+    for word in options.only.split(","):
+        if not any(word in kind.name for kind in KINDS):
+            parser.error(f"no kind of fault has {word!r} in its name; --help lists them")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server is left behind
     code = 0 if options.cited else _rounds(options)
     if code < 2 and (options.cited or (options.all and not options.only)):

@@ -84,7 +84,7 @@ def test_between_two_tries_is_a_second_and_a_proof_that_the_books_are_newer(posi
 
 
 @pytest.mark.parametrize("status", ["unwinding", "exiting"])
-def test_what_a_sale_waits_for_is_said_and_when_it_is_looked_at_next(position: Position, status: str) -> None:
+def test_what_a_sale_waits_for_is_said_with_the_time_of_the_next_try(position: Position, status: str) -> None:
     """A feed that is silent after a sale, and an order of which nothing is known, held up sales without a word."""
     Position.objects.update(status="open" if status == "exiting" else status)
     if status == "exiting":

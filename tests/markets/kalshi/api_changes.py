@@ -199,13 +199,22 @@ def _short(value: Any) -> str:
 
 
 def main(arguments: list[str]) -> int:
+    if arguments in (["-h"], ["--help"]):
+        print(
+            "usage: bin/api-changes OLD.yaml NEW.yaml\n\nWhat changed between two official API files by what the client uses."
+        )
+        print("Exit code 1 if something that is used changed, 2 if the files cannot be compared.")
+        return 0
     if len(arguments) != 2:
         print("usage: bin/api-changes OLD.yaml NEW.yaml", file=sys.stderr)
         return 2
     try:
         old, new = (_read(name) for name in arguments)
         found = Changes(old, new)
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+    except OSError as error:
+        print(f"{error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return 2
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         print(f"the files cannot be compared: {error}", file=sys.stderr)
         return 2
     except (AttributeError, KeyError, TypeError) as error:
