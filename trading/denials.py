@@ -210,6 +210,17 @@ FEED_OUTAGES: Final = frozenset(
     }
 )
 
+OF_ONE_EXIT: Final = FEED_OUTAGES | {
+    DenialCode.NO_BID,
+    DenialCode.OWN_ORDER,
+    DenialCode.ORDER_UNSETTLED,
+    DenialCode.MARKET_PAUSED,
+    DenialCode.EXCHANGE_PAUSED,
+    DenialCode.HALTED,
+    DenialCode.LIVE_OFF,
+}
+"""Why an exit waits that is no reason against baskets elsewhere: it is about its own markets, or refuses those baskets by itself."""
+
 _PRICE_CODES: Final = {
     "dead_epoch": DenialCode.PRICE_DEAD_EPOCH,
     "stale": DenialCode.PRICE_STALE,

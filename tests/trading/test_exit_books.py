@@ -207,11 +207,19 @@ def test_a_person_who_cancels_our_resting_order_leaves_no_basket_waiting(struck:
 
 
 @pytest.mark.parametrize(
-    ("source", "ends"), [("person", "bids"), ("person", "settled"), ("person", "withdrawn"), ("triage", "at once")]
+    ("source", "kind", "ends"),
+    [
+        ("person", "all_yes", "bids"),
+        ("triage", "all_yes", "settled"),
+        ("person", "coverage", "withdrawn"),
+        ("triage", "coverage", "bids"),
+    ],
 )
-def test_an_exit_that_sold_one_leg_waits_for_bids_for_the_others(struck: StruckTwin, source: str, ends: str) -> None:
+def test_an_exit_that_sold_one_leg_waits_for_bids_for_the_others(
+    struck: StruckTwin, source: str, kind: str, ends: str
+) -> None:
     position = execute(struck)
-    Position.objects.update(guaranteed=False)  # words of a person are not what this is about
+    Position.objects.update(guaranteed=False, kind=kind)  # words of a person are not what this is about
     others = struck.markets[1:]
     for ticker in others:
         struck.cancel_makers(ticker, "bid")
@@ -225,11 +233,8 @@ def test_an_exit_that_sold_one_leg_waits_for_bids_for_the_others(struck: StruckT
             struck.sync()
             sweeper.sweep()
     position.refresh_from_db()
-    if source == "triage":
-        assert (position.status, position.residual_code) == ("open", "no_bid"), "it comes again with prices of its own"
-        return
     assert (position.status, position.residual_code) == ("exiting", "no_bid")
-    assert [one.code for one in Discrepancy.objects.filter(resolved_at=None)] == ["position_waiting"]
+    assert [one.code for one in Discrepancy.objects.filter(resolved_at=None)] == ["exit_waiting"]
     if ends == "withdrawn":
         assert exits.withdraw(position.pk, actor="ann", reason="enough")
     elif ends == "settled":

@@ -15,7 +15,10 @@ from trading import sweeper
 from trading.closing import exits
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
+from trading.execution.phases import selling
+from trading.limits import every_basket
 from trading.models import Denial, Discrepancy, Leg, Lock, Order, Position, Reconciliation, TradingState
+from trading.reconciliation import overdue
 from trading.safety import discrepancies, lock_causes, protections
 from trading.tasks import reconcile_books
 
@@ -199,6 +202,40 @@ def test_an_exit_goes_on_under_every_lock(profile: Profile) -> None:
         assert executor.step(position.pk).status == "closed"
 
 
+def test_an_exit_that_waits_for_its_prices_keeps_new_baskets_out_of_its_event_alone(profile: Profile) -> None:
+    position = _execute(profile, _event(1))
+    assert position is not None
+    books = world.quoted(position.event, ASKS)
+    books["KXT-1-1"] = ((), books["KXT-1-1"][1])
+    Position.objects.update(guaranteed=False)
+    least: Any = {(leg.market_id, leg.side): 2_500 for leg in position.legs.all()}
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", least_prices=least)
+    world.publish("KXT-1", books)
+    assert executor.step(position.pk).status == "exiting"
+    for minutes in (2, 13):
+        with time_machine.travel(clock.now() + timedelta(minutes=minutes), tick=False):
+            world.publish("KXT-1", books)
+            sweeper.sweep()
+            overdue.act()
+            position.refresh_from_db()
+            assert (position.status, position.residual_code, position.legs.filter(sold_count=100).count()) == (
+                "exiting",
+                "no_bid",
+                2,
+            )
+            assert _execute(profile, _event(minutes)) is not None, Denial.objects.values_list("code", "detail")
+    assert Discrepancy.objects.get(resolved_at=None).code == "exit_waiting"
+    assert not any(every_basket.refusals(every_basket.active_profiles()).values())
+    world.publish("KXT-1", books)
+    assert _execute(profile, position.event) is None
+    assert Denial.objects.get().code == "event_taken"
+    selling.stuck(position, Refusal(DenialCode.SALE_NEEDS_FUNDS))
+    overdue.act()
+    assert [one.code for one in Discrepancy.objects.filter(resolved_at=None)] == []
+    assert _execute(profile, _event(99)) is None
+    assert sorted(Denial.objects.values_list("code", flat=True)) == ["event_taken", "locked"], "it needs the same cash"
+
+
 def _in_force(profile: Profile | None) -> list[str]:
     return [lock.code for lock in Lock.objects.filter(profile=profile, until__gt=clock.now())]
 
@@ -236,7 +273,7 @@ def _order(position: Position, leg: Leg) -> dict[str, Any]:
 
 def _be_stuck(profile: Profile) -> Position:
     stuck = _ended(profile, 10, status="unwinding", residual="no bid", residual_code="no_bids")
-    protections.after_residual(stuck, "no bid")
+    protections.after_residual(stuck, Refusal(DenialCode.NO_BID))
     return stuck
 
 

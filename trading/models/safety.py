@@ -109,6 +109,7 @@ class Discrepancy(models.Model):
         FILLS_UNLISTED = "fills_unlisted", "fills that the exchange reported were not listed in time"
         ORDER_UNRESOLVED = "order_unresolved", "what became of an order is not known for too long"
         POSITION_WAITING = "position_waiting", "a position at work has waited for too long"
+        EXIT_WAITING = "exit_waiting", "an exit has waited for its prices for too long"
         LATE_FILL = "late_fill", "a fill came after its order had been answered"
         LEGS_ALONE = "legs_alone", "contracts left the account, and other legs are without their basket"
         ENDED_HOLDS = "ended_holds", "a position that has ended holds contracts"

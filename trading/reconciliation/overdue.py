@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 from kalbot.common import clock
 from trading.accounting import booking
 from trading.accounting.booking import BookingError
+from trading.denials import OF_ONE_EXIT
 from trading.execution.orders import record
 from trading.models import (
     ACTIVE,
@@ -44,7 +45,10 @@ def act() -> int:
         Code.ORDER_UNRESOLVED,
         {str(order.pk): order for order in _older(UNCLEAR, settings.KALBOT_UNKNOWN_LIMIT_SECONDS)},
     )
-    _name(Code.POSITION_WAITING, {str(position.pk): position for position in _waiting()})
+    waiting = _waiting()
+    of_exits = {one.pk for one in waiting if one.status == PositionStatus.EXITING and one.residual_code in OF_ONE_EXIT}
+    _name(Code.EXIT_WAITING, {str(one.pk): one for one in waiting if one.pk in of_exits})
+    _name(Code.POSITION_WAITING, {str(one.pk): one for one in waiting if one.pk not in of_exits})
     return sum(_book(order) for order in _older((OrderStatus.BOOKING,), settings.KALBOT_BOOKING_LIMIT_SECONDS))
 
 

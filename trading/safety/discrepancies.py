@@ -35,6 +35,7 @@ MOMENTARY: Final = (Discrepancy.Code.CASH,)
 INCIDENTS: Final = (
     Discrepancy.Code.ORDER_UNRESOLVED,
     Discrepancy.Code.POSITION_WAITING,
+    Discrepancy.Code.EXIT_WAITING,
     Discrepancy.Code.UNREADABLE,
 )
 """Each is one incident for as long as it lasts: its texts say how things are now (the reason of the last try), and measure nothing."""
@@ -45,6 +46,8 @@ BY_THEIRS: Final = (
     Discrepancy.Code.NETTING_ON,
 )
 """What is measured by the second text alone: the first says in which state of ours it was found."""
+OF_ITS_EVENT: Final = (Discrepancy.Code.EXIT_WAITING,)
+"""What is named and keeps nobody from baskets of other events."""
 FALSE_WITHIN: Final = timedelta(minutes=15)
 AGREED: Final = "a later comparison agreed"
 
@@ -188,11 +191,13 @@ def binding(profile: int | Expression, mode: str, account: Q) -> QuerySet[Discre
     mine = Q(profile=profile) | Q(profile=None, mode=mode)
     if mode == Mode.LIVE:
         mine |= Q(mode=Mode.LIVE, code__in=OF_ACCOUNT) & account
-    return Discrepancy.objects.filter(mine, resolved_at=None)
+    return Discrepancy.objects.filter(mine, resolved_at=None).exclude(code__in=OF_ITS_EVENT)
 
 
 def binds(row: Discrepancy, profile: Profile) -> bool:
     """The same of an open difference and a profile that were read, each with its profile."""
+    if row.code in OF_ITS_EVENT:
+        return False
     if row.profile_id == profile.pk or (row.profile is None and row.mode == profile.mode):
         return True
     live = profile.mode == row.mode == Mode.LIVE and row.profile is not None

@@ -51,9 +51,9 @@ def close(lock: Lock, note: str) -> int:
 
 
 def _sold(lock: Lock) -> str:
-    """Nothing of the profile is being sold any more, and nothing is held that could not be."""
+    """Nothing of the profile is being sold any more, but for exits that wait for their prices, and nothing is held that could not be."""
     stuck = Q(status__in=BEING_SOLD) | ~Q(residual_code="")
-    positions = Position.objects.filter(stuck, status__in=ACTIVE, **_of(lock))
+    positions = Position.objects.filter(stuck, status__in=ACTIVE, **_of(lock)).exclude(protections.EXIT_WAITS)
     return "" if positions.exists() else "what could not be sold is sold or settled"
 
 

@@ -14,6 +14,7 @@ from django.db.models import Exists, Expression, OuterRef, Q, QuerySet
 
 from kalbot.common import clock
 from strategies.models import Profile
+from trading.denials import OF_ONE_EXIT, Refusal
 from trading.models import TERMINAL, Leg, Lock, Order, OrderError, OrderStatus, Position, PositionEvent, PositionStatus
 
 UNWOUND_BASKETS: Final = 3
@@ -31,6 +32,8 @@ RESIDUAL_LOCK: Final = timedelta(minutes=15)
 FEED_LOCK: Final = timedelta(seconds=5)
 OWN_ERRORS: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED, OrderError.RATE_LIMITED, OrderError.PAUSED)
 """Refusals that say nothing about our orders: they pass."""
+EXIT_WAITS: Final = Q(status=PositionStatus.EXITING, residual_code__in=OF_ONE_EXIT)
+"""An exit that waits for its prices, as somebody wanted it. It keeps its capital, and new baskets out of its own event, not out of others."""
 log = logging.getLogger(__name__)
 
 
@@ -114,9 +117,12 @@ def after_rejects(profile: Profile) -> None:
         lock(profile, Lock.Code.REJECT_STORM, f"{count} orders were refused within a minute", REJECT_LOCK)
 
 
-def after_residual(position: Position, why: str) -> None:
-    """Contracts are left that could not be sold within their cap: no new basket until a person has had time to react."""
-    lock(position.profile, Lock.Code.RESIDUAL, f"position #{position.pk}: {why}", RESIDUAL_LOCK)
+def after_residual(position: Position, refusal: Refusal) -> None:
+    """Contracts are left that could not be sold within their cap: no new basket until a person has had time to react. Not for an exit
+    that waits for its prices (``EXIT_WAITS``); one that waits for cash needs what new baskets would spend."""
+    if position.status == PositionStatus.EXITING and refusal.code in OF_ONE_EXIT:
+        return
+    lock(position.profile, Lock.Code.RESIDUAL, f"position #{position.pk}: {refusal}", RESIDUAL_LOCK)
 
 
 def after_difference(profile: Profile, what: str) -> None:

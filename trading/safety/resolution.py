@@ -192,6 +192,12 @@ ACTIONS: Final[Mapping[str, Action]] = {
     Discrepancy.Code.POSITION_WAITING: Action(
         "Try again now", "The position is stepped at once; it is named again if nothing happens.", _step_again
     ),
+    Discrepancy.Code.EXIT_WAITING: Action(
+        "Try again now",
+        "The books are read and sold on at once, at the prices of the exit. To sell for less, request the exit again; to keep the rest, "
+        "withdraw it.",
+        _step_again,
+    ),
     Discrepancy.Code.LATE_FILL: _KNOWN,
     Discrepancy.Code.LEGS_ALONE: Action(
         "Complete or sell the rest",

@@ -11,7 +11,6 @@ from django.db import transaction
 
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT
-from strategies.models import Kind
 from trading import states
 from trading.books.live_books import LiveBooks
 from trading.closing import exit_counts, exit_prices
@@ -92,10 +91,8 @@ def _is_patience_over(position: Position) -> bool:
 
 
 def _leaves_alone(position: Position, request: ExitRequest) -> bool:
-    """Whether a person's exit has sold legs and not those that pay with them: it waits for bids, however long, until these are sold too,
-    their markets settle or it is withdrawn. Triage comes again with other prices; the legs of a coverage stand each for itself."""
-    if request.source != "person" or position.kind == Kind.COVERAGE:
-        return False
+    """Whether the exit has sold legs and not those that it belongs with: it waits for bids, however long, until these are sold too, their
+    markets settle or it is withdrawn. Whoever requested it, and of a coverage too: what is left is no more what somebody chose to hold."""
     legs, target = list(position.legs.all()), position.target_count
     matched = baskets.matched(legs, target)
     meant = exit_counts.meant_alone(request.counts, legs, target) if request.counts else {}

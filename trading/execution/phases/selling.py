@@ -233,7 +233,7 @@ def stuck(position: Position, refusal: Refusal) -> bool:
     if (position.residual_code, position.residual) != (refusal.code, text):
         states.note(position, f"contracts are left: {text}")
         if not refusal.code.is_feed_outage and refusal.code is not DenialCode.ORDER_UNSETTLED:
-            protections.after_residual(position, text)
+            protections.after_residual(position, refusal)
     pause = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(position.waits, 10))
     at = clock.now() + timedelta(seconds=pause)
     states.schedule(position, at, waits=position.waits + 1, residual=text, residual_code=refusal.code)
