@@ -57,7 +57,7 @@ def _place(exchange: ExchangeCore, terms: Terms, ticker: str, side: str, price: 
         count=count,
         time_in_force="good_till_canceled" if rest else "immediate_or_cancel",
         stp="taker_at_cross",
-        client_order_id="",
+        client_order_id=str(terms.get("client_order_id", "")),
         expiration_s=0,
         post_only=False,
         reduce_only=False,

@@ -27,7 +27,7 @@ from trading.models import (
     Leg,
     Position,
 )
-from trading.reconciliation import reconcile
+from trading.reconciliation import inbox, reconcile
 from trading.safety import halt
 
 DEPTH = 10_000
@@ -77,6 +77,21 @@ def test_orders_without_a_client_id_are_kept_apart_by_the_exchanges_own(twin: Tw
     _person(twin, "cancel", order_id=sorted(ids)[0])
     reconcile.run("live", "test")
     assert ForeignOrder.objects.filter(is_resting=True).count() == 2
+
+
+@pytest.mark.parametrize("by_stream", [True, False])
+def test_an_order_whose_client_id_no_database_keeps_is_seen_all_the_same(twin: Twin, by_stream: bool) -> None:
+    terms = {"side": "bid", "price": 1_000, "count": 100, "rest": True, "client_order_id": "my\x00 bot"}
+    order_id = _person(twin, "buy", **terms)["order_id"]
+    if by_stream:
+        twin.send_order(order_id)
+        assert inbox.apply_waiting() == 1
+    else:
+        _agrees(twin)
+    kept = ForeignOrder.objects.get()
+    assert (kept.exchange_order_id, kept.client_order_id, kept.is_resting) == (order_id, "my\ufffd bot", True)
+    reconcile.run("live", "test")
+    assert _try(twin) is None, "somebody rests in the event"
 
 
 def test_cash_behind_a_persons_resting_order_is_theirs_and_hides_no_other_difference(twin: Twin) -> None:

@@ -97,6 +97,33 @@ def test_the_gate_lets_a_fresh_order_pass_and_stops_each_reason(position: Positi
         assert refused.value.code == "halted"
 
 
+@pytest.mark.parametrize(("action", "side"), [("buy", "yes"), ("buy", "no"), ("sell", "yes"), ("sell", "no")])
+def test_an_id_is_spent_only_where_a_living_book_shows_nobody_at_the_end_of_the_grid(
+    twin: Twin, position: Position, action: str, side: str
+) -> None:
+    order, ticker = _order(position, action=action, side=side), position.legs.all()[0].market_id
+    assert order.leg.market_id == ticker
+    met = "ask" if (action == "buy") == (side == "yes") else "bid"
+    twin.sync()
+    gate.of_probe(order)()
+    twin.cancel_makers(ticker, "bid")
+    twin.cancel_makers(ticker, "ask")
+    twin.sync()
+    gate.of_probe(order)()
+    twin.quote(ticker, met, 200 if met == "ask" else 9_800, 100)
+    twin.sync()
+    gate.of_probe(order)()
+    twin.quote(ticker, met, 100 if met == "ask" else 9_900, 100)
+    twin.sync()
+    with pytest.raises(Refused) as refused:
+        gate.of_probe(order)()
+    assert refused.value.code == "depth"
+    world.publish(twin.event, twin.books(), lease=None)
+    with pytest.raises(Refused) as refused:
+        gate.of_probe(order)()
+    assert refused.value.code == "price_dead_epoch"
+
+
 def test_the_gate_stops_an_old_sale_and_one_whose_request_is_gone(position: Position) -> None:
     exits.request_exit(position_id=position.pk, actor="ann", reason="out")
     sale = _order(position, action="sell", purpose="exit", begun=clock.monotonic())

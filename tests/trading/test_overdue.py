@@ -152,16 +152,20 @@ def test_an_order_of_unknown_outcome_is_named_until_it_is_known(struck: StruckTw
         assert _open(Code.ORDER_UNRESOLVED) == []
 
 
-def test_a_search_for_an_order_buys_nothing_however_new_the_order_is(struck: StruckTwin) -> None:
+def test_a_search_for_an_order_sends_nothing_however_new_the_order_is(struck: StruckTwin) -> None:
     order = _unknown(struck)
     row = discrepancies.found(
         None, Code.ORDER_UNRESOLVED, str(order.pk), ours="", theirs="", profile=order.profile, tightens=False
     )
     struck.exchange.faults.clear()
-    resolution.resolve(row.pk, actor="ann", reason="is it there?")
+    sent = len(struck.session.sent)
+    with pytest.raises(resolution.CannotResolve):
+        resolution.resolve(row.pk, actor="ann", reason="is it there?")
+    with _later(60):
+        assert "Rejected" in resolution.resolve(row.pk, actor="ann", reason="is it there?")
+    assert {method for method, *_ in struck.session.sent[sent:]} == {"GET"}
     order.refresh_from_db()
-    assert order.status != "unknown"
-    assert not order.reported_fill_count, "at most 0.01 contract at the lowest price spends its id"
+    assert (order.status, order.error_code, struck.held()) == ("rejected", "never_arrived", {})
 
 
 def test_a_position_with_which_nothing_happens_is_named_and_new_baskets_wait(struck: StruckTwin) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 
 from kalbot.common import clock
 from kalbot.common.units import dollars
@@ -252,3 +255,29 @@ def test_a_difference_of_cash_names_its_shard(twin: Twin) -> None:
     row = reconcile.run("live", "again")
     assert (row.differences, row.balance_difference) == (0, 0)
     assert accounts.differences_by_shard(ExchangeAccount.objects.get(), list(Profile.objects.all())) == {}
+
+
+@pytest.mark.parametrize(("ask", "asked"), [(100, 1), (200, 2)])
+def test_an_id_is_not_spent_where_somebody_asks_the_lowest_price_of_the_grid(twin: Twin, ask: int, asked: int) -> None:
+    """0.01 contract bought there could not be sold to anybody: its position would wait until it settles."""
+    ticker = twin.markets[0]
+    for side in ("bid", "ask"):
+        twin.cancel_makers(ticker, side)
+    twin.quote(ticker, "ask", ask, 5_000)
+    twin.sync()
+    twin.exchange.faults.add(kind="timeout", method="POST", when="before", count=1)
+    profile = world.add_profile("live", mode="live")
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, (ask, 3_200, 3_100), strict=True)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(submit, "resolve", lambda order, wanted: False)
+        position = executor.execute(decision.pk)
+    assert position is not None
+    assert [one.status for one in position.orders.all()] == ["unknown"]
+    halt.tighten(state=halt.State.REDUCING, actor="ann", reason="enough")
+    for seconds in (2, 40, 45):
+        with time_machine.travel(clock.now() + timedelta(seconds=seconds)):
+            twin.sync()
+            position = executor.step(position.pk)
+    assert (position.status, twin.held()) == ("aborted", {})
+    posts = [body for method, _, body in twin.session.sent if method == "POST"]
+    assert len(posts) == asked

@@ -33,7 +33,7 @@ FEED_LOCK: Final = timedelta(seconds=5)
 OWN_ERRORS: Final = (OrderError.NOT_SENT, OrderError.NEVER_ARRIVED, OrderError.RATE_LIMITED, OrderError.PAUSED)
 """Refusals that say nothing about our orders: they pass."""
 EXIT_WAITS: Final = Q(status=PositionStatus.EXITING, residual_code__in=OF_ONE_EXIT)
-"""An exit that waits for its prices, as somebody wanted it. It keeps its capital, and new baskets out of its own event, not out of others."""
+"""An exit that waits for its prices, as somebody wanted it. It keeps its capital, and new baskets out of its own event alone."""
 log = logging.getLogger(__name__)
 
 

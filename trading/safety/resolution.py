@@ -102,7 +102,7 @@ def _search_again(row: Discrepancy, actor: str, reason: str) -> str:
         raise CannotResolve("there is no such order")
     if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
         record.move(order, (OrderStatus.SENDING,), OrderStatus.UNKNOWN)
-        if not submit.resolve(order, wanted=False):
+        if not submit.search(order):
             raise CannotResolve("the exchange does not say what became of it yet")
     return f"the order is {order.get_status_display()}"
 

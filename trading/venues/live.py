@@ -77,8 +77,8 @@ class LiveVenue:
         """Search the listing, then spend the id: sending the *same* id again is decisive either way.
 
         An order that is no longer wanted is sent again as 0.01 contract at the lowest price of the market's grid (a sale at the
-        highest): accepted, it has spent the id and traded next to nothing; refused as a duplicate, the first one did arrive.
-        Where ``check`` lets nothing leave, or the exchange takes no orders at all (pause, close), only time decides: the
+        highest), where nobody trades (``check`` has seen the book): accepted, it has spent the id; refused as a duplicate, the first one
+        did arrive. Where ``check`` lets nothing leave, or the exchange takes no orders at all (pause, close), only time decides: the
         signature of the first try lapses.
         """
         listed = self._listed(order)

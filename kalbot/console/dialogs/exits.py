@@ -182,6 +182,10 @@ def sentences(position: Position, preview: ExitPreview) -> list[str]:
     short = [str(one.leg) for one in preview.legs if one.unsellable]
     if short:
         words.append(f"No bid now for {', '.join(short)}: that part stays until there is one or the market settles.")
+    if len(preview.legs) > 1:
+        words.append(
+            "Once some legs are sold it goes on for the others, however long nobody bids their least prices; withdraw it to keep them."
+        )
     if preview.naked:
         legs = ", ".join(map(str, preview.naked))
         words.append(f"Afterwards {legs} would hold contracts without their basket; nothing unwinds them by itself.")

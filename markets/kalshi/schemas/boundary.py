@@ -4,6 +4,7 @@ SchemaError."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -27,14 +28,22 @@ class Rejection(msgspec.Struct, frozen=True):
 def decode(decoder: msgspec.json.Decoder[W], body: bytes | msgspec.Raw) -> W:
     """``body`` in the wire's shape.
 
-    Unknown fields are ignored; a missing or mistyped one raises SchemaError, and so does what ``check_keys`` refuses.
+    Unknown fields are ignored; a missing or mistyped one raises SchemaError, and so does what ``check_keys`` refuses of the ``legible``
+    body.
     """
     try:
-        found = decoder.decode(body)
-        check_keys(bytes(body))
-        return found
+        try:
+            return _checked(decoder, body)
+        except (msgspec.MsgspecError, ValueError):
+            return _checked(decoder, legible(bytes(body)))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise SchemaError(str(error)) from None
+
+
+def _checked(decoder: msgspec.json.Decoder[W], body: bytes | msgspec.Raw) -> W:
+    found = decoder.decode(body)
+    check_keys(bytes(body))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,9 @@ def decode_page(
             page = decoder.decode(body)
         except RecursionError:
             body = without_deep_records(body)
+            page = decoder.decode(body)
+        except msgspec.MsgspecError:
+            body = legible(body)
             page = decoder.decode(body)
         bodies = tuple(records(page))
         try:
@@ -91,9 +103,9 @@ def _built(build: Callable[[W], T], wire: W) -> T:
 def parse_record(decoder: msgspec.json.Decoder[W], build: Callable[[W], T], body: msgspec.Raw, suspect: bool) -> T:
     """One record of a page; ``suspect`` as in Records. Raises SchemaError."""
     try:
-        wire = decoder.decode(body)
         if suspect:
-            check_keys(bytes(body))
+            return _built(build, decode(decoder, body))
+        wire = decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise SchemaError(str(error)) from None
     return _built(build, wire)
@@ -127,12 +139,29 @@ def check_keys(body: bytes) -> None:
         raise ValueError("a text with the character zero")
 
 
+def legible(body: bytes) -> bytes:
+    """``body`` with the character zero for each half of a surrogate pair, which is no character and would refuse a whole page for one
+    record, and with U+FFFD for both in client ids: whoever sent the order chose them, and the order exists whatever they are."""
+    halves = _ESCAPE.sub(lambda found: rb"\u0000" if found[1] else found[0], body)
+    return _CLIENT_ID.sub(lambda found: found[1] + _ESCAPE.sub(_without_zero, found[2]), halves)
+
+
+def _without_zero(found: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if found[0] == rb"\u0000" else found[0]
+
+
 def _once(pairs: list[tuple[str, Any]]) -> None:
     if len({key for key, _ in pairs}) != len(pairs):
         names = [key for key, _ in pairs]
         raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} comes twice")
 
 
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|u[0-9a-fA-F]{4}|.)",
+    re.DOTALL,
+)
+"""One escape of a JSON text, a surrogate pair as a whole; the group is half a pair."""
+_CLIENT_ID = re.compile(rb'("client_(?:order|transfer)_id"\s*:\s*")((?:[^"\\]|\\.)*)', re.DOTALL)
 _UNIQUE = json.JSONDecoder(object_pairs_hook=_once)
 
 

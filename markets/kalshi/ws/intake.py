@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from markets.kalshi.schemas.boundary import check_keys, sample
+from markets.kalshi.schemas.boundary import check_keys, legible, sample
 
 from . import parser
 from .ambiguity import check_delta, check_sides, check_ticker
@@ -108,7 +108,12 @@ class Intake:
                     check_keys(payload)
                     frame = parser.BUILDERS[kind](wire)
             except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
-                self._not_applied(payload, error, out)
+                mended = legible(payload)
+                if mended != payload:
+                    received -= 1
+                    out += self.feed([mended])
+                else:
+                    self._not_applied(payload, error, out)
                 continue
             if kind in _CONTROL:
                 self._control(frame, out)

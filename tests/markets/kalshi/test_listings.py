@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from kalbot.common.units import Money
 from markets.kalshi.errors import PaginationError, SchemaError
 from markets.kalshi.rest import pagination
 from markets.kalshi.rest.client import KalshiClient
+from markets.kalshi.rest.orders import ORDER_LISTING
 from markets.kalshi.schemas import Allocation
-from markets.kalshi.schemas.boundary import Json
+from markets.kalshi.schemas.boundary import Json, Rejection
 
-from .bodies import BOOK, EVENT, FILL, MARKET, POSITION, SERIES, SETTLEMENT, TRADE, but
+from .bodies import BOOK, EVENT, FILL, MARKET, ORDER, POSITION, SERIES, SETTLEMENT, TRADE, but
 from .scripted import Answer, Request, Script
 
 
@@ -27,6 +29,21 @@ def test_pages_are_walked_to_the_empty_cursor_though_one_is_short(exchange: Scri
     assert [e.event_ticker for page in pages for e in page.events] == ["A", "B", "C"]
     assert [dict(a.query).get("cursor") for a in exchange.requests] == [None, "c1", "c2"]
     assert dict(exchange.requests[0].query) == {"status": "open", "with_nested_markets": "true", "limit": "200"}
+
+
+@pytest.mark.parametrize("spelled", ["\\u0000", "\\ud83d", "\\ude00", "\\udfff\\ud800"])
+@pytest.mark.parametrize(("field", "kept"), [("client_order_id", True), ("user_id", False), ("order_id", False)])
+def test_a_text_that_no_database_keeps_is_the_trouble_of_its_record_and_of_a_client_id_none(
+    spelled: str, field: str, kept: bool
+) -> None:
+    """A client id is chosen by whoever sent the order."""
+    odd = msgspec.json.encode(but(ORDER, **{field: "QQ\\ \U0001f600"})).replace(b"QQ", spelled.encode())
+    body = b'{"orders": [%s, %s], "cursor": ""}' % (msgspec.json.encode(ORDER), odd)
+    unreadable: list[Rejection] = []
+    found, _ = ORDER_LISTING.parse_readable(body, unreadable)
+    assert (len(found), len(unreadable)) == (1 + kept, 1 - kept)
+    names = [one.client_order_id for one in found]
+    assert names[1:] == ["\ufffd" * (len(spelled) // 6) + "\\ \U0001f600"] * kept
 
 
 def test_pages_are_read_when_they_are_wanted(exchange: Script, client: KalshiClient) -> None:

@@ -15,11 +15,14 @@ from django.db.models import CharField, F, QuerySet, UUIDField
 
 from kalbot.common import clock
 from kalbot.common.db.prepared import Param, Prepared
+from markets.book import Side
+from trading.books import live_books
 from trading.denials import DenialCode, Denied
 from trading.execution.orders import record
 from trading.limits import risk
 from trading.models import ExitRequest, Order, OrderStatus, PositionStatus
 from trading.safety import halt
+from trading.venues import wire
 from trading.venues.protocol import Refused
 
 BUY_LIFE: Final = timedelta(seconds=5)
@@ -45,16 +48,40 @@ def of_all(orders: Sequence[Order]) -> Callable[[], None]:
     return lambda: check(*orders)
 
 
+def nothing() -> None:
+    """The check of a search that sends nothing."""
+    raise Refused(DenialCode.EXPIRED, "it is only searched for")
+
+
 def of_probe(order: Order) -> Callable[[], None]:
-    """The check of a request that only finds out what became of ``order``: nothing at all leaves while trading is halted."""
+    """The check of a request that only finds out what became of ``order``: nothing at all leaves while trading is halted, nor where it
+    might trade."""
 
     def check_probe() -> None:
         try:
             risk.may_send(order.profile, reduces=True)
+            _meets_nobody(order)
         except Denied as denied:
             raise Refused(denied.code, denied.detail) from None
 
     return check_probe
+
+
+def _meets_nobody(order: Order) -> None:
+    """Raises Denied unless a living book shows nobody who would trade at the end of the market's grid: 0.01 contract bought of a leg that
+    costs no more can be sold to nobody, and would be completed to 0.01 basket."""
+    probe = wire.harmless(order)
+    if probe is None:
+        return
+    live, ticker = live_books.read(order.position.event), order.leg.market_id
+    unusable = live.why_unusable(ticker, order.profile.max_price_age_ms)
+    if unusable not in (None, DenialCode.PRICE_NO_SIDE):
+        raise Denied(unusable, ticker)
+    book, side = live.depth(ticker), Side(order.side)
+    buys = order.action == Order.Action.BUY
+    best = next(iter(book.asks(side) if buys else book.bids(side)), None)
+    if best is not None and (best[0] <= probe.price if buys else best[0] >= probe.price):
+        raise Denied(DenialCode.DEPTH, f"somebody trades {ticker} at the end of its grid")
 
 
 def check(*orders: Order) -> None:

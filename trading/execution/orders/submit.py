@@ -20,7 +20,7 @@ from trading.models import Leg, Order, OrderError, OrderStatus, Position
 from trading.reconciliation import collateral_learning
 from trading.states import Lease
 from trading.venues import factory
-from trading.venues.protocol import Refused, Unresolved
+from trading.venues.protocol import Check, Refused, Unresolved
 
 SEND_WAITS: Final = (0.1, 0.25, 0.5)
 """Seconds before an order that was refused for the rate limit is sent again under the same id."""
@@ -124,12 +124,6 @@ def _send(order: Order, keep_back: int) -> None:
 def resolve(order: Order, wanted: bool) -> bool:
     """Find out what became of an order that may or may not exist. True when that is known now. ``wanted``: it is sent again if it
     could be sent new."""
-    with bound_contextvars(order=str(order.pk)):
-        return _resolve(order, wanted)
-
-
-def _resolve(order: Order, wanted: bool) -> bool:
-    venue = factory.venue_for(order.mode)
     check = gate.of(order)
     if wanted:
         try:
@@ -139,9 +133,19 @@ def _resolve(order: Order, wanted: bool) -> bool:
             wanted, check = False, gate.of_probe(order)
     else:
         check = gate.of_probe(order)
+    return _resolve(order, wanted, check)
+
+
+def search(order: Order) -> bool:
+    """The same without sending anything: what is not listed is known to be absent once its signature has lapsed."""
+    return _resolve(order, False, gate.nothing)
+
+
+def _resolve(order: Order, wanted: bool, check: Check) -> bool:
     try:
         record.no_transaction()
-        answer = venue.resolve(order, wanted, check)
+        with bound_contextvars(order=str(order.pk)):
+            answer = factory.venue_for(order.mode).resolve(order, wanted, check)
     except (Refused, Unresolved) as error:
         log.warning("order %s: outcome still unknown (%s)", order.pk, error)
         return False
