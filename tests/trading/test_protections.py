@@ -205,7 +205,7 @@ def test_an_exit_goes_on_under_every_lock(profile: Profile) -> None:
 def test_an_exit_that_waits_for_its_prices_keeps_new_baskets_out_of_its_event_alone(profile: Profile) -> None:
     position = _execute(profile, _event(1))
     assert position is not None
-    books = world.quoted(position.event, ASKS)
+    books = dict(world.quoted(position.event, ASKS))
     books["KXT-1-1"] = ((), books["KXT-1-1"][1])
     Position.objects.update(guaranteed=False)
     least: Any = {(leg.market_id, leg.side): 2_500 for leg in position.legs.all()}
