@@ -7,8 +7,10 @@ from datetime import datetime
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
+from strategies.collateral.groups import Choices
 from strategies.cycle.holdings import Committed
 from strategies.models import Decision, Profile
+from trading.accounting import collateral
 from trading.books import own_orders
 from trading.execution.sizing import planner
 from trading.execution.sizing.planner import WriteBudget
@@ -46,6 +48,10 @@ class PositionHoldings:
         )
         made = ProfileBalance.objects.filter(profile=profile).values_list("realised", flat=True).first() or 0
         return Committed(totals["count"], totals["waiting"] + totals["committed"], totals["quotes"], -made)
+
+    def collateral(self, profile: Profile) -> Choices | None:
+        """See ``collateral.counted_on``."""
+        return collateral.counted_on(profile)
 
     def idle_quotes(self, profile: Profile, since: datetime) -> Mapping[str, int]:
         """Events of quotes that were begun before ``since`` and have bought nothing, with what is set aside for each; none while one is

@@ -111,6 +111,19 @@ def needed(holdings: Sequence[Holding], purchases: Sequence[Purchase], group: Gr
     return Money(max(0, worst + returned(holdings, group, choices) + slack))
 
 
+def held_for(holdings: Sequence[Holding], purchases: Sequence[Purchase], group: Group, choices: Choices) -> Money:
+    """The funds to hold so that ``purchases`` can fill in any order and part, and all that is then held can be sold again for what the
+    purchases cost. Never more than their costs."""
+    to_buy = needed(holdings, purchases, group, choices)
+    whole = Funds(group, choices, held={(ticker, side): count for ticker, side, count in holdings})
+    began = whole.available
+    for one in purchases:
+        whole.bought(one.ticker, one.side, one.count, one.cost)
+    locked = began - whole.available
+    _, to_sell = exit_order(whole, {(one.ticker, one.side): one.cost for one in purchases})
+    return Money(min(sum(one.cost for one in purchases), max(to_buy, locked + to_sell)))
+
+
 def _returned_for(outcome: frozenset[str], purchase: Purchase, choices: Choices) -> int:
     if purchase.side is Side.YES and not choices.yes_counts:
         return 0

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 from kalbot.common.units import PPM, Money
 from strategies.allocation.choice import Choice, Limits, Offer, choose
+from strategies.collateral.groups import Choices
 from strategies.cycle import hurdles
 from strategies.cycle.candidates import Candidate, Exposure
+from strategies.cycle.returned import locks
 from strategies.dutch.basket import Basket, Kind
 from strategies.models import Profile
 from strategies.reasons import Reason
@@ -46,7 +48,7 @@ def allocate(
     }
     if profile.allocation == Profile.Allocation.FIRST_COME or not baskets:
         return Allocation([Turn(candidate) for candidate in paying])
-    offers = [offer_of(profile, event, basket) for event, basket in baskets.items()]
+    offers = [offer_of(profile, event, basket, exposure.choices) for event, basket in baskets.items()]
     hurdles.note(profile, offers)
     least = hurdles.of(profile)
     worth_it = [offer for offer in offers if offer.return_a_day >= least]
@@ -65,15 +67,15 @@ def allocate(
     return Allocation(turns, _outranked(worth_it, choice) | _below(offers, least))
 
 
-def offer_of(profile: Profile, event: str, basket: Basket) -> Offer:
-    """``basket`` as one of several to choose from. Of a bet the profit is the expected one."""
+def offer_of(profile: Profile, event: str, basket: Basket, choices: Choices | None) -> Offer:
+    """``basket`` as one of several to choose from. Of a bet the profit is the expected one. ``choices``: see ``Exposure``."""
     is_sure = basket.kind is not Kind.COVERAGE
     profit = basket.profit if is_sure else Money(math.floor((basket.expected or 0) - basket.cost))
     step = max(profile.count_step, profile.min_depth, 1)
     least = max(step / basket.count, profile.min_profit / max(1, basket.profit))
     return Offer(
         key=event,
-        locked=basket.cost_at_limits,
+        locked=locks(basket, choices),
         profit=profit,
         days=basket.days_to_settlement,
         orders=len(basket.legs),

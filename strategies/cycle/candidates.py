@@ -15,6 +15,7 @@ from django.db.models import Q
 
 from kalbot.common import clock
 from markets import selectors
+from strategies.collateral.groups import Choices
 from strategies.cycle import holdings
 from strategies.models import Decision, Profile
 from strategies.models import Verdict as VerdictRow
@@ -68,12 +69,13 @@ _lists: dict[int, Listed] = {}
 @dataclass(frozen=True, slots=True)
 class Exposure:
     """What a profile has open: events that are blocked, the number of baskets, the capital left (micro-dollars), the number of
-    baskets that are being quoted."""
+    baskets that are being quoted. ``choices``: how collateral is returned for what it opens now (None: not at all)."""
 
     blocked: dict[str, Reason]
     open_count: int
     capital_left: int
     quotes: int = 0
+    choices: Choices | None = None
 
 
 def lists(profiles: Sequence[Profile], events: Collection[str] | None = None) -> dict[int, Listed]:
@@ -161,4 +163,5 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
         blocked[event] = blocked[cause]
     committed = positions.committed(profile)
     made = 0 if profile.profits == Profile.Profits.WAIT else committed.made
-    return Exposure(blocked, committed.decisions, profile.working + made - committed.money, committed.quotes)
+    left = profile.working + made - committed.money
+    return Exposure(blocked, committed.decisions, left, committed.quotes, positions.collateral(profile))

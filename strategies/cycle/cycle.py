@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from kalbot.common import cache, clock, trace
@@ -36,6 +37,7 @@ from strategies.cycle import (
 )
 from strategies.cycle.candidates import Candidate, Exposure, Listed
 from strategies.cycle.quote_places import Places
+from strategies.cycle.returned import capital_for, locks
 from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, rejected, unfit
 from strategies.cycle.turns import Turns
 from strategies.models import Cycle, Profile
@@ -156,7 +158,6 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     own = _own_verdicts(running, profile, listed, exposure, shared)
     paying = [before[event] for event, one in own.items() if event in before and one.status is Status.CANDIDATE]
     paying.sort(key=lambda candidate: candidate.rank)
-    open_count, capital_left = exposure.open_count, exposure.capital_left
     taken = [c for c in paying if not own[c.event].quote]
     allocated = allocation.allocate(profile, taken, own, exposure)
     for event, miss in allocated.passed_over.items():
@@ -165,11 +166,10 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     if exposure.quotes and running.row.trigger == BEAT:
         _replace(running, profile, places, own, exposure, shared)
     for turn in [*allocated.turns, *places.turns]:
-        allowed = capital_left if turn.capital is None else min(capital_left, turn.capital)
-        verdict, spent = _decide(running, profile, listed, turn.candidate, allowed, open_count)
-        own[turn.candidate.event] = verdict
-        capital_left -= spent
-        open_count += spent > 0
+        left = exposure.capital_left
+        mine = replace(exposure, capital_left=left if turn.capital is None else min(left, turn.capital))
+        own[turn.candidate.event], spent = _decide(running, profile, listed, turn.candidate, mine)
+        exposure = replace(exposure, capital_left=left - spent, open_count=exposure.open_count + (spent > 0))
         running.row.decisions += spent > 0
     running.row.candidates += len(listed.by_event)
     _count(running, own, shared)
@@ -211,10 +211,10 @@ def _replace(
         if own[event].constraint is Reason.QUOTE_COST:
             return judged(event)
         known = event in shared.by_money and event not in exposure.blocked
-        return shared.with_money(profile, event, running.prices, profile.working) if known else None
+        return shared.with_capital(profile, event, running.prices, profile.working, exposure.choices) if known else None
 
     if places.waiting is None or quote_places.replace(profile, *places.waiting, judged) is None:
-        quote_capital.replace(profile, own, exposure.capital_left, with_all, judged)
+        quote_capital.replace(profile, own, exposure, with_all, judged)
 
 
 def _own_verdicts(
@@ -227,7 +227,7 @@ def _own_verdicts(
         own = dict.fromkeys(listed.by_event, rejected(stopped))
     else:
         own = {
-            event: shared.with_money(profile, event, running.prices, exposure.capital_left)
+            event: shared.with_capital(profile, event, running.prices, exposure.capital_left, exposure.choices)
             for event in shared.by_money
             if event not in exposure.blocked
         }
@@ -273,21 +273,22 @@ def _quoted(profile: Profile, view: EventView, books: dict[str, Depth], taken: V
 
 
 def _decide(
-    running: _Run, profile: Profile, listed: Listed, candidate: Candidate, capital_left: int, open_count: int
+    running: _Run, profile: Profile, listed: Listed, candidate: Candidate, exposure: Exposure
 ) -> tuple[Verdict, int]:
-    """Read event and prices once more and decide on those. Returns the verdict and what the decision reserves (0 = none)."""
+    """Read event and prices once more and decide on those. Returns the verdict and what the decision locks (0 = none)."""
     view = event_cache.fresh(candidate.event)
     if view is None:
         return missed(Status.REJECTED, NOT_OPEN), 0
     running.turns.event(profile, view.ticker)
     prices = families.read(running.reader, {view.ticker: view.books_of})[view.ticker]
-    bad = _too_many(profile, open_count) or unfit(profile, Rules.of(profile), view, prices)
+    bad = _too_many(profile, exposure.open_count) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0
     claimed = claims.of(profile.mode, {outcome.ticker for outcome in view.outcomes})
     books = claimed.left(candidate_evaluation.depths_of(prices))
-    taken = evaluated(profile, view, claimed.reach(books), capital_left)
-    verdict = _quoted(profile, view, books, taken, capital_left)
+    judged_with = partial(evaluated, profile, view, claimed.reach(books))
+    taken = judged_with(capital_for(profile, exposure.choices, exposure.capital_left, judged_with))
+    verdict = _quoted(profile, view, books, taken, exposure.capital_left)
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return verdict, 0
     decision = decisions.build(profile, view, verdict.basket, prices, clock.now_ms(), verdict.quote)
@@ -296,4 +297,4 @@ def _decide(
         candidates.forget(profile)
         return missed(Status.REJECTED, Miss(Reason.RACED, "another cycle", "one decision at a time")), 0
     candidates.update(profile, listed, replace(candidate, decisions=candidate.decisions + 1))
-    return verdict, decision.max_cost
+    return verdict, locks(verdict.basket, None if verdict.quote else exposure.choices)

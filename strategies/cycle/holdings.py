@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from django.db.models import QuerySet
 
+from strategies.collateral.groups import Choices
 from strategies.models import Decision, Profile
 
 
@@ -38,6 +39,9 @@ class Holdings(Protocol):
 
     def committed(self, profile: Profile) -> Committed:
         """Number and cost of the open decisions: what is reserved and spent, or what was decided and not yet reserved."""
+
+    def collateral(self, profile: Profile) -> Choices | None:
+        """How the exchange returns collateral for NO baskets that the profile opens now; None where it does not, or is still learnt."""
 
     def idle_quotes(self, profile: Profile, since: datetime) -> Mapping[str, int]:
         """Events whose basket is being quoted, was begun before ``since`` and has bought nothing, with what each has set aside,

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from kalbot.common import clock, messages
 from kalbot.common.units import dollars
 from strategies.allocation.choice import HOUR, UNKNOWN_DAYS
+from strategies.collateral.groups import Choices
 from strategies.cycle import allocation, holdings
+from strategies.cycle.candidates import Exposure
 from strategies.cycle.evaluation import most_cost
 from strategies.cycle.quote_places import BETTER, RESTED, expected_return, is_counted
 from strategies.models import Profile
@@ -40,19 +42,23 @@ class Waiting:
     verdict: Verdict
 
 
-def return_a_day(profile: Profile, event: str, verdict: Verdict) -> float:
+def return_a_day(profile: Profile, event: str, verdict: Verdict, choices: Choices | None = None) -> float:
     """What a candidate is expected to return on what it locks, a day; 0 where the verdict is none. The same measure for a basket that is
-    taken and for one that is quoted."""
+    taken and for one that is quoted. ``choices``: see ``Exposure``; a quote locks its price
+    whatever they are."""
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return 0.0
     if not verdict.quote:
-        return allocation.offer_of(profile, event, verdict.basket).return_a_day
+        return allocation.offer_of(profile, event, verdict.basket, choices).return_a_day
     days = verdict.basket.days_to_settlement
     return expected_return(verdict) / max(UNKNOWN_DAYS if days is None else days, HOUR)
 
 
 def waiting(
-    profile: Profile, verdicts: Mapping[str, Verdict], with_all: Callable[[str], Verdict | None]
+    profile: Profile,
+    verdicts: Mapping[str, Verdict],
+    with_all: Callable[[str], Verdict | None],
+    choices: Choices | None = None,
 ) -> Waiting | None:
     """The best of the events of which nothing can be bought now and something could with all of the profile's capital.
 
@@ -65,8 +71,8 @@ def waiting(
         whole = with_all(event)
         if whole is None or whole.status is not Status.CANDIDATE or whole.basket is None:
             continue
-        offer = allocation.offer_of(profile, event, whole.basket)
-        worth = return_a_day(profile, event, whole)
+        offer = allocation.offer_of(profile, event, whole.basket, None if whole.quote else choices)
+        worth = return_a_day(profile, event, whole, choices)
         found.append(Waiting(event, int(offer.locked * offer.least), worth, whole))
     return max(found, key=lambda one: (one.return_a_day, one.event), default=None)
 
@@ -83,16 +89,17 @@ def gives_way(wanted: Waiting, left: int, idle: Iterable[Idle]) -> Idle | None:
 def replace(
     profile: Profile,
     verdicts: Mapping[str, Verdict],
-    left: int,
+    exposure: Exposure,
     with_all: Callable[[str], Verdict | None],
     judge: Callable[[str], Verdict | None],
 ) -> str | None:
     """Have an idle quote withdrawn for the best basket that waits for its money. Returns the quote's event. ``judge``: what would be quoted
     in an event now, None where that is not known."""
+    left = exposure.capital_left
     if left >= most_cost(profile, profile.working):
         return None
     held = holdings.current().idle_quotes(profile, clock.now() - RESTED)
-    wanted = waiting(profile, verdicts, with_all) if held else None
+    wanted = waiting(profile, verdicts, with_all, exposure.choices) if held else None
     if wanted is None or (wanted.verdict.quote and not is_counted(wanted.verdict)):
         return None
     judged = ((event, locked, judge(event)) for event, locked in held.items())

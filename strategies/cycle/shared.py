@@ -17,8 +17,10 @@ from markets import exchange_hours
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
+from strategies.collateral.groups import Choices
 from strategies.cycle import candidate_evaluation, holdings, memo, plausibility
 from strategies.cycle.evaluation import most_cost
+from strategies.cycle.returned import capital_for
 from strategies.models import Profile
 from strategies.profiles import alike
 from strategies.reasons import FIXED_BY_BOOKS, Reason
@@ -63,10 +65,25 @@ class Shared:
         fewer.sum()
         return fewer
 
-    def with_money(
+    def with_capital(
+        self,
+        profile: Profile,
+        ticker: str,
+        prices: Mapping[str, EventPrices],
+        capital_left: int,
+        choices: Choices | None,
+    ) -> Verdict:
+        """The verdict of an event of ``by_money`` for a profile that has ``capital_left`` (micro-dollars; ``choices``: see ``Exposure``)."""
+
+        def judged_with(most: int) -> Verdict:
+            return self._with_money(profile, ticker, prices, most)
+
+        return judged_with(capital_for(profile, choices, capital_left, judged_with))
+
+    def _with_money(
         self, profile: Profile, ticker: str, prices: Mapping[str, EventPrices], capital_left: int
     ) -> Verdict:
-        """The verdict of an event of ``by_money`` for a profile that has ``capital_left`` (micro-dollars)."""
+        """The same for a profile whose baskets lock their price."""
         most = most_cost(profile, capital_left)
         verdict = self._known.get((ticker, most))
         if verdict is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
@@ -14,8 +15,9 @@ from strategies.catalogue.universe import EventView
 from strategies.collateral.funds import Purchase
 from strategies.collateral.words import locked
 from strategies.cycle import candidates
-from strategies.cycle.candidate_evaluation import depths_of, unusable
+from strategies.cycle.candidate_evaluation import depths_of, evaluate_candidate, unusable
 from strategies.cycle.evaluation import evaluate, limits_of
+from strategies.cycle.returned import capital_for
 from strategies.dutch.basket import Found, Kind
 from strategies.dutch.explain import explain
 from strategies.explain.book_evaluation import percent
@@ -149,8 +151,11 @@ def _live(event: EventView, profile: Profile, prices: EventPrices) -> Iterator[s
     if not event.fee_known:
         yield f"The fee type {event.fee_type!r} is not known, so nothing of this event may be traded."
         return
-    left = None if exposure is None else exposure.capital_left
-    outcome = evaluate(event, depths_of(prices), limits_of(profile, event, at, left))
+    books, left = depths_of(prices), None
+    if exposure is not None:
+        judged_with = partial(evaluate_candidate, profile, event, books, at)
+        left = capital_for(profile, exposure.choices, exposure.capital_left, judged_with)
+    outcome = evaluate(event, books, limits_of(profile, event, at, left))
     yield from explain(outcome, _names(event), cap=event.grade, discretion=event.discretion)
     if isinstance(outcome, Found) and outcome.basket.kind is Kind.ALL_NO:
         yield locked([Purchase(leg.ticker, leg.side, leg.count, leg.cost) for leg in outcome.basket.legs])

@@ -121,3 +121,38 @@ def test_a_series_that_settles_late_locks_money_longer() -> None:
     assert settling.learn() == 0
     assert not SettlingTime.objects.exists()
     assert event.series_id == "KXLATE"
+
+
+SIX = [(bid, bid + 200) for bid in (1_800, 2_000, 1_900, 2_000, 2_100, 2_000)]
+"""NO on all six: 4.82 and 0.07 of fees, for 5. With collateral return ten of each lock nine dollars."""
+TWO = [(5_300, 5_400), (5_300, 5_400)]
+"""NO on both: 0.94 and 0.035 of fees, for 1. With collateral return they lock half."""
+
+
+@pytest.mark.parametrize(
+    ("capital", "returned", "bought"),
+    [(10, True, 1_000), (10, False, 200), (4, True, 400), (60, False, 1_000)],
+    ids=["ten dollars are enough", "at full price they are not", "less buys less", "at full price with enough"],
+)
+def test_capital_buys_what_it_locks_where_collateral_is_returned(capital: int, returned: bool, bought: int) -> None:
+    profile = add_profile(capital=capital * 1_000_000, max_per_position=50_000_000, collateral_return=returned)
+    _candidate(profile, "A-SIX", SIX, 1)
+    cycle.run()
+    decision = Decision.objects.get()
+    assert {leg["count"] for leg in decision.legs} == {bought}
+    assert (decision.max_cost > capital * 1_000_000) is returned, "its price is more than the capital"
+
+
+@pytest.mark.parametrize(("returned", "bought"), [(False, "B-TWO"), (True, "A-SIX")])
+def test_baskets_are_ranked_by_what_they_lock(returned: bool, bought: str) -> None:
+    """Two legs earn 2.6 % of their price and six 2.2 %; of what they lock with collateral return 5 % and 12 %."""
+    profile = add_profile(
+        capital=9_500_000, max_per_position=50_000_000, max_open_positions=1, collateral_return=returned
+    )
+    _candidate(profile, "A-SIX", SIX, 1)
+    _candidate(profile, "B-TWO", TWO, 1)
+    cycle.run()
+    assert Decision.objects.get().event_id == bought
+    six = Opportunity.objects.get(event="A-SIX")
+    assert six.locked < 9_500_000
+    assert (six.locked < 10 * six.profit) is returned

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from kalbot.common import clock
 from markets.models import Event, Market
 from simulator.flow import second_actor
-from strategies.models import Profile
+from strategies.cycle import cycle
+from strategies.models import Decision, Profile, Verdict
 from tests.trading import world
 from tests.trading.struck import Striking
 from tests.trading.ties import ties
@@ -98,6 +100,23 @@ def test_ten_dollars_buy_what_costs_fifty() -> None:
     balance = ProfileBalance.objects.get(profile=position.profile)
     assert balance.cash >= 0
     assert balance.cash + balance.reserved == 10 * world.DOLLAR - position.cost + PAYS
+    ties(position)
+
+
+@pytest.mark.parametrize("dollars", [2, 4, 7, 9])
+def test_what_the_cycle_sizes_by_what_it_locks_is_admitted(dollars: int) -> None:
+    """Little capital, all of it needed: the engine that decides and the one that sets aside count alike."""
+    event = _event()
+    profile = world.add_profile(
+        collateral_return=True, capital=dollars * world.DOLLAR, max_per_position=50 * world.DOLLAR
+    )
+    Verdict.objects.create(profile=profile, event=event, status="candidate", since=clock.now())
+    cycle.run()
+    decision = Decision.objects.get()
+    assert decision.max_cost > 4 * dollars * world.DOLLAR
+    position = executor.execute(decision.pk)
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    assert position.status == "open"
     ties(position)
 
 

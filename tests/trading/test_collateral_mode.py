@@ -7,10 +7,11 @@ import pytest
 from kalbot.common import clock
 from markets.book import Side
 from strategies.collateral.funds import Purchase
+from strategies.collateral.groups import Choices
 from strategies.collateral.words import locked
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import collateral_mode
+from trading.accounting import collateral, collateral_mode
 from trading.accounting.collateral_mode import CannotChoose, choose
 from trading.models import ExchangeAccount, Leg, Position
 from trading.reconciliation import reconcile
@@ -118,3 +119,13 @@ def test_an_example_is_the_latest_no_basket_of_the_profile_with_two_legs() -> No
     assert collateral_mode.example() == collateral_mode.example(profile)
     Leg.objects.filter(position__decision__profile=profile, position__kind="all_no", sequence=1).update(bought_count=0)
     assert collateral_mode.example(profile) == ""
+
+
+def test_a_cycle_counts_on_returns_only_where_they_have_been_learnt_or_are_trusted(twin: Twin) -> None:
+    account, profile = _account(), world.add_profile("live", mode="live")
+    assert collateral.counted_on(profile) is None
+    ExchangeAccount.objects.update(collateral_reading={"whole_cents": True})
+    for mode, counted in (("off", None), ("learning", None), ("on", Choices(whole_cents=True))):
+        ExchangeAccount.objects.filter(pk=account.pk).update(collateral=mode)
+        assert collateral.counted_on(profile) == counted
+        assert collateral.counted_on(world.add_profile(f"other {mode}", mode="live", subaccount=7)) is None

@@ -18,7 +18,7 @@ from markets.book import Side
 from markets.fees import FeeSchedule
 from markets.models import Event, Market
 from markets.terms.states import Holding
-from strategies.collateral.funds import Funds, Purchase, exit_order, needed
+from strategies.collateral.funds import Funds, Purchase, exit_order, held_for
 from strategies.collateral.groups import Choices, Exclusive, Group, Known, returned
 from strategies.models import Decision, Kind, Mode, Profile
 from trading.accounting import ledger
@@ -53,6 +53,15 @@ def reading_for(profile: Profile, event: Event, kind: str, account: tuple[str, R
         return None
     reading: dict[str, Any] = stored(choices_of(account[1]))
     return {**reading, LEARNING: True} if account[0] == ExchangeAccount.Collateral.LEARNING else reading
+
+
+def counted_on(profile: Profile) -> Choices | None:
+    """How collateral is returned for NO baskets that ``profile`` opens now; None where it is not, or is still being learnt."""
+    if profile.mode == Mode.SIM:
+        return Choices() if profile.collateral_return else None
+    rows = ExchangeAccount.objects.filter(subaccount=profile.subaccount or 0, collateral=ExchangeAccount.Collateral.ON)
+    reading = rows.values_list("collateral_reading", flat=True).first()
+    return None if reading is None else choices_of(reading)
 
 
 def check_family(decision: Decision, markets: Iterable[Market], account: tuple[str, Reading] | None) -> None:
@@ -101,22 +110,13 @@ def choices_of(reading: Reading) -> Choices:
 
 
 def funds_for(reading: Reading | None, purchases: Iterable[Purchase], held: Iterable[Holding] = ()) -> Money:
-    """What must be set aside so that ``purchases`` can fill in any order and part, and all that is then held can be sold again for
-    what the purchases cost. Without a reading it is the sum of their costs."""
+    """What must be set aside to buy ``purchases`` beside what is ``held`` (``held_for``). Without a reading it is the sum of their
+    costs."""
     bought, before = list(purchases), list(held)
-    total = Money(sum(one.cost for one in bought))
     if reading is None:
-        return total
+        return Money(sum(one.cost for one in bought))
     group = _group([*(ticker for ticker, _, _ in before), *(one.ticker for one in bought)])
-    choices = choices_of(reading)
-    to_buy = needed(before, bought, group, choices)
-    whole = Funds(group, choices, held={(ticker, side): count for ticker, side, count in before})
-    began = whole.available
-    for one in bought:
-        whole.bought(one.ticker, one.side, one.count, one.cost)
-    locked = began - whole.available
-    _, to_sell = exit_order(whole, {(one.ticker, one.side): one.cost for one in bought})
-    return Money(min(total, max(to_buy, locked + to_sell)))
+    return held_for(before, bought, group, choices_of(reading))
 
 
 def funds_to_complete(position: Position, purchases: Iterable[Purchase]) -> Money:
