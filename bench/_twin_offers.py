@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from markets.book import Depth
 from markets.fees import FeeSchedule
 from simulator.core import ExchangeCore
 from strategies.allocation.choice import Offer
-from strategies.dutch.basket import Found, Kind, LegMarket, Limits
+from strategies.collateral.baskets import locks
+from strategies.collateral.groups import Choices
+from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits
 from strategies.dutch.search import best_basket
 
 DAY_MS: Final = 90_000
@@ -22,8 +24,16 @@ EDGE_EVERY_S: Final = 3.0
 """Between two planted baskets: twice as many as the demo has."""
 
 
-def drawn(seconds: int, seed: int) -> list[tuple[int, Offer]]:
-    """(cycle in which it turned up, basket) of every planted edge of ``seconds`` of the exchange."""
+class Drawn(NamedTuple):
+    """A basket that turned up in ``cycle``, as it is where every leg locks its price and where collateral is returned."""
+
+    cycle: int
+    off: Offer
+    on: Offer
+
+
+def drawn(seconds: int, seed: int) -> list[Drawn]:
+    """Every planted edge of ``seconds`` of the exchange."""
     from simulator.cli import BUNDLED
     from simulator.clock import ManualClock
     from simulator.config import SimulatorConfig
@@ -39,7 +49,7 @@ def drawn(seconds: int, seed: int) -> list[tuple[int, Offer]]:
     exchange.open_accounts()
     exchange.begin()
     seen: set[tuple[str, int]] = set()
-    found: list[tuple[int, Offer]] = []
+    found: list[Drawn] = []
     for second in range(seconds):
         exchange.advance(exchange.now() + 1_000)
         for edge in list(exchange.edges.values()):
@@ -47,13 +57,23 @@ def drawn(seconds: int, seed: int) -> list[tuple[int, Offer]]:
             if key in seen or edge.kind not in ("all_no", "all_yes"):
                 continue
             seen.add(key)
-            offer = _offer(exchange, edge.event_ticker, Kind(edge.kind), f"{edge.event_ticker}@{second}")
-            if offer is not None:
-                found.append((second, offer))
+            basket = _basket(exchange, edge.event_ticker, Kind(edge.kind))
+            if basket is not None:
+                closes = min(exchange.markets[leg.ticker].close_ms for leg in basket.legs)
+                days = max(0.0, (closes - exchange.now()) / DAY_MS)
+                found.append(
+                    Drawn(
+                        second, *(_offer(basket, f"{edge.event_ticker}@{second}", days, c) for c in (None, Choices()))
+                    )
+                )
     return found
 
 
-def _offer(exchange: ExchangeCore, event: str, kind: Kind, key: str) -> Offer | None:
+def _offer(basket: Basket, key: str, days: float, choices: Choices | None) -> Offer:
+    return Offer(key, locks(basket, choices), basket.profit, days, len(basket.legs), least=0.05)
+
+
+def _basket(exchange: ExchangeCore, event: str, kind: Kind) -> Basket | None:
     markets = [exchange.markets[ticker] for ticker in exchange.events[event].markets]
     books = exchange.books
     legs = [
@@ -61,8 +81,4 @@ def _offer(exchange: ExchangeCore, event: str, kind: Kind, key: str) -> Offer | 
         for m in markets
     ]
     outcome = best_basket(legs, True, True, Limits(kinds=frozenset({kind}), near_ppm=0))
-    if not isinstance(outcome, Found):
-        return None
-    left = (min(m.close_ms for m in markets) - exchange.now()) / DAY_MS
-    basket = outcome.basket
-    return Offer(key, basket.cost, basket.profit, max(left, 0.0), len(basket.legs), least=0.05)
+    return outcome.basket if isinstance(outcome, Found) else None

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from kalbot.common.units import PPM, Money
 from strategies.allocation.choice import Choice, Limits, Offer, choose
+from strategies.collateral.baskets import locks
 from strategies.collateral.groups import Choices
 from strategies.cycle import hurdles
 from strategies.cycle.candidates import Candidate, Exposure
-from strategies.cycle.returned import locks
 from strategies.dutch.basket import Basket, Kind
 from strategies.models import Profile
 from strategies.reasons import Reason

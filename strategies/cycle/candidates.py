@@ -77,6 +77,14 @@ class Exposure:
     quotes: int = 0
     choices: Choices | None = None
 
+    def with_at_most(self, capital: int | None) -> Exposure:
+        """The same where no more than ``capital`` may be taken (None: all that is left)."""
+        return self if capital is None else replace(self, capital_left=min(self.capital_left, capital))
+
+    def after(self, locked: int) -> Exposure:
+        """The same once a decision has locked so much (0: there was none)."""
+        return replace(self, capital_left=self.capital_left - locked, open_count=self.open_count + (locked > 0))
+
 
 def lists(profiles: Sequence[Profile], events: Collection[str] | None = None) -> dict[int, Listed]:
     """The candidates of each profile, by its id; of ``events`` alone, read from the database, when given."""

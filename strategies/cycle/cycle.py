@@ -22,6 +22,7 @@ from markets import prices, selectors
 from markets.book import Depth
 from markets.prices import EventPrices, Prices, families
 from strategies.catalogue.universe import EventView
+from strategies.collateral.baskets import locks
 from strategies.cycle import (
     allocation,
     candidate_evaluation,
@@ -34,10 +35,10 @@ from strategies.cycle import (
     quote_capital,
     quote_places,
     quotes,
+    returned,
 )
 from strategies.cycle.candidates import Candidate, Exposure, Listed
 from strategies.cycle.quote_places import Places
-from strategies.cycle.returned import capital_for, locks
 from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, rejected, unfit
 from strategies.cycle.turns import Turns
 from strategies.models import Cycle, Profile
@@ -166,10 +167,9 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     if exposure.quotes and running.row.trigger == BEAT:
         _replace(running, profile, places, own, exposure, shared)
     for turn in [*allocated.turns, *places.turns]:
-        left = exposure.capital_left
-        mine = replace(exposure, capital_left=left if turn.capital is None else min(left, turn.capital))
-        own[turn.candidate.event], spent = _decide(running, profile, listed, turn.candidate, mine)
-        exposure = replace(exposure, capital_left=left - spent, open_count=exposure.open_count + (spent > 0))
+        allowed = exposure.with_at_most(turn.capital)
+        own[turn.candidate.event], spent = _decide(running, profile, listed, turn.candidate, allowed)
+        exposure = exposure.after(spent)
         running.row.decisions += spent > 0
     running.row.candidates += len(listed.by_event)
     _count(running, own, shared)
@@ -286,8 +286,8 @@ def _decide(
         return missed(Status.REJECTED, bad), 0
     claimed = claims.of(profile.mode, {outcome.ticker for outcome in view.outcomes})
     books = claimed.left(candidate_evaluation.depths_of(prices))
-    judged_with = partial(evaluated, profile, view, claimed.reach(books))
-    taken = judged_with(capital_for(profile, exposure.choices, exposure.capital_left, judged_with))
+    reach = partial(evaluated, profile, view, claimed.reach(books))
+    taken = returned.judged(profile, exposure.choices, exposure.capital_left, reach)
     verdict = _quoted(profile, view, books, taken, exposure.capital_left)
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return verdict, 0

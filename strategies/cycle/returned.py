@@ -1,4 +1,4 @@
-"""What a basket takes of the capital where the exchange returns collateral, and how much it may cost then.
+"""How much a basket may cost where the exchange returns collateral.
 
 A NO basket of an exclusive event is charged its largest loss, not its price (docs/capital.md), so capital buys more of it, and what it
 earns on the locked dollar is many times what it earns on its price. Everything else locks its price, quotes included: which of their legs
@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from kalbot.common.units import Money
-from strategies.collateral.funds import Purchase, held_for
-from strategies.collateral.groups import Choices, Exclusive
+from strategies.collateral.baskets import locks
+from strategies.collateral.groups import Choices
 from strategies.cycle.evaluation import most_cost
 from strategies.dutch.basket import Basket, Kind
 from strategies.models import Profile
@@ -20,21 +19,6 @@ from strategies.screening.verdict import Status, Verdict
 
 TRIES: Final = 3
 """Sizes tried: counts are whole steps and levels differ in price, so what is locked is only about in proportion to the cost."""
-
-
-def locks(basket: Basket, choices: Choices | None) -> Money:
-    """What the basket takes of the capital, micro-dollars. ``choices``: how the exchange returns collateral on the profile's account;
-    None: it does not. At the legs' limits; what fees add is shared out among them."""
-    if choices is None or basket.kind is not Kind.ALL_NO:
-        return basket.cost_at_limits
-    at_limits = [leg.limit_price * leg.count for leg in basket.legs]
-    fees = -(-(basket.cost_at_limits + basket.fee_bound - sum(at_limits)) // len(at_limits))
-    purchases = [
-        Purchase(leg.ticker, leg.side, leg.count, Money(paid + fees))
-        for leg, paid in zip(basket.legs, at_limits, strict=True)
-    ]
-    group = Exclusive(tuple(dict.fromkeys(leg.ticker for leg in basket.legs)))
-    return min(basket.cost_at_limits, held_for([], purchases, group, choices))
 
 
 def capital_for(profile: Profile, choices: Choices | None, left: int, judged_with: Callable[[int], Verdict]) -> int:
@@ -52,6 +36,11 @@ def capital_for(profile: Profile, choices: Choices | None, left: int, judged_wit
             return wanted if plain is None or larger.profit > plain.profit else left
         wanted = larger.cost_at_limits * left // locked
     return left
+
+
+def judged(profile: Profile, choices: Choices | None, left: int, judged_with: Callable[[int], Verdict]) -> Verdict:
+    """The verdict on an event for which so much capital is left; arguments as above."""
+    return judged_with(capital_for(profile, choices, left, judged_with))
 
 
 def _bought(verdict: Verdict) -> Basket | None:

@@ -9,7 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from kalbot.common import clock
@@ -20,7 +20,7 @@ from strategies.catalogue.universe import EventView
 from strategies.collateral.groups import Choices
 from strategies.cycle import candidate_evaluation, holdings, memo, plausibility
 from strategies.cycle.evaluation import most_cost
-from strategies.cycle.returned import capital_for
+from strategies.cycle.returned import judged
 from strategies.models import Profile
 from strategies.profiles import alike
 from strategies.reasons import FIXED_BY_BOOKS, Reason
@@ -73,12 +73,8 @@ class Shared:
         capital_left: int,
         choices: Choices | None,
     ) -> Verdict:
-        """The verdict of an event of ``by_money`` for a profile that has ``capital_left`` (micro-dollars; ``choices``: see ``Exposure``)."""
-
-        def judged_with(most: int) -> Verdict:
-            return self._with_money(profile, ticker, prices, most)
-
-        return judged_with(capital_for(profile, choices, capital_left, judged_with))
+        """The verdict of an event of ``by_money`` for a profile that has ``capital_left``, micro-dollars. ``choices``: see ``Exposure``."""
+        return judged(profile, choices, capital_left, partial(self._with_money, profile, ticker, prices))
 
     def _with_money(
         self, profile: Profile, ticker: str, prices: Mapping[str, EventPrices], capital_left: int
