@@ -44,6 +44,19 @@ def test_lists_and_the_story_say_it(sample: dict[str, Any], login: Any) -> None:
     assert "terminal" not in page
 
 
+def test_yes_and_no_have_no_colour_for_whether_yes_is_good_differs(sample: dict[str, Any], login: Any) -> None:
+    order = Order.objects.filter(status=OrderStatus.DONE).latest("created_at")
+    client = login("risk manager")
+    for address in (
+        reverse("admin:trading_order_change", args=[order.pk]),
+        reverse("admin:trading_fill_changelist"),
+    ):
+        page = client.get(address).content.decode()
+        assert ">yes</span>" in page or ">no</span>" in page, address
+        for icon in ("check_small", "close_small"):
+            assert icon not in page, address
+
+
 def test_a_list_of_positions_says_why_nothing_was_bought(sample: dict[str, Any], login: Any) -> None:
     position = Position.objects.latest("id")
     Position.objects.filter(pk=position.pk).update(status="aborted", close_code="quote_ended", residual_code="")

@@ -301,6 +301,24 @@ def test_a_day_of_losses_begins_at_midnight_of_the_profiles_zone() -> None:
         assert day.realised_today([profile])[profile.pk] == 0
 
 
+def test_the_result_of_the_day_is_of_this_moment_though_the_day_is_added_up_once(
+    django_assert_num_queries: Any,
+) -> None:
+    profile, _, _ = _ready()
+    with time_machine.travel("2026-11-28T12:00:00+00:00", tick=False) as moved:
+        assert day.realised_today([profile]) == {profile.pk: 0}
+        for lost in (2, 3):
+            _lose(profile, lost * world.DOLLAR)
+        with django_assert_num_queries(1):
+            assert day.realised_today([profile]) == {profile.pk: -5 * world.DOLLAR}
+        moved.move_to(
+            "2026-11-29T05:00:10+00:00"
+        )  # ten seconds into the next day: what is booked late may be of the last one
+        for _ in range(2):
+            with django_assert_num_queries(2):
+                assert day.realised_today([profile]) == {profile.pk: 0}
+
+
 def test_what_was_lost_in_an_event_counts_against_its_limit() -> None:
     profile, event, decision = _ready(max_per_event=10 * world.DOLLAR, max_per_position=10 * world.DOLLAR)
     first = executor.execute(decision.pk)
