@@ -12,8 +12,10 @@ import sample_markets
 import sample_positions
 import sample_rows
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.auth.models import AnonymousUser
 from django.db import connection
-from django.db.models import F, IntegerField, Model
+from django.db.models import DateTimeField, F, IntegerField, Model
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -291,6 +293,18 @@ def test_no_stored_amount_is_shown_without_its_unit() -> None:
     assert raw == []
 
 
+def test_every_row_that_is_only_read_says_when_it_was_written(rf: Any) -> None:
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    silent = []
+    for model, shown in admin.site._registry.items():
+        if isinstance(shown, ReadOnlyAdmin):
+            fields = [getattr(one, "__name__", one) for one in flatten_fieldsets(shown.get_fieldsets(request))]
+            moments = [one.name for one in model._meta.fields if isinstance(one, DateTimeField) and not one.editable]
+            silent += [f"{model.__name__}.{name}" for name in moments if name not in fields]
+    assert silent == []
+
+
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 def test_who_may_not_change_a_profile_reads_it_in_dollars_too(role: str, sample: dict[str, Any], login: Any) -> None:
     page = login(role).get(reverse("admin:strategies_profile_change", args=[sample["careful"].pk])).content.decode()
@@ -357,7 +371,9 @@ def test_a_page_far_down_a_list_holds_the_rows_of_its_place(sample: dict[str, An
 def test_helps_of_columns_speak_of_no_stored_unit() -> None:
     for model in admin.site._registry:
         for name, text in base.help_without_units(model).items():
-            assert not re.search("1/100|1/10,000|illionth|micro-dollar", text), f"{model.__name__}.{name}: {text}"
+            assert not re.search("1/100|1/10,000|illionth|micro-dollar|nix milli", text), (
+                f"{model.__name__}.{name}: {text}"
+            )
 
 
 def test_the_dashboard_names_an_event_once_with_every_profile_that_misses_it(

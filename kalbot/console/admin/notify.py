@@ -11,6 +11,8 @@ from django import forms
 from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
@@ -168,6 +170,14 @@ class NotificationAdmin(ReadOnlyAdmin):
     search_fields = ("title", "body")
     ordering = ("-id",)
     opens = "title"
+    fields = ("at", "kind", "severity", "title", "body", key_link("profile"), "mode", "page", "channel", "assigned")
+    readonly_fields = ("page",)
+
+    @display(description="Page")
+    def page(self, notification: Notification) -> SafeString | str:
+        if not notification.path:
+            return formats.NOTHING
+        return format_html('<a class="k-link" href="{}">{}</a>', notification.path, notification.path)
 
 
 @admin.register(Delivery)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -29,11 +26,8 @@ class ActAdmin(ExportedAdmin):
     ]
     search_fields = ["actor", "reason", "target"]
     ordering = ["-id"]
-    readonly_fields = ["what"]
-
-    def get_fields(self, request: HttpRequest, obj: Act | None = None) -> list[Any]:
-        left_out = ("token", "name", "what")
-        return ["what", *(name for name in super().get_fields(request, obj) if name not in left_out)]
+    fields = ["at", "what", "where", "actor", "reason", "shown", "outcome", "result"]
+    readonly_fields = ["what", "where"]
 
     @display(description="Action", ordering="name")
     def what(self, act: Act) -> str:

@@ -15,6 +15,7 @@ from kalbot.console.admin import people  # noqa: F401  (takes the library's own 
 from kalbot.console.admin.lists.columns import column
 from kalbot.console.admin.lists.versions import SeenForm
 from kalbot.console.auth import audit
+from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 
 HELP = {
@@ -29,6 +30,9 @@ HELP = {
     "total_run_count": "How often it was sent.",
 }
 """In place of the library's, which speak of its code."""
+
+LABELS = {"interval": "Runs", "expire_seconds": "Lapses after, seconds"}
+"""As the columns of the list are called."""
 
 
 class ScheduleForm(SeenForm):
@@ -85,6 +89,7 @@ class PeriodicTaskAdmin(ModelAdmin):
         "seen",
     ]
     readonly_fields = ["name", "task", "description", "queue", "last_run_at", "total_run_count"]
+    empty_value_display = formats.NOTHING
     compressed_fields = True
     actions = None
 
@@ -117,7 +122,7 @@ class PeriodicTaskAdmin(ModelAdmin):
         return [name for name in self.fields if self.has_change_permission(request, obj) or name not in own]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, form=ScheduleForm, help_texts=HELP, **kwargs)
+        return super().get_form(request, obj, change, form=ScheduleForm, help_texts=HELP, labels=LABELS, **kwargs)
 
 
 @admin.register(IntervalSchedule)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
+from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.paginator import Page, Paginator
 from django.db import models
@@ -150,7 +151,14 @@ class ReadOnlyAdmin(DialogActions, UnitColumns, ModelAdmin):
         found = super().get_fieldsets(request, obj)
         if self.has_change_permission(request, obj):
             return found
-        return [(title, {**options, "fields": self._written(options["fields"])}) for title, options in found]
+        (title, options), *others = found
+        first = (title, {**options, "fields": [*options["fields"], *self._moments(flatten_fieldsets(found))]})
+        return [(title, {**options, "fields": self._written(options["fields"])}) for title, options in (first, *others)]
+
+    def _moments(self, shown: Sequence[Any]) -> list[str]:
+        """When the row was made and last changed: Django's forms leave out what writes itself."""
+        own = [field for field in self.model._meta.fields if isinstance(field, models.DateTimeField)]
+        return [field.name for field in own if not field.editable and field.name not in shown]
 
     def _written(self, fields: Sequence[Any]) -> list[Any]:
         return [
@@ -227,7 +235,7 @@ class ReadOnlyInline(UnitColumns, TabularInline):
 
 
 _UNIT_WORDS = re.compile(
-    r"[,;:]? ?(micro-dollars( a contract| of money)?|1/10,000 dollar|1/100( of contracts| contract)?|millionths)\b",
+    r"[,;:]? ?(micro-dollars( a contract| of money)?|1/10,000 dollar|1/100( of contracts| contract)?|millionths|unix milliseconds)\b",
     re.I,
 )
 

@@ -13,10 +13,11 @@ BAD: Final = "bad"
 @dataclass(frozen=True)
 class Part:
     """One part of the system: its state, a sentence, and metrics for machines. ``is_known``: False while what would say how it is does
-    not answer."""
+    not answer. ``is_measured``: False while there is nothing yet that could be good or bad: it has no colour."""
 
     name: str
     state: str
     sentence: str
     metrics: dict[str, float] = field(default_factory=dict)
     is_known: bool = True
+    is_measured: bool = True

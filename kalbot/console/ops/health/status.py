@@ -109,7 +109,7 @@ def exchange() -> Part:
     """Is it open, and when is its next pause."""
     found = exchange_status.stored()
     if found is None:
-        return Part("exchange", OK, "Not checked yet; that happens once a minute.")
+        return Part("exchange", OK, "Not checked yet; that happens once a minute.", is_measured=False)
     if _is_old(found):
         then = f"failed then: {found.error}" if found.error else "open then" if found.trading else "shut then"
         return Part("exchange", WARN, f"Last checked {formats.ago(clock.from_ms(found.checked_ms))}; {then}.")
@@ -157,7 +157,7 @@ def key() -> Part:
         if settings.KALBOT_LIVE:
             return Part("key", BAD, "Live trading is allowed but there is no key.")
         if navigation.exchange() == "simulator":
-            return Part("key", OK, "No key is set.")
+            return Part("key", OK, "No key is set; the simulator needs none.")
         return Part(
             "key", WARN, "No key is set: events are listed, but there are no live prices, so nothing is bought."
         )

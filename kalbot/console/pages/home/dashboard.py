@@ -54,7 +54,7 @@ def glance(reading: Reading) -> dict[str, Any]:
 
 
 def tile(question: str, state: str, answer: str, detail: str, url: str) -> dict[str, str]:
-    """One answer: ``state`` ok, warn or bad."""
+    """One answer: ``state`` ok, warn, bad, or none for what is neither."""
     return {"question": question, "state": state, "answer": answer, "detail": detail, "url": url}
 
 
@@ -110,7 +110,7 @@ def earning(reading: Reading) -> list[dict[str, str]]:
         tiles.append(
             tile(
                 f"Earned today, {mode}",
-                "bad" if gained < 0 else "ok",
+                "bad" if gained < 0 else "ok" if gained else "none",
                 formats.gain(gained),
                 f"{ended} ended since midnight {summary.day_zones(profiles)}, {held} open",
                 list_url("trading.position", mode__exact=mode),

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from kalbot.console.admin.operations import last_line
 from kalbot.console.models import TaskRecord
 from kalbot.console.ops.health import schedule_status, status
 from kalbot.console.ops.health.machinery import beat, workers
@@ -52,7 +53,7 @@ def steps() -> list[Step]:
     return [
         Step(
             profile is not None,
-            "Profiles, roles and schedules",
+            "Profiles and roles",
             "A profile says what may be bought and within which limits. Three are made that trade on paper only.",
             "python manage.py seed",
             list_url("strategies.profile"),
@@ -110,6 +111,7 @@ def context() -> dict[str, Any]:
         "is_new": is_new(),
         "next_step": next((one for one in found if not one.done), None),
         "failing": failing,
+        "failing_words": last_line(failing.error) if failing is not None else "",
         "failing_url": page_url("console.taskrecord", failing.pk) if failing is not None else "",
     }
 
