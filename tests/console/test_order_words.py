@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console.ui import order_words
-from trading.models import Order, OrderStatus, Position
+from trading.models import Order, OrderError, OrderStatus, Position
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,22 @@ from trading.models import Order, OrderStatus, Position
 def test_the_word_says_what_happened(columns: dict[str, Any], word: str) -> None:
     order = Order(**{"count": 400, "status": OrderStatus.DONE, "ended_at": clock.now(), **columns})
     assert order_words.outcome(order) == word
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"filled_count": 400}, "no: all"),
+        ({"status": OrderStatus.RESTING}, "yes: it has not ended"),
+        ({}, "not known"),
+        ({"is_final": True}, "no: the exchange confirmed"),
+        ({"status": OrderStatus.REJECTED, "error_code": "insufficient_balance"}, "not known"),
+        ({"status": OrderStatus.REJECTED, "error_code": OrderError.NOT_SENT}, "no: it did not reach"),
+    ],
+)
+def test_whether_more_of_it_can_fill(columns: dict[str, Any], words: str) -> None:
+    order = Order(**{"count": 400, "action": "buy", "status": OrderStatus.DONE, **columns})
+    assert order_words.can_fill_more(order).startswith(words)
 
 
 def test_lists_and_the_story_say_it(sample: dict[str, Any], login: Any) -> None:

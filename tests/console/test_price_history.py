@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sample_markets
+import time_machine
 from django.urls import reverse
 
-from kalbot.common import cache
+from kalbot.common import cache, clock
 from kalbot.console import tasks
 from kalbot.console.ops import price_history
 from markets.models import Watch
@@ -63,3 +65,13 @@ def test_an_outcome_without_an_offer_has_no_price_and_no_sum(sample: dict[str, A
     assert event_story.ask_of((400, None)) is None
     assert event_story.ask_of(None) is None
     assert event_story.cost_of_all(price_history.Point(1, {"A": (100, 300), "B": (100, None)}), ["A", "B"]) is None
+
+
+def test_books_of_a_feed_that_is_silent_are_not_called_live(sample: dict[str, Any], login: Any) -> None:
+    event = sample["events"][0]
+    client, address = login("viewer"), reverse("admin:event_books", args=[event.pk])
+    assert "Live, last proof of life" in client.get(address).content.decode()
+    with time_machine.travel(clock.now() + timedelta(seconds=16), tick=False):
+        part = client.get(address).content.decode()
+    assert "not the prices of now" in part
+    assert "Live," not in part

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from markets.kalshi.vocabulary import TimeInForce
-from trading.models import Order, OrderStatus
+from trading.execution.orders import inflight
+from trading.models import OPEN_ORDERS, Order, OrderStatus
 
 ENDED: Final = {
     "filled": "It ended; all of it was filled.",
@@ -25,6 +26,17 @@ IN_FORCE: Final = {
 def in_force(code: str) -> str:
     """How long the exchange tries to fill an order, in words; a code that is not known stays as it is."""
     return next((words for known, words in IN_FORCE.items() if known == code), code)
+
+
+def can_fill_more(order: Order) -> str:
+    """Whether more of an order can still come. The column ``is_final`` alone would say no of one that was filled."""
+    if order.filled_count >= order.count:
+        return "no: all of it was filled"
+    if order.status in OPEN_ORDERS:
+        return "yes: it has not ended"
+    if inflight.is_refused_in_batch(order) or any(inflight.is_short(order, action) for action in Order.Action.values):
+        return "not known: no later read of the exchange has confirmed its end yet"
+    return "no: the exchange confirmed its end" if order.is_final else "no: it did not reach the exchange"
 
 
 def outcome(order: Order) -> str:

@@ -74,6 +74,7 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
     ]
     list_filter = [("mode", ChoicesDropdownFilter), ("is_active", BooleanRadioFilter)]
     list_fullwidth = True
+    empty_value_display = formats.NOTHING
     search_fields = ["name", "description"]
     ordering = ["name"]
     paginator = CappedPaginator

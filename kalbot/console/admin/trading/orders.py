@@ -86,7 +86,7 @@ class OrderAdmin(ExportedAdmin):
     ordering = ["-created_at"]
     units = ORDER_UNITS
     inlines = [FillInline]
-    readonly_fields = ["became", "in_force"]
+    readonly_fields = ["became", "in_force", "ended_for_good"]
 
     @display(description="Status", ordering="status")
     def outcome(self, order: Order) -> SafeString:
@@ -100,9 +100,14 @@ class OrderAdmin(ExportedAdmin):
         return format_html("{} {}", tag(word), order_words.ENDED.get(word, order.get_status_display()))
 
     def get_fields(self, request: HttpRequest, obj: Order | None = None) -> list[Any]:
-        left_out = ("became", "status", "in_force")
+        written = {"time_in_force": "in_force", "is_final": "ended_for_good"}
+        left_out = ("became", "status", *written.values())
         names = [name for name in super().get_fields(request, obj) if name not in left_out]
-        return ["became", *("in_force" if name == "time_in_force" else name for name in names)]
+        return ["became", *(written.get(name, name) for name in names)]
+
+    @display(description="Can more of it fill?")
+    def ended_for_good(self, order: Order) -> str:
+        return order_words.can_fill_more(order)
 
     @display(description="Time in force")
     def in_force(self, order: Order) -> str:

@@ -32,6 +32,8 @@ from trading.safety import halt
 
 SAID_MS: Final = 30_000
 """What the stream wrote of itself longer ago is not about now."""
+FRESH_MS: Final = 15_000
+"""Prices whose feed proved its life longer ago are not those of now: what a profile accepts unless a person chose otherwise."""
 OLD_MS: Final = 5 * 60_000
 """What the exchange answered longer ago is not about now."""
 PATIENCE_SECONDS: Final = 4.0
@@ -49,7 +51,7 @@ def stream() -> Part:
     if not status.get("alive"):
         return _silent(status)
     age = max(0, clock.now_ms() - int(status.get("alive_ms") or 0))
-    state = OK if age < 15_000 else WARN
+    state = OK if age < FRESH_MS else WARN
     rate = status.get("per_second")
     words = f"Epoch {str(status.get('epoch', ''))[:8]}, last proof of life {formats.milliseconds(age)} ago"
     metrics = {

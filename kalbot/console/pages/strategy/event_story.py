@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 
 from kalbot.common import clock
 from kalbot.console.ops import price_history
+from kalbot.console.ops.health import status
 from kalbot.console.ui import formats
 from kalbot.console.ui.plots import Plot
 from markets.models import Certificate, Event, Market
@@ -86,15 +87,21 @@ def books(event: Event) -> dict[str, Any]:
         "now": clock.now(),
         "books": [book(market, live.markets.get(market.ticker)) for market in markets],
         "books_say": say(live),
-        "books_live": live.live,
+        "books_live": is_fresh(live),
         "sums": sums(markets, live),
     }
+
+
+def is_fresh(prices: EventPrices) -> bool:
+    """Whether these are the prices of now: of the living connection, which proved its life lately."""
+    return prices.live and prices.age_ms(clock.now_ms()) < status.FRESH_MS
 
 
 def say(prices: EventPrices) -> str:
     """What these books are worth, in words."""
     if prices.live:
-        return f"live, last proof of life {formats.milliseconds(prices.age_ms(clock.now_ms()))} ago"
+        age = formats.milliseconds(prices.age_ms(clock.now_ms()))
+        return f"live, last proof of life {age} ago" if is_fresh(prices) else f"silent for {age}: not the prices of now"
     return (
         "of a connection that is gone"
         if prices.epoch
