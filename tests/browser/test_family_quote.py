@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from kalbot.console.ui import formats
 from markets.models import Market
 from tests.trading import families, test_family_quotes
 from trading.quoted import open_quotes
 
+pytestmark = pytest.mark.slow
 QUOTES = ((1_500, 2_000), (2_000, 2_500), (3_800, 4_300), (7_800, 8_300), (3_500, 4_000))
 """As the scan reads them, of the books that ``families.pair`` makes."""
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -40,6 +43,7 @@ def test_a_quoted_leg_of_a_family_is_read_and_withdrawn(visit: Any, sample: dict
     page.get_by_text(f"Position #{held.pk}").wait_for()
     assert page.evaluate(TOO_WIDE) <= 0
     screenshot(page, "family-quoted")
+    page.set_viewport_size({"width": 1440, "height": 900})
     page.get_by_text(f"Position #{held.pk}").click()
     page.get_by_role("link", name="Withdraw quotes").click()
     dialog = page.locator("#dialog")
