@@ -84,6 +84,14 @@ def recorded(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """The place that pytest-django has for what must be done before a database is made."""
+    from tests import databases
+
+    databases.install()
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Whoever is still connected at the end keeps the database from being dropped, and is named with what it did last."""
     yield
@@ -128,7 +136,7 @@ def _no_memory_of_the_test_before() -> None:
 
 @pytest.fixture(autouse=True)
 def _rows_kept_forever_go_with_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test with real transactions ends with a flush, which the ledger's triggers would refuse; ``post_migrate`` restores them."""
+    """A test with real transactions ends with a flush, which the ledger's triggers would refuse and which restores them."""
     marker = request.node.get_closest_marker("django_db")
     real = "transactional_db" in request.fixturenames or (marker is not None and marker.kwargs.get("transaction"))
     if not real:
