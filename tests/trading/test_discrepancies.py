@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import audit, ledger
+from trading.accounting import audit, booking, ledger
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import (
@@ -176,6 +178,29 @@ def test_contracts_that_nobody_explains_are_aligned(twin: Twin, gone: int) -> No
     assert ExchangeAccount.objects.get().foreign.get(twin.markets[0], 0) == 1_000 - gone - held
     assert ledger.summary(profile)["difference"] == 0
     assert audit.totals(profile) == []
+
+
+def test_contracts_that_a_comparison_books_meanwhile_are_not_taken_out_twice(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    position = _try(twin, world.add_profile("live", mode="live"))
+    assert position is not None
+    leg = position.legs.get(market_id=twin.markets[0])
+    twin.exchange.ledger.positions[(0, leg.market_id)].count -= 100
+    reconcile.run("live", "test")
+    portfolio = connection.client().portfolio
+    read = portfolio.positions
+
+    def positions(*arguments: Any) -> Any:
+        found = read(*arguments)
+        booking.correct(leg.pk, count=100, proceeds=0, key="k", evidence={}, actor="reconciliation", reason="found")
+        return found
+
+    monkeypatch.setattr(portfolio, "positions", positions)
+    with pytest.raises(resolution.CannotResolve, match="our books have changed meanwhile"):
+        _resolve("position")
+    leg.refresh_from_db()
+    assert leg.held == 900
 
 
 def test_a_rejected_order_that_has_filled_is_booked(twin: Twin) -> None:

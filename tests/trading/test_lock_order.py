@@ -24,13 +24,15 @@ from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.orders import client_ids
 from trading.execution.orders.client_ids import ClientId
-from trading.models import ExchangeAccount, Order, Position, ProfileBalance, ShardCash
+from trading.models import Discrepancy, ExchangeAccount, ExitRequest, Order, Position, ProfileBalance, ShardCash
 from trading.reconciliation import adoption, lost_baskets, reconcile
-from trading.safety import live_readiness
+from trading.safety import contracts, live_readiness
 from trading.venues import connection as venue_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ORDER: Final = tuple(model._meta.db_table for model in (ExchangeAccount, Position, ProfileBalance, ShardCash))
+REQUEST: Final = ExitRequest._meta.db_table
+"""Of one position, so that its place among the others does not matter once that is locked."""
 LOCKED: Final = re.compile(r'UPDATE "(\w+)"|(?:SELECT "|EXECUTE )(trading_shardcash)(?:"|_\d)')
 """A row of a shard's cash is read for nothing else."""
 LIMITS: Final = (3_000, 3_200, 3_100)
@@ -44,7 +46,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[object, list[s
     locked = QuerySet.select_for_update
 
     def note(table: str) -> None:
-        if table not in ORDER or not connection.atomic_blocks:
+        if table not in (*ORDER, REQUEST) or not connection.atomic_blocks:
             return
         block = connection.atomic_blocks[0]
         if not seen or seen[-1][0] is not block:
@@ -100,25 +102,36 @@ def test_every_transaction_of_a_baskets_life_takes_its_locks_in_order(
     _order_without_rows(profile, twins[0])
     reconcile.run("live", "test")
     assert [adoption.adopt(one, actor="ann", reason="r").status for one in lost_baskets.find()] == ["open"]
+    _order(twins[2], twins[2].markets[1], Side.NO, 9_000, 1_500, "by-hand")
+    difference = Discrepancy.objects.create(code=Discrepancy.Code.POSITION, key=f"0:{twins[2].markets[1]}", mode="live")
+    assert contracts.align(difference, "ann", "mine") == "10 taken out of our legs, -5 are somebody else's"
     several = {tuple(tables) for _, tables in taken if len(tables) > 1}
-    assert {("trading_position", "trading_profilebalance")} <= several
+    assert {("trading_position", "trading_profilebalance"), ORDER[:3]} <= several
     for tables in several:
-        assert list(tables) == sorted(tables, key=ORDER.index), tables
+        ordered = [table for table in tables if table != REQUEST]
+        assert ordered == sorted(ordered, key=ORDER.index), tables
+        assert REQUEST not in tables or ORDER[1] in tables[: tables.index(REQUEST)], tables
+    assert any(REQUEST in tables for tables in several)
 
 
 def _order_without_rows(profile: Profile, twin: Twin) -> None:
     """An order whose row was lost with the database."""
     meant = ClientId(profile.pk, 999, 1, Kind.COVERAGE, Order.Action.BUY, Order.Purpose.ENTRY, "yes")
+    _order(twin, twin.markets[0], Side.YES, 3_000, 100, str(client_ids.make(meant)))
+
+
+def _order(twin: Twin, ticker: str, side: Side, price: int, count: int, name: str) -> None:
+    """A purchase beside our rows."""
     order = Buy(
-        ticker=twin.markets[0],
-        side=Side.YES,
-        price=Price(3_000),
-        count=Count(100),
-        client_order_id=str(client_ids.make(meant)),
+        ticker=ticker,
+        side=side,
+        price=Price(price),
+        count=Count(count),
+        client_order_id=name,
         exchange_index=0,
         time_in_force=TimeInForce.IOC,
     )
-    assert twin.client().orders.create(order).fill_count == 100
+    assert twin.client().orders.create(order).fill_count == count
 
 
 def _bought(profile: Profile, twin: Twin) -> Position:

@@ -7,9 +7,10 @@ from django.db import transaction
 from kalbot.common.errors import KalbotError
 from markets.kalshi.errors import KalshiError
 from strategies.models import Mode
-from trading.accounting import account_ledger, accounts, booking
+from trading.accounting import account_ledger, booking
 from trading.closing import finals, settlement
 from trading.models import OPEN_ORDERS, AccountTransaction, Discrepancy, ExchangeAccount, Leg
+from trading.reconciliation import foreign
 from trading.venues import connection
 
 
@@ -23,12 +24,9 @@ def align(row: Discrepancy, actor: str, reason: str) -> str:
     account = ExchangeAccount.objects.filter(subaccount=int(number)).first()
     if account is None:
         raise CannotResolve("the account has not been compared yet")
-    of = accounts.of_subaccount(account.subaccount, "position__profile__")
-    legs = [leg for leg in Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker) if leg.held]
+    ours, other, legs = _books(account, ticker)
     if any(leg.orders.filter(status__in=OPEN_ORDERS).exists() for leg in legs):
         raise CannotResolve("an order of ours is still open there: its end may explain the difference")
-    ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs)
-    other = account.foreign.get(ticker, 0)
     try:
         theirs = {p.ticker: p.position for p in connection.client().portfolio.positions(account.subaccount or None)}
     except (KalbotError, KalshiError) as error:
@@ -40,6 +38,9 @@ def align(row: Discrepancy, actor: str, reason: str) -> str:
     evidence = {"row": row.pk, "ours": ours, "others": other, "theirs": now}
     taken = min(abs(more), abs(ours)) if more * ours < 0 else 0
     with transaction.atomic():
+        account = ExchangeAccount.objects.select_for_update().get(pk=account.pk)
+        if _books(account, ticker)[:2] != (ours, other):
+            raise CannotResolve("our books have changed meanwhile: compare them with the exchange again")
         _take_out(legs, taken, row, evidence, actor, reason)
         rest = more + (taken if ours > 0 else -taken)
         if rest:
@@ -56,6 +57,12 @@ def align(row: Discrepancy, actor: str, reason: str) -> str:
     return f"{taken / 100:g} taken out of our legs, {rest / 100:g} are somebody else's"
 
 
+def _books(account: ExchangeAccount, ticker: str) -> tuple[int, int, list[Leg]]:
+    """What our books have of a market on the account, YES positive (1/100 contract): ours, somebody else's, and our legs, oldest first."""
+    legs = foreign.own_legs(account.subaccount, ticker)
+    return sum(leg.held if leg.side == "yes" else -leg.held for leg in legs), account.foreign.get(ticker, 0), legs
+
+
 def take_uncredited(row: Discrepancy, actor: str, reason: str) -> str:
     """Contracts of a market that has ended and that the exchange's record does not count are taken out of the legs, so that their
     position ends. What it counts is booked first."""
@@ -63,8 +70,7 @@ def take_uncredited(row: Discrepancy, actor: str, reason: str) -> str:
     settlement.run(Mode.LIVE)
     if Discrepancy.objects.filter(pk=row.pk, resolved_at__isnull=False).exists():
         return "the record agrees by now"
-    of = accounts.of_subaccount(int(number), "position__profile__")
-    legs = [leg for leg in Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker) if leg.held]
+    legs = foreign.own_legs(int(number), ticker)
     if any(leg.orders.filter(status__in=OPEN_ORDERS).exists() for leg in legs):
         raise CannotResolve("an order of ours is still open there: its end may explain the difference")
     if legs and not finals.known_finals([ticker]):

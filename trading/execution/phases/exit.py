@@ -201,7 +201,7 @@ def _most_sold(leg: Leg, takes: int, matched: int, target: int) -> int:
 
 def _flat(position: Position, lease: Lease, request: ExitRequest | None) -> bool:
     with transaction.atomic():
-        _answer(request, ExitRequest.Outcome.FLAT, SOLD)
+        _answer(position, request, ExitRequest.Outcome.FLAT, SOLD)
         states.transition(
             position,
             PositionStatus.CLOSED,
@@ -216,7 +216,7 @@ def _flat(position: Position, lease: Lease, request: ExitRequest | None) -> bool
 def _kept(position: Position, lease: Lease, request: ExitRequest, legs: list[Leg]) -> bool:
     """The part that was requested is sold; the rest goes on as an open position."""
     with transaction.atomic():
-        _answer(request, ExitRequest.Outcome.PART, f"sold in part; {_holds(legs)} kept")
+        _answer(position, request, ExitRequest.Outcome.PART, f"sold in part; {_holds(legs)} kept")
         states.transition(
             position,
             PositionStatus.OPEN,
@@ -262,7 +262,7 @@ def _give_up(position: Position, lease: Lease, request: ExitRequest | None, refu
     if refusal.code is DenialCode.REQUEST_WITHDRAWN or (request is not None and request.counts):
         residual = _alone(position, legs, _kept_on_request(position, request, legs) or refusal)
     with transaction.atomic():
-        _answer(request, ExitRequest.Outcome.RESIDUAL, f"residual: {left} ({refusal})")
+        _answer(position, request, ExitRequest.Outcome.RESIDUAL, f"residual: {left} ({refusal})")
         states.transition(
             position,
             PositionStatus.OPEN,
@@ -275,8 +275,10 @@ def _give_up(position: Position, lease: Lease, request: ExitRequest | None, refu
     return False
 
 
-def _answer(request: ExitRequest | None, outcome: ExitRequest.Outcome, result: str) -> None:
+def _answer(position: Position, request: ExitRequest | None, outcome: ExitRequest.Outcome, result: str) -> None:
+    """End the request. The position's row is locked before it, as by whoever requests or withdraws an exit meanwhile."""
     if request is not None:
+        Position.objects.select_for_update().get(pk=position.pk)
         ExitRequest.objects.filter(pk=request.pk, status=ExitRequest.Status.OPEN).update(
             status=ExitRequest.Status.DONE, outcome=outcome, result=result[:300], ended_at=clock.now()
         )
