@@ -16,8 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from django.core.management.commands import flush
-from django.db.backends.sqlite3.creation import DatabaseCreation
+from django.core.management.commands import flush as _flush
+from django.db.backends.sqlite3.creation import DatabaseCreation as _DatabaseCreation
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".test" / "migrated"
@@ -29,12 +29,15 @@ FILLED_BY_MIGRATING = {"django_content_type", "auth_permission", "auth_group", "
 def install() -> None:
     """From now on Django's test databases on SQLite begin as copies, and flushes leave what migrating filled. ``migrate`` runs on a
     copy too, so its signals are sent."""
-    DatabaseCreation.create_test_db = _create_test_db  # type: ignore[method-assign]
+    DatabaseCreation.create_test_db = _create_test_db
     DatabaseCreation._create_test_db = _create_as_copy
     flush.sql_flush = _sql_flush
     flush.emit_post_migrate_signal = _put_triggers_back
 
 
+flush: Any = _flush
+DatabaseCreation: Any = _DatabaseCreation
+"""Both are changed in places that have no types."""
 _create = DatabaseCreation.create_test_db
 _create_empty = DatabaseCreation._create_test_db
 _holders: list[sqlite3.Connection] = []
