@@ -102,7 +102,9 @@ def test_recorded_cycles_overlap_as_they_did_and_tasks_run_while_one_waits(tmp_p
         running.engine.run()
         decision = Decision.objects.get(event_id="GAME-DEEP")
         beats = Cycle.objects.exclude(turns={}).get(trigger=cycle.BEAT)
-        moments = [decision.created_at, decision.position.orders.earliest("pk").sent_at, beats.started_at]
+        sent_at = decision.position.orders.earliest("pk").sent_at
+        assert sent_at is not None
+        moments = [decision.created_at, sent_at, beats.started_at]
         screenings = [row.at for row in Screening.objects.all()]
     after_ms = [round(moment.timestamp() * 1000) - START // MS for moment in (*moments, *screenings)]
     assert after_ms == [79_000, 79_005, 78_000, 66_000]
