@@ -9,7 +9,7 @@ from simulator.accounts import collateral
 from simulator.accounts.records import Order, Position
 from simulator.core import ExchangeCore
 from simulator.matching.resting import cancel_order
-from simulator.units import ONE
+from simulator.units import CENT, ONE
 
 from . import thresholds
 from .model import ACTIVE, AMENDED, CLOSED, DETERMINED, DISPUTED, FINALIZED, INACTIVE, INITIALIZED, Event, Market
@@ -183,6 +183,24 @@ def _pay(exchange: ExchangeCore, market: Market, position: Position, value: int)
     if exchange.config.netting_revenue_net and len(ledger.settlements) > records:
         ledger.settlements[-1].revenue += taken
     exchange.feed.position(position)
+
+
+def correct(exchange: ExchangeCore, market: Market, result: str, value: int) -> None:
+    """Another result after everybody was paid: what was paid is taken back and the right sum paid, and the records say so."""
+    market.result, market.settlement_value, market.updated_ms = result, value, exchange.now()
+    for record in [one for one in exchange.ledger.settlements if one.ticker == market.ticker]:
+        paid = record.yes_count * value + record.no_count * (ONE - value)
+        if result == "scalar":
+            paid = paid // CENT * CENT
+        before = record.yes_count * record.value + record.no_count * (ONE - record.value)
+        if record.result == "scalar":
+            before = before // CENT * CENT
+        exchange.ledger.credit((record.subaccount, record.shard), paid - before)
+        exchange.market_maker_cash -= paid - before
+        record.result, record.value, record.revenue = result, value, record.revenue + paid - before
+    for subaccount in exchange.ledger.subaccounts():
+        collateral.refresh(exchange, subaccount, market)
+    exchange.feed.lifecycle(market, "settled")
 
 
 def after_settlement(exchange: ExchangeCore, event: Event) -> None:

@@ -499,6 +499,35 @@ def test_results_reversed_again_and_again_leave_the_books_of_the_last_ones(seed:
     assert end.cash + end.reserved == before + pays - PAYS
 
 
+@pytest.mark.parametrize("switch", ["off", "on", "yes_counts", "whole_cents", "revenue_net"])
+def test_results_corrected_after_the_payout_leave_the_cash_that_the_exchange_shows(twin: Twin, switch: str) -> None:
+    """To the micro-dollar, after each result and each correction, whatever was returned before; legs of unequal counts."""
+    config, draw = twin.exchange.config, Random(switch)
+    if switch in ("yes_counts", "whole_cents", "revenue_net"):
+        setattr(config, f"netting_{switch}", True)
+    _switch(twin, "off" if switch == "off" else "on", exchange=switch != "off")
+    if switch in ("yes_counts", "whole_cents"):
+        ExchangeAccount.objects.update(collateral_reading={switch: True})
+    position = _live(twin)
+    assert bool(position.returned) == (switch != "off")
+    for number, sold in enumerate((103, 300, 301, 750)):
+        second_actor.act(twin.exchange, "sell", {"tickers": [TICKERS[number]], "count": sold}, Random(1))
+    assert reconcile.run("live", "test").balance_difference == 0
+    turns = [*range(6), *(draw.randrange(6) for _ in range(8))]
+    draw.shuffle(turns)
+    last: dict[int, str] = {}
+    for number in turns:
+        has_winner = "yes" in {result for one, result in last.items() if one != number}
+        result = draw.choice(("no" if has_winner else "yes", "no", "no", "scalar"))
+        value = draw.randrange(1, 10_000) if result == "scalar" else None
+        (twin.correct if number in last else twin.settle)(TICKERS[number], result, value)
+        last[number] = result
+        row = reconcile.run("live", "test")
+        assert (row.error, row.balance_difference, _open_codes()) == ("", 0, set())
+        ties(position)
+    assert (position.status, position.returned) == ("settled", 0)
+
+
 def test_cash_that_shows_half_of_a_fill_for_a_moment_is_read_again(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The price is taken, and what is returned comes a moment later."""
     _switch(twin, "learning")

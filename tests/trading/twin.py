@@ -15,7 +15,7 @@ import msgspec
 import requests
 
 from kalbot.common import clock
-from kalbot.common.units import DOLLAR_PRICE
+from kalbot.common.units import DOLLAR, DOLLAR_PRICE
 from markets.kalshi.environment import from_settings
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.signing import Signer
@@ -299,6 +299,14 @@ class Twin:
         lifecycle.determine(self.exchange, market, result, pays)
         lifecycle.finalize(self.exchange, market)
         Market.objects.filter(ticker=ticker).update(status="closed")
+
+    def correct(self, ticker: str, result: str, value: int | None = None) -> None:
+        """The exchange settles one market again, with another result, and the catalogue hears of it."""
+        pays = (DOLLAR_PRICE if result == "yes" else 0) if value is None else value
+        lifecycle.correct(self.exchange, self.exchange.markets[ticker], result, pays)
+        Market.objects.filter(ticker=ticker).update(
+            status="finalized", result=result, settlement_value_e6=pays * (DOLLAR // DOLLAR_PRICE)
+        )
 
     # ---- the truth
 
