@@ -35,8 +35,9 @@ from trading.reconciliation import late_fills
 if TYPE_CHECKING:
     from tests.faults.harness import Run
 
-OF_KEPT = (Discrepancy.Code.POSITION_WAITING, Discrepancy.Code.LATE_FILL, Discrepancy.Code.LEGS_ALONE)
-OF_AGE = (Discrepancy.Code.FILLS_UNLISTED, Discrepancy.Code.POSITION_WAITING)
+WAITING = (Discrepancy.Code.POSITION_WAITING, Discrepancy.Code.EXIT_WAITING)
+OF_KEPT = (*WAITING, Discrepancy.Code.LATE_FILL, Discrepancy.Code.LEGS_ALONE)
+OF_AGE = (Discrepancy.Code.FILLS_UNLISTED, *WAITING)
 """What is named when something takes too long, and ends by itself: freezes, pauses and clocks that step make it so."""
 MOVING = ("pending", "quoting", "executing", "completing", "unwinding", "exiting")
 
@@ -116,7 +117,7 @@ def _exchange_agrees(run: Run) -> None:
     if run.harsh.has_actor:
         return
     # orders that take nothing for ten minutes are named as waiting until something changes
-    named = Discrepancy.objects.exclude(code=Discrepancy.Code.POSITION_WAITING, resolved_at__isnull=False)
+    named = Discrepancy.objects.exclude(code__in=WAITING, resolved_at__isnull=False)
     if run.harsh != Harsh():
         named = named.exclude(code__in=OF_AGE)
     if "answers" in run.harsh.troubles:
