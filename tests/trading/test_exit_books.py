@@ -206,6 +206,29 @@ def test_a_person_who_cancels_our_resting_order_leaves_no_basket_waiting(struck:
         assert set(struck.held().values()) == {300}
 
 
+@pytest.mark.parametrize(("bid", "sold"), [(3_000, True), (2_900, False)])
+def test_what_filled_after_an_exit_was_requested_is_sold_for_what_it_cost_less_the_usual_tolerance(
+    struck: StruckTwin, bid: int, sold: bool
+) -> None:
+    """An order answered with nothing fills while what the other legs hold is sold: nobody was shown a price of that leg."""
+    position = execute(struck)
+    Position.objects.update(guaranteed=False)
+    late = struck.markets[0]
+    for side in ("bid", "ask"):
+        struck.cancel_makers(late, side)
+    struck.quote(late, "bid", bid, 5_000)
+    struck.sync()
+    request = exits.request_exit(position_id=position.pk, actor="ann", reason="out", least_prices=_least(position, 100))
+    request.least_prices = [row for row in request.least_prices if row["ticker"] != late]
+    request.save()
+    for seconds in (0, 2):
+        with _later(seconds):
+            struck.sync()
+            position = executor.step(position.pk)
+    assert struck.held() == ({} if sold else {late: 1_000})
+    assert position.status == ("closed" if sold else "exiting")
+
+
 @pytest.mark.parametrize(
     ("source", "kind", "ends"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markets.book import Level
@@ -11,7 +12,7 @@ from trading.books import live_books, rest_books
 from trading.books.live_books import LiveBooks
 from trading.closing import exit_counts, exit_prices
 from trading.closing.exit_counts import Counts
-from trading.closing.exit_prices import LegKey, Quoted
+from trading.closing.exit_prices import LeastPrices, LegKey, Quoted
 from trading.denials import DenialCode, Denied
 from trading.execution.sizing import walk
 from trading.models import Leg, Order, OrderStatus, Position, PositionStatus
@@ -136,6 +137,16 @@ def of_later_fills(position: Position) -> dict[LegKey, int]:
     empty = [leg for leg in position.legs.all() if not leg.held]
     return exit_prices.within_tolerance(
         Quoted(exit_counts.key(leg), 0, bids.get(leg.pk, leg.limit_price)) for leg in empty
+    )
+
+
+def of_fills_since(legs: Iterable[Leg], accepted: LeastPrices) -> dict[LegKey, int]:
+    """Least prices of the legs that hold something and are not among the accepted ones, because they held nothing when the exit was
+    requested: what a contract cost, less the usual tolerance."""
+    return exit_prices.within_tolerance(
+        Quoted(exit_counts.key(leg), leg.held, leg.open_cost // leg.held)
+        for leg in legs
+        if leg.held and exit_counts.key(leg) not in accepted
     )
 
 

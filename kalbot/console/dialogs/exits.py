@@ -177,7 +177,7 @@ def sentences(position: Position, preview: ExitPreview) -> list[str]:
         words.append(WAITS)
     if position.status == PositionStatus.QUOTING:
         words.append(
-            "Its quotes are withdrawn first. What fills until then has no least price here, so it stays; exit it afterwards."
+            "Its quotes are withdrawn first. What fills until then is sold too, for at least what it costs less the usual tolerance."
         )
     short = [str(one.leg) for one in preview.legs if one.unsellable]
     if short:

@@ -13,7 +13,7 @@ from kalbot.common import clock
 from kalbot.common.units import CONTRACT
 from trading import states
 from trading.books.live_books import LiveBooks
-from trading.closing import exit_counts, exit_prices
+from trading.closing import exit_counts, exit_preview, exit_prices
 from trading.closing.exit_preview import floor_beside, guaranteed_floor
 from trading.closing.exit_prices import LeastPrices, Quoted
 from trading.denials import DenialCode, Denied, Refusal
@@ -109,16 +109,15 @@ def _sell_some(
     open_sales: list[Order],
 ) -> Refusal | None:
     """One try. None when an order was sent, else why not."""
-    least: LeastPrices = exit_prices.loaded(request.least_prices)
+    accepted = exit_prices.loaded(request.least_prices)
+    least: LeastPrices = {**exit_preview.of_fills_since(legs, accepted), **accepted}
     whole = bool(guaranteed_floor(position, legs)) and not request.below_floor
     if whole and position.quoting:
         least = _not_below_floor(position, legs, least, live)
     now, refusal = selling.ready(position, wanted, live, open_sales)
     if whole and refusal is not None:
         return refusal
-    sales = [
-        Sale(leg, count, least[leg.market_id, leg.side]) for leg, count in now if (leg.market_id, leg.side) in least
-    ]
+    sales = [Sale(leg, count, least[exit_counts.key(leg)]) for leg, count in now]
     if whole:
         sales = whole_baskets(position, legs, sales, live)
     not_sold = selling.sell(
@@ -145,7 +144,7 @@ def _not_below_floor(position: Position, legs: list[Leg], least: LeastPrices, li
     whole = [
         Quoted(key, count, least[key])
         for leg in legs
-        if (key := exit_counts.key(leg)) in least and (count := leg.held - beside.get(key, 0))
+        if (count := leg.held - beside.get(key := exit_counts.key(leg), 0))
     ]
     if exit_prices.worth(whole, least, live.fees) >= floor:
         return least
