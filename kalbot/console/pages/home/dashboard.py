@@ -91,7 +91,10 @@ def working(reading: Reading) -> dict[str, str]:
     parts = [part for part in reading.parts if part.name != "trading"]
     wrong = [part for part in parts if part.state != status.OK]
     if not wrong:
-        return tile("Is it working?", "ok", "Yes", f"all {len(parts)} parts are fine", "#part-system")
+        unknown = [part.name for part in parts if not part.is_measured]
+        fine = f"{len(parts) - len(unknown)} parts are fine"
+        detail = f"{fine}; not known yet: {', '.join(unknown)}" if unknown else f"all {fine}"
+        return tile("Is it working?", "ok", "Yes", detail, "#part-system")
     worst = status.worst(wrong)
     names = ", ".join(part.name for part in sorted(wrong, key=lambda part: part.state != status.BAD))
     return tile("Is it working?", worst, "No" if worst == status.BAD else "With a warning", names, "#part-system")
