@@ -34,6 +34,8 @@ class Client:
     """The API at one address."""
 
     def __init__(self, address: str, token: str) -> None:
+        if not token.isascii():
+            raise Failed("KALBOT_API_TOKEN has characters that no token has; nothing was sent. Copy it again.")
         self._root = address.rstrip("/") + "/api/v1"
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"

@@ -174,7 +174,7 @@ def test_a_price_for_a_leg_that_is_not_held_is_refused(call: Call, sample: dict[
     assert "Not held: yes KXNOSUCH" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "ok"}, {"reason": "x" * 301}])
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "ok"}, {"reason": "  x  "}, {"reason": "x" * 301}])
 def test_a_write_says_why(call: Call, body: dict[str, str]) -> None:
     assert call("operator", "POST", "/halt", body).status_code == 422
 
@@ -469,6 +469,9 @@ def test_an_empty_name_resumes_nothing(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setenv("KALBOT_API_TOKEN", "kb_ñ☃")
     assert client.main(["resume", "--reason", "enough", "--profile", ""]) == 1
     assert "--profile is empty" in capsys.readouterr().err
+    assert client.main(["--url", "http://127.0.0.1:9", "halt", "--reason", "enough"]) == 1
+    assert "characters that no token has" in capsys.readouterr().err
+    monkeypatch.setenv("KALBOT_API_TOKEN", "kb_x")
     assert client.main(["--url", "http://127.0.0.1:9", "halt", "--reason", "enough"]) == 1
     assert "may have been done" in capsys.readouterr().err
 

@@ -81,6 +81,7 @@ def test_prices_that_cannot_be_relied_on_make_no_proceeds(sample: dict[str, Any]
     assert dict(several.numbers)["Not in the sums: no live books"] == f"#{held.pk}"
     mixed = client.get(reverse("admin:act_exit_several_one", args=[f"{held.pk},{sample['paper'].pk}"]))
     assert mixed.context["briefing"].target.endswith("(live and sim)")
+    assert mixed.context["briefing"].numbers == [], "live and paper are never added up"
 
 
 def test_force_exit_asks_once_however_often_it_is_confirmed(sample: dict[str, Any], login: Any) -> None:
@@ -136,6 +137,8 @@ def test_the_dialog_offers_an_exit_exactly_where_the_request_is_taken(
 def test_halt_has_two_levels_and_resume_needs_a_risk_manager(sample: dict[str, Any], login: Any) -> None:
     operator, risk = login("operator"), login("risk manager")
     halt, resume = reverse("admin:act_halt"), reverse("admin:act_resume")
+    stakes = dict(operator.get(halt).context["briefing"].numbers)
+    assert (stakes["Cost at risk, live"], stakes["Cost at risk, sim"]) == ("$49.4075", "$98.8150"), "never added up"
     assert confirm(operator, halt, level="reducing").status_code == 200
     assert TradingState.objects.get(scope="global").state == "reducing"
     assert confirm(operator, halt, level="halted").status_code == 200

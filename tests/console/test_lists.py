@@ -127,6 +127,14 @@ def test_amounts_on_pages_are_dollars_not_columns(sample: dict[str, Any], login:
     assert "What is held pays at least $50.00 in every listed state; it cost $49.4075." in text
 
 
+def test_a_booking_has_no_colour_for_profit_is_a_credit_there(sample: dict[str, Any], login: Any) -> None:
+    client = login("viewer")
+    for name in ("ledgerentry", "ledgertransaction"):
+        page = client.get(reverse(f"admin:trading_{name}_changelist")).content.decode()
+        assert re.search(r"[+-]\$\d", page)
+        assert not re.search('k-figure k-(good|bad)"', page), name
+
+
 def test_balances_are_read_the_way_people_count(sample: dict[str, Any], login: Any) -> None:
     client = login("viewer")
     page = client.get(reverse("admin:trading_profilebalance_changelist")).content.decode()

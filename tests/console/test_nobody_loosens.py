@@ -30,7 +30,7 @@ from markets.models import Certificate
 from markets.terms import certificates
 from strategies.models import Profile
 from strategies.profiles import history
-from trading.models import Lock
+from trading.models import Lock, TradingState
 from trading.safety import halt
 
 Login = Callable[..., Client]
@@ -167,6 +167,25 @@ def test_the_command_line_is_in_the_audit_log(sample: dict[str, Any]) -> None:
     call_command("resume", "--reason", "sound again", "--actor", "root", stdout=out)
     found = list(Act.objects.order_by("id").values_list("name", "actor", "reason"))
     assert found == [("halt", "root", "thin books"), ("halt", "root", "odd prices"), ("resume", "root", "sound again")]
+
+
+def test_a_blank_reason_is_none_at_the_command_line(sample: dict[str, Any]) -> None:
+    before = Act.objects.count()
+    for command in (
+        *(("halt",), ("resume",), ("shadow", "live"), ("reconcile", "--accept-cash"), ("adopt", "--leave", "K")),
+        ("identity", "--accept"),
+    ):
+        for reason in ("", "   ", " x "):
+            with pytest.raises(CommandError, match="say why"):
+                call_command(*command, "--reason", reason)
+    assert Act.objects.count() == before
+
+
+def test_a_release_makes_nothing_active_that_is_halted_for_want_of_its_state(sample: dict[str, Any]) -> None:
+    TradingState.objects.all().delete()
+    call_command("seed", verbosity=0)
+    assert halt.current() == "halted"
+    assert TradingState.objects.get(scope="global").actor == "seed"
 
 
 def test_users_and_their_roles_are_in_the_audit_log(sample: dict[str, Any], login: Login) -> None:

@@ -39,7 +39,7 @@ class ScheduleForm(SeenForm):
     """A change has a reason. A message must lapse before the next one is due, or a slow worker finds a pile of stale ones."""
 
     reason = forms.CharField(
-        min_length=3,
+        min_length=audit.LEAST_WORDS,
         max_length=300,
         widget=UnfoldAdminTextInputWidget(),
         label="Reason for this change",

@@ -7,6 +7,9 @@ from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from ninja import Field, Schema
+from pydantic import StringConstraints
+
+from kalbot.console.auth import audit
 
 Number = Annotated[Decimal, Field(max_digits=18)]
 """Written out, so that nobody's exponent fills the memory."""
@@ -155,7 +158,7 @@ class ResultOut(Schema):
 class Because(Schema):
     """Every write says why; the reason is kept in the audit log."""
 
-    reason: str = Field(min_length=3, max_length=300)
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=audit.LEAST_WORDS, max_length=300)]
 
 
 class HaltIn(Because):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import getpass
 import os
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from kalbot.console.models import Act
+
+LEAST_WORDS: Final = 3
+"""Characters of a reason: fewer say nothing, wherever it is given."""
 
 
 def record(
@@ -32,6 +36,14 @@ def record(
         outcome=Act.Outcome.DONE,
         result=result[:400],
     )
+
+
+def reason_written(text: str) -> str:
+    """A reason from the command line, for argparse: some words, as the console's dialogs want them."""
+    words = text.strip()
+    if len(words) < LEAST_WORDS:
+        raise argparse.ArgumentTypeError("please say why, in a few words; it is kept")
+    return words
 
 
 def terminal_user() -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.shortcuts import get_object_or_404
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
@@ -17,7 +18,9 @@ from trading.models import ExchangeAccount
 class CollateralForm(ReasonForm):
     """The mode, and for *on* without learning a person's word."""
 
-    mode = forms.ChoiceField(label="Collateral return", choices=ExchangeAccount.Collateral.choices)
+    mode = forms.ChoiceField(
+        label="Collateral return", choices=ExchangeAccount.Collateral.choices, widget=UnfoldAdminSelectWidget()
+    )
     trust = forms.BooleanField(
         label="On without learning: I trust the model",
         required=False,

@@ -26,6 +26,7 @@ from django.views import View
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from kalbot.common.errors import KalbotError
+from kalbot.console.auth import audit
 from kalbot.console.models import Act
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class ReasonForm(forms.Form):
     version = forms.CharField(widget=forms.HiddenInput, max_length=200, required=False)
     reason = forms.CharField(
         label="Reason",
-        min_length=3,
+        min_length=audit.LEAST_WORDS,
         max_length=300,
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": "autofocus", "autocomplete": "off"}),
         error_messages={

@@ -103,6 +103,7 @@ class ExitSeveral(Dialog):
         shown = self.shown(pk)
         able = [one for one in shown if not one.refusal]
         priced, unpriced = [one.preview for one in able if one.preview.unpriced is None], _unpriced(able)
+        together = exit_many.why_not_together(self.positions(pk))
         profiles = sorted({str(one.position.profile) for one in shown})
         mode = " and ".join(sorted({one.position.mode for one in shown})) or "no mode"
         return Briefing(
@@ -111,7 +112,9 @@ class ExitSeveral(Dialog):
             ],
             url=reverse("admin:open_positions"),
             sentences=sentences(shown),
-            numbers=[
+            numbers=[]
+            if together
+            else [
                 ("Expected proceeds", formats.money(sum(one.proceeds for one in priced) if priced else None)),
                 ("Paid for them", formats.money(sum(one.cost for one in priced) if priced else None)),
                 ("Expected result", formats.gain(sum(one.profit for one in priced) if priced else None)),
@@ -124,7 +127,7 @@ class ExitSeveral(Dialog):
             ],
             template="console/exit_positions.html",
             context={"shown": shown},
-            refusal=exit_many.why_not_together(self.positions(pk)),
+            refusal=together,
         )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:

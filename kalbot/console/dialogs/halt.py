@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet, Sum
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
@@ -69,7 +70,7 @@ class TradingSwitch(Dialog):
         return [
             ("State now", halt.current(profile).upper()),
             ("Active positions", str(positions.count())),
-            ("Cost at risk", formats.money(sum(positions.values_list("cost", flat=True)))),
+            *costs(positions),
             (
                 "Orders at work",
                 str(
@@ -79,6 +80,12 @@ class TradingSwitch(Dialog):
                 ),
             ),
         ]
+
+
+def costs(positions: QuerySet[Position]) -> list[tuple[str, str]]:
+    """What the positions cost, live and sim apart: never added up."""
+    found = positions.order_by("mode").values_list("mode").annotate(cost=Sum("cost"))
+    return [(f"Cost at risk, {mode}", formats.money(cost)) for mode, cost in found] or [("Cost at risk", "$0.00")]
 
 
 def naked_in_words(profile: Profile | None) -> str:

@@ -41,7 +41,7 @@ def credit(value: int | None, places: int = 2) -> str:
     return money(None if value is None else -value, places)
 
 
-SCALE = {"money": 6, "gain": 6, "credit": 6, "price": 4}
+SCALE = {"money": 6, "gain": 6, "signed": 6, "credit": 6, "price": 4}
 """Units of amounts, with the decimal places of their integers: a column of them is written with equal decimals."""
 DECIMALS = (2, 4, 6)
 
@@ -132,6 +132,7 @@ def log_line(message: str) -> str:
 SHOW: dict[str, Callable[..., str]] = {
     "money": money,
     "gain": gain,
+    "signed": gain,  # with its sign and without a colour: what a booking or a difference is, neither good nor bad
     "price": price,
     "count": count,
     "percent": percent,

@@ -24,7 +24,7 @@ from kalbot.common.units import format_decimal
 from kalbot.console.admin.lists.base import ReadOnlyAdmin
 from kalbot.console.exports import write
 
-PLACES = {"money": 6, "gain": 6, "price": 4, "count": 2, "percent": 4, "share": 4, "ratio": 6}
+PLACES = {"money": 6, "gain": 6, "signed": 6, "price": 4, "count": 2, "percent": 4, "share": 4, "ratio": 6}
 """Unit of a column -> decimal places of its integer; shares are exported in per cent."""
 
 INTERNAL = ("lease_token", "lease_until", "token", "content_hash")

@@ -14,6 +14,7 @@ from kalbot.common.units import DOLLAR
 from kalbot.console.admin.lists.versions import SeenForm
 from kalbot.console.admin.profiles import profile_risk
 from kalbot.console.admin.profiles.profile_units import COUNTS, LABELS, MAY_BE_EMPTY, MONEY, PERCENTS, RATIOS, in_unit
+from kalbot.console.auth import audit
 from kalbot.console.ui.fields import (
     BlackoutField,
     CountField,
@@ -146,6 +147,7 @@ class ProfileForm(SeenForm):
     )
     reason = forms.CharField(
         required=False,
+        min_length=audit.LEAST_WORDS,
         max_length=100,
         widget=UnfoldAdminTextInputWidget(),
         label="Reason for this change",

@@ -112,7 +112,7 @@ class ExchangeAccountAdmin(ReadOnlyAdmin):
     list_display = [
         "subaccount",
         "balance",
-        column("difference", "gain", "Exchange less ours"),
+        column("difference", "signed", "Exchange less ours"),
         words("collateral", "Collateral return"),
         "opening",
         column("seen_at", "ago", "Seen"),
@@ -122,7 +122,7 @@ class ExchangeAccountAdmin(ReadOnlyAdmin):
     units = {
         "opening": "money",
         "balance": "money",
-        "difference": "gain",
+        "difference": "signed",
         "shards": "stored money",
         "opening_shards": "stored money",
         "foreign": "stored count",

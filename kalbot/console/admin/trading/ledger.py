@@ -36,7 +36,7 @@ class LedgerEntryInline(ReadOnlyInline):
     ordering = ["id"]
     fields = ["account", "amount"]
     readonly_fields = fields
-    units = {"amount": "gain"}
+    units = {"amount": "signed"}
     tab = False
 
 
@@ -63,9 +63,11 @@ class LedgerTransactionAdmin(ExportedAdmin):
         booked = entries.values("transaction").annotate(total=Sum("amount")).values("total")
         return super().get_queryset(request).annotate(cash_booked=Coalesce(Subquery(booked), Value(0)))
 
-    @display(description="Cash", amount=("cash_booked", "gain"))
+    @display(description="Cash", amount=("cash_booked", "signed"))
     def cash(self, booking: LedgerTransaction) -> SafeString:
-        return signed("gain", value_at(booking, "cash_booked"), getattr(booking, "_decimals", {}).get("cash_booked", 2))
+        return signed(
+            "signed", value_at(booking, "cash_booked"), getattr(booking, "_decimals", {}).get("cash_booked", 2)
+        )
 
 
 @admin.register(LedgerEntry)
@@ -73,4 +75,4 @@ class LedgerEntryAdmin(ExportedAdmin):
     list_display = ["id", key_link("transaction", text="booking {}"), "account", "amount"]
     list_filter = [("account", ChoicesDropdownFilter)]
     ordering = ["-id"]
-    units = {"amount": "gain"}
+    units = {"amount": "signed"}

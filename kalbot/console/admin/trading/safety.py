@@ -129,7 +129,7 @@ class ReconciliationAdmin(ReadOnlyAdmin):
         "positions",
         "repaired",
         "differences",
-        column("balance_difference", "gain", "Balance difference"),
+        column("balance_difference", "signed", "Balance difference"),
         "error",
     ]
     list_filter = [
@@ -137,7 +137,7 @@ class ReconciliationAdmin(ReadOnlyAdmin):
         seen_values("trigger"),
         choice("found", "found", {"differences": ("With differences", {"differences__gt": 0})}),
     ]
-    units = {"balance_difference": "gain"}
+    units = {"balance_difference": "signed"}
 
 
 @admin.register(Discrepancy)
@@ -195,7 +195,7 @@ class AccountTransactionAdmin(TickerAdmin):
     list_display = [
         label("kind"),
         "account",
-        column("amount", "gain", "Cash"),
+        column("amount", "signed", "Cash"),
         ticker_column("ticker"),
         column("count", "count", "Contracts"),
         "actor",
@@ -205,7 +205,7 @@ class AccountTransactionAdmin(TickerAdmin):
     list_filter = [seen_values("kind")]
     search_fields = ["ticker", "key", "reason"]
     ordering = ["-id"]
-    units = {"amount": "gain", "count": "count"}
+    units = {"amount": "signed", "count": "count"}
 
 
 @admin.register(Correction)

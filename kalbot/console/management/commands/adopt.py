@@ -23,12 +23,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--confirm", action="store_true", help="Make the rows that are shown.")
         parser.add_argument("--leave", default="", metavar="BASKET", help="Leave this one as somebody else's for good.")
-        parser.add_argument("--reason", default="", help="Needed with --confirm and --leave; it is kept.")
+        parser.add_argument(
+            "--reason", type=audit.reason_written, help="Needed with --confirm and --leave; it is kept."
+        )
         parser.add_argument("--event", default="", help="Orders there whose ids say nothing are ours, too.")
         parser.add_argument("--profile", default="", help="The profile that they belong to.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if (options["confirm"] or options["leave"]) and not options["reason"].strip():
+        if (options["confirm"] or options["leave"]) and not options["reason"]:
             raise CommandError("--confirm and --leave need --reason.")
         if bool(options["event"]) != bool(options["profile"]):
             raise CommandError("--event and --profile belong together.")

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = "Stop new baskets; exits, completing and unwinding go on (--cancels-only: nothing but cancels is sent)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--reason", required=True, help="Why; it is kept.")
+        parser.add_argument("--reason", required=True, type=audit.reason_written, help="Why; it is kept.")
         parser.add_argument("--profile", help="Only this profile; without it, everything.")
         parser.add_argument(
             "--cancels-only",

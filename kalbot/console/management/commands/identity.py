@@ -19,11 +19,13 @@ class Command(BaseCommand):
             action="store_true",
             help="The exchange or the environment has another name now: keep that of the settings.",
         )
-        parser.add_argument("--reason", default="", help="Needed with --accept; it is kept in the audit log.")
+        parser.add_argument(
+            "--reason", type=audit.reason_written, help="Needed with --accept; it is kept in the audit log."
+        )
 
-    def handle(self, *args: Any, accept: bool, reason: str, **options: Any) -> None:
+    def handle(self, *args: Any, accept: bool, reason: str | None, **options: Any) -> None:
         if accept:
-            if not reason.strip():
+            if not reason:
                 raise CommandError("--accept needs --reason.")
             before = identity.row()
             after = identity.accept()

@@ -21,10 +21,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--accept-cash", action="store_true", help="A person moved money: take the exchange's cash as right."
         )
-        parser.add_argument("--reason", default="", help="Needed with --accept-cash; it is kept.")
+        parser.add_argument("--reason", type=audit.reason_written, help="Needed with --accept-cash; it is kept.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["accept_cash"] and not options["reason"].strip():
+        if options["accept_cash"] and not options["reason"]:
             raise CommandError("--accept-cash needs --reason.")
         for mode in options["mode"] or Mode.values:
             row = reconcile.run(mode, "command")

@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Allow trading again (--reducing: exits and unwinds only)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--reason", required=True, help="Why; it is kept.")
+        parser.add_argument("--reason", required=True, type=audit.reason_written, help="Why; it is kept.")
         parser.add_argument("--profile", help="Only this profile; without it, the global state.")
         parser.add_argument("--reducing", action="store_true")
         parser.add_argument("--actor", default=audit.terminal_user())

@@ -11,7 +11,8 @@ from kalbot.console.auth import roles
 from kalbot.console.ops import schedules
 from markets.terms.registry import changes
 from strategies.profiles import seeds
-from trading.models import TradingState
+from trading.models import Position, TradingState
+from trading.safety import halt
 
 
 class Command(BaseCommand):
@@ -26,10 +27,20 @@ class Command(BaseCommand):
             }
         except SettingError as error:
             raise CommandError(str(error)) from None
-        _, fresh = TradingState.objects.get_or_create(
-            scope="global", defaults={"state": TradingState.State.ACTIVE, "reason": "new installation", "actor": "seed"}
-        )
+        fresh = ensure_state()
         roles.seed()
         if options["verbosity"]:
             words = ", ".join(f"{number} {name}" for name, number in created.items())
-            self.stdout.write(f"created {words}{', trading state active' if fresh else ''}; roles are up to date")
+            self.stdout.write(f"created {words}{f', trading state {fresh}' if fresh else ''}; roles are up to date")
+
+
+def ensure_state() -> str:
+    """Store the global state where there is none; returns what was stored. Only where nothing was ever bought it is active: elsewhere a
+    row that is missing was lost, everything is halted without it, and a risk manager resumes, not a release."""
+    if TradingState.objects.filter(scope=halt.GLOBAL).exists():
+        return ""
+    is_new = not Position.objects.exists()
+    state = TradingState.State.ACTIVE if is_new else TradingState.State.HALTED
+    reason = "new installation" if is_new else "the trading state was missing; nothing was sent without it"
+    TradingState.objects.get_or_create(scope=halt.GLOBAL, defaults={"state": state, "reason": reason, "actor": "seed"})
+    return str(state)

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("profile", help="Name of the live profile.")
-        parser.add_argument("--reason", required=True, help="Why; it is kept.")
+        parser.add_argument("--reason", required=True, type=audit.reason_written, help="Why; it is kept.")
         parser.add_argument("--name", default="", help="Of the twin; default: <profile>-paper.")
         parser.add_argument("--stop", action="store_true", help="Switch the twin off; its positions are still managed.")
         parser.add_argument("--actor", default=audit.terminal_user())
