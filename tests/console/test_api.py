@@ -466,9 +466,10 @@ def test_the_terminal_ends_with_a_sentence_whatever_answers(
 
 
 def test_an_empty_name_resumes_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setenv("KALBOT_API_TOKEN", "kb_ñ☃")
+    monkeypatch.setenv("KALBOT_API_TOKEN", "kb_x")
     assert client.main(["resume", "--reason", "enough", "--profile", ""]) == 1
     assert "--profile is empty" in capsys.readouterr().err
+    monkeypatch.setenv("KALBOT_API_TOKEN", "kb_ñ☃")
     assert client.main(["--url", "http://127.0.0.1:9", "halt", "--reason", "enough"]) == 1
     assert "characters that no token has" in capsys.readouterr().err
     monkeypatch.setenv("KALBOT_API_TOKEN", "kb_x")
