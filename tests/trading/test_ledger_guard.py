@@ -8,13 +8,17 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Model
 
+from kalbot.common.db import pipeline
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
 from trading.accounting import audit, ledger
+from trading.accounting.posting import Posting
 from trading.closing import exits, settlement
 from trading.execution import executor
+from trading.limits import day, facts
 from trading.models import (
+    Account,
     CapitalChange,
     Discrepancy,
     Fill,
@@ -65,7 +69,38 @@ def test_entries_that_do_not_balance_are_not_committed(amount: int) -> None:
     last = LedgerTransaction.objects.latest("id")
     with pytest.raises(IntegrityError):
         _book(last, cash=amount)
-    _book(last, cash=amount, capital=-amount)
+    _book(last, position_cost=amount, capital=-amount)
+
+
+@pytest.mark.parametrize("account", ["cash", "reserved", "realised"])
+def test_entries_that_a_transaction_does_not_speak_of_are_not_committed(account: str) -> None:
+    _settled()
+    last = LedgerTransaction.objects.latest("id")
+    with pytest.raises(IntegrityError):
+        _book(last, **{account: 1, "capital": -1})
+    _book(last, cash=1, reserved=-1)  # moves nothing in all
+
+
+def test_every_transaction_says_what_its_entries_add_up_to() -> None:
+    _settled()
+    for booked in LedgerTransaction.objects.all():
+        entries = dict.fromkeys(Account.values, 0)
+        for entry in booked.entries.all():
+            entries[entry.account] += entry.amount
+        assert (booked.cash_moved, booked.realised) == (entries["cash"] + entries["reserved"], entries["realised"])
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_result_counts_once_in_the_limits_of_the_day(is_old: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if is_old:  # the entries only
+        monkeypatch.setattr(Posting, "sum_of", lambda *of: None)
+    profile = _settled().profile
+    entries = LedgerEntry.objects.filter(account="realised").values_list("amount", flat=True)
+    assert len(entries) > 1
+    assert day.realised_today([profile]) == {profile.pk: -sum(entries)}
+    decision = world.decide(profile, world.add_event("KXT-2"), {"KXT-2-0": 3_000}, kind="coverage")
+    (rows,) = pipeline.rows_of(facts.reading(decision, day.midnight(profile), None))
+    assert facts.of_rows(decision, rows).realised_today == -sum(entries)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.db.models import Model
 
 from kalbot.common.db import instances
-from trading.models import LedgerTransaction, Position
+from trading.models import Account, LedgerTransaction, Position
 
 Entry = tuple[str, int]
 """Account and amount, micro-dollars."""
@@ -39,6 +39,10 @@ class Posting:
         """The entries that are written."""
         return [(account, amount) for account, amount in self.entries if amount]
 
+    def sum_of(self, *accounts: str) -> int:
+        """What the entries move in these accounts."""
+        return sum(amount for account, amount in self.entries if account in accounts)
+
     def row(self, profile_id: int, mode: str) -> LedgerTransaction:
         """The transaction's row, not stored yet."""
         return instances.new(
@@ -49,5 +53,7 @@ class Posting:
             kind=self.kind,
             key=self.key,
             memo=self.memo,
+            cash_moved=self.sum_of(Account.CASH, Account.RESERVED),
+            realised=self.sum_of(Account.REALISED),
             **self.source,
         )

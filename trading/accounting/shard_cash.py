@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Least
+from django.db.models.functions import Coalesce, Least
 
 from kalbot.common.db import pipeline
 from kalbot.common.db.pipeline import Statement
@@ -71,7 +71,8 @@ def promised(account: Q) -> dict[str, Combinable]:
     seen = ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).values(at=F("seen_at") - Value(READ_LAG))[:1]
     moved = LedgerEntry.objects.filter(transaction=OuterRef("pk"), account__in=[Account.CASH, Account.RESERVED])
     booked = LedgerTransaction.objects.filter(account, mode=Mode.LIVE, at__gt=Subquery(seen), position__isnull=False)
-    booked = booked.exclude(kind__in=MOVES_NOTHING).annotate(cash=Least(total(moved, F("amount")), Value(0)))
+    cash = Coalesce(F("cash_moved"), total(moved, F("amount")))
+    booked = booked.exclude(kind__in=MOVES_NOTHING).annotate(cash=Least(cash, Value(0)))
     listed = ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).exclude(shards={})
     here = ~Exists(listed)
     return {

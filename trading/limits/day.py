@@ -57,8 +57,8 @@ def _added_up(since: datetime, profiles: Sequence[int]) -> dict[int, int]:
     """Profit of each by the entries since a moment, read in one statement with the running totals, so that both are of one moment."""
     if not profiles:
         return {}
-    booked = facts.results(since).filter(transaction__profile=OuterRef("profile")).order_by()
-    summed = Subquery(booked.values("transaction__profile").annotate(total=Sum("amount")).values("total"))
+    booked = facts.results(since).filter(profile=OuterRef("profile")).order_by()
+    summed = Subquery(booked.values("profile").annotate(total=Sum("result")).values("total"))
     rows = ProfileBalance.objects.filter(profile__in=profiles).annotate(lost=Coalesce(summed, 0))
     sums = {pk: (realised, lost) for pk, realised, lost in rows.values_list("profile", "realised", "lost")}
     found, until = {pk: sums.get(pk, (0, 0)) for pk in profiles}, clocks.monotonic() + KEPT_SECONDS

@@ -21,12 +21,14 @@ from django.db.models import (
     Exists,
     Expression,
     F,
+    OuterRef,
     Q,
     QuerySet,
     Subquery,
     UUIDField,
     Value,
 )
+from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
 from kalbot.common.db.pipeline import Statement
@@ -44,11 +46,13 @@ from trading.models import (
     ExchangeAccount,
     ForeignOrder,
     LedgerEntry,
+    LedgerTransaction,
     Order,
     OrderStatus,
     Position,
     PositionStatus,
 )
+from trading.models.money import REALISES
 from trading.safety import discrepancies, halt, live_readiness, protections
 
 MINUTE: Final = timedelta(minutes=1)
@@ -177,9 +181,11 @@ def values_of_every_purchase(profile: Profile) -> dict[str, Any]:
     }
 
 
-def results(since: datetime | Expression) -> QuerySet[LedgerEntry]:
-    """The entries of what profiles made or lost since a moment; a loss is positive."""
-    return LedgerEntry.objects.filter(transaction__at__gte=since, account=Account.REALISED)
+def results(since: datetime | Expression) -> QuerySet[LedgerTransaction]:
+    """Transactions by which profiles may have made or lost something since a moment, with how much as ``result``; a loss is positive."""
+    booked = LedgerTransaction.objects.filter(REALISES, at__gte=since)
+    entries = LedgerEntry.objects.filter(transaction=OuterRef("pk"), account=Account.REALISED)
+    return booked.annotate(result=Coalesce(F("realised"), total(entries, F("amount"))))
 
 
 def _query_of(decision: Decision) -> Prepared[Decision]:
@@ -256,7 +262,7 @@ def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
             .annotate(n=Count("pk"))
             .values("n")
         ),
-        "realised_today": total(results(_MIDNIGHT).filter(transaction__profile=_OWNER), F("amount")),
+        "realised_today": total(results(_MIDNIGHT).filter(profile=_OWNER), F("result")),
         "is_denied": Exists(Denial.objects.filter(decision=_DECISION)),
         "best_equity": F("profile__balance__best_equity"),
         "booked_result": F("profile__balance__realised"),

@@ -5,6 +5,8 @@ Money is micro-dollars, counts 1/100 contract, prices 1/10,000 dollar.
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
 from django.db.models import Q
 
@@ -48,11 +50,16 @@ class CapitalChange(models.Model):
         return f"{self.profile_id}: {dollars(self.amount)}"
 
 
+REALISES: Final = Q(realised__lt=0) | Q(realised__gt=0) | Q(realised__isnull=True)
+"""Transactions that realise something, or may."""
+
+
 class LedgerTransaction(models.Model):
     """One booking. ``key`` makes it the same one when it is tried twice.
 
     It leads to what it books: a fill, a settlement (or its reversal), a correction, a change of capital, or, for reserves and
-    returned collateral, the position. The database balances the entries and keeps the rows for ever (``safety.ledger_guard``).
+    returned collateral, the position. The database balances the entries, compares ``cash_moved`` and ``realised`` with them, and
+    keeps the rows for ever (``safety.ledger_guard``).
     """
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="ledger_transactions")
@@ -74,6 +81,14 @@ class LedgerTransaction(models.Model):
     )
     memo = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
+    cash_moved = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="What the entries move in cash, free or set aside. Old rows have the entries only.",
+    )
+    realised = models.BigIntegerField(
+        null=True, blank=True, help_text="What the entries realise; a loss is positive. Old rows have the entries only."
+    )
 
     class Meta:
         ordering = ["id"]
@@ -87,7 +102,10 @@ class LedgerTransaction(models.Model):
                 name="ledger_transaction_has_a_source",
             )
         ]
-        indexes = [models.Index(fields=["profile", "at"], name="transactions_of_a_profile")]
+        indexes = [
+            models.Index(fields=["profile", "at"], name="transactions_of_a_profile"),
+            models.Index(fields=["profile", "at"], condition=REALISES, name="results_of_a_profile"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"

@@ -1,6 +1,6 @@
-"""The ledger is kept by the database itself: every transaction balances when it is committed, and what is booked is never changed or
-deleted, by TRUNCATE and REPLACE neither. Triggers, on both databases; taken away before every ``migrate`` and put back after it, like
-those of ``mode_guard``.
+"""The ledger is kept by the database itself: every transaction balances and says of itself what its entries add up to when it is committed,
+and what is booked is never changed or deleted, by TRUNCATE and REPLACE neither. Triggers, on both databases; taken away before every
+``migrate`` and put back after it, like those of ``mode_guard``.
 
 SQLite has no deferred triggers, but deferred foreign keys: while the entries of a transaction do not sum to zero, a row waits that
 refers to nothing, and a commit with such a row is refused.
@@ -16,9 +16,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 ENTRY: Final = "trading_ledgerentry"
+BOOKED: Final = "trading_ledgertransaction"
 FOREVER: Final[dict[str, tuple[str, ...]]] = {
     ENTRY: (),
-    "trading_ledgertransaction": (),
+    BOOKED: (),
     "trading_fill": (),
     "trading_correction": (),
     "trading_capitalchange": (),
@@ -27,6 +28,8 @@ FOREVER: Final[dict[str, tuple[str, ...]]] = {
 }
 """Tables whose rows are never deleted, and the columns that may still change."""
 BALANCED: Final = "ledger_transaction_balances"
+SUMS: Final = {"cash_moved": "'cash', 'reserved'", "realised": "'realised'"}
+"""Columns of a transaction, empty in old ones, and the accounts whose entries they sum."""
 WAITING, NOTHING = "trading_ledger_unbalanced", "trading_ledger_nothing"
 
 
@@ -88,12 +91,22 @@ def _sqlite(columns: dict[str, list[str]]) -> Iterator[str]:
         # REPLACE deletes what it replaces without that trigger
         known = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id)"
         yield f"CREATE TRIGGER forever_{table}_whole BEFORE INSERT ON {table} {known} {refused}"
-    total = f"(SELECT SUM(amount) FROM {ENTRY} WHERE transaction_id = NEW.transaction_id)"
     yield (
         f"CREATE TRIGGER {BALANCED} AFTER INSERT ON {ENTRY} BEGIN "
         f"DELETE FROM {WAITING} WHERE transaction_id = NEW.transaction_id; "
-        f"INSERT INTO {WAITING} SELECT NEW.transaction_id, 1 WHERE {total} <> 0; END"
+        f"INSERT INTO {WAITING} SELECT NEW.transaction_id, 1 WHERE EXISTS ({_wrong(columns)}); END"
     )
+
+
+def _wrong(columns: dict[str, list[str]]) -> str:
+    """Returns a row where the transaction of a new entry does not balance, or says of itself what its entries do not add up to."""
+    sums = {name: f"SUM(CASE WHEN account IN ({SUMS[name]}) THEN amount ELSE 0 END)" for name in SUMS}
+    said = [
+        f" OR {amount} <> (SELECT {name} FROM {BOOKED} WHERE id = NEW.transaction_id)"
+        for name, amount in sums.items()
+        if name in columns[BOOKED]
+    ]
+    return f"SELECT 1 FROM {ENTRY} WHERE transaction_id = NEW.transaction_id GROUP BY transaction_id HAVING SUM(amount) <> 0{''.join(said)}"
 
 
 def _postgresql(columns: dict[str, list[str]]) -> Iterator[str]:
@@ -109,8 +122,7 @@ def _postgresql(columns: dict[str, list[str]]) -> Iterator[str]:
         whole = "FOR EACH STATEMENT EXECUTE FUNCTION kept_forever()"
         yield f"CREATE TRIGGER forever_{table}_whole BEFORE TRUNCATE ON {table} {whole}"
     yield (
-        f"CREATE OR REPLACE FUNCTION {BALANCED}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
-        f"(SELECT SUM(amount) FROM {ENTRY} WHERE transaction_id = NEW.transaction_id) <> 0 THEN "
+        f"CREATE OR REPLACE FUNCTION {BALANCED}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS ({_wrong(columns)}) THEN "
         "RAISE EXCEPTION 'ledger transaction % does not balance', NEW.transaction_id "
         "USING ERRCODE = 'check_violation'; END IF; RETURN NULL; END $$"
     )
