@@ -154,6 +154,37 @@ def test_inside_another_block_nothing_is_committed_early() -> None:
     assert not Watch.objects.filter(source="x").exists()
 
 
+def _read_behind(event: Event, after: Statement, *sources: str) -> list[Any] | None:
+    """What ``after`` reads behind the COMMIT of these rows."""
+    with transaction.atomic(), direct.together({}, commits=True) as message:
+        direct.insert([Watch(event=event, source=source, priority=1) for source in sources])
+        if message is not None:
+            message.after = after
+    return None if message is None else message.read
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite takes one statement at a time")
+def test_what_is_read_behind_a_commit_is_what_was_committed_or_nothing_is() -> None:
+    event, lost = _event(), Statement("SELECT pg_terminate_backend(pg_backend_pid())", ())
+    prepared = _watches().statement(source="x", own="E1")
+    assert [tuple(row) for row in _read_behind(event, READ, "x") or ()][-1:] == [("x", 1)]
+    assert len(_read_behind(event, prepared, "y") or ()) == len(_read_behind(event, prepared, "z") or ()) == 1
+    assert len(_kept()) == 1
+    with pytest.raises(IntegrityError):
+        _read_behind(event, READ, "v", "v")
+    for number, fails in enumerate((Statement("SELECT 1 / 0", ()), lost, Statement("EXECUTE nothing", ()))):
+        with pytest.raises(DatabaseError):
+            _read_behind(event, fails, f"w{number}")
+        connection.close_if_unusable_or_obsolete()
+        assert len(_read_behind(event, prepared, f"u{number}") or ()) == 1, "the connection goes on, or a new one does"
+    assert not Watch.objects.filter(source="v").exists()
+    assert Watch.objects.filter(source__startswith="w").count() == 3, "a commit is not undone by what fails behind it"
+    with transaction.atomic():
+        assert _read_behind(event, READ, "inside") is None, "nothing is read before the commit"
+        transaction.set_rollback(True)
+    assert not Watch.objects.filter(source="inside").exists()
+
+
 def _lost() -> None:
     with transaction.atomic():
         connection.close()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kalbot.common import clock
+from kalbot.common.db import direct, pipeline
 from tests.trading import live_twin, world
 from tests.trading.struck import Striking
 from tests.trading.twin import Twin
@@ -122,6 +123,31 @@ def test_an_id_is_spent_only_where_a_living_book_shows_nobody_at_the_end_of_the_
     with pytest.raises(Refused) as refused:
         gate.of_probe(order)()
     assert refused.value.code == "price_dead_epoch"
+
+
+@pytest.mark.parametrize("way", ["at once", "later", "clock set back", "slept", "not committed", "other rows"])
+def test_what_the_gate_read_with_the_commit_counts_once_and_for_a_moment(position: Position, way: str) -> None:
+    order, message = _order(position), direct.Message({})
+    gate.ask([order], message)
+    assert message.after is not None
+    (message.read,) = pipeline.rows_of(message.after)
+    late = 2 * gate.AS_GOOD_AS_NOW
+    if way in ("later", "clock set back"):
+        order.gate_read = order.gate_read._replace(at=order.gate_read.at + (late if way == "clock set back" else -late))
+    elif way == "slept":
+        order.gate_read = order.gate_read._replace(monotonic=order.gate_read.monotonic - late.total_seconds())
+    elif way == "other rows":
+        message.read = []
+    elif way == "not committed":
+        message.read = None
+    halt.set_state(state="halted", actor="ann", reason="stop")
+    # so that a busy machine is none that slept
+    if way == "at once":
+        order.gate_read = order.gate_read._replace(at=clock.now(), monotonic=clock.monotonic())
+        gate.check(order)
+    with pytest.raises(Refused) as refused:
+        gate.check(order)
+    assert refused.value.code == "halted"
 
 
 def test_the_gate_stops_an_old_sale_and_one_whose_request_is_gone(position: Position) -> None:

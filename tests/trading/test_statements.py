@@ -29,9 +29,9 @@ from trading.reconciliation import reconcile
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMITS = (3_000, 3_200, 3_100)
 BEFORE_FIRST_ORDER = 12
-MESSAGES_BEFORE = 4
+MESSAGES_BEFORE = 3
 """Where the database takes several statements in one message, BEGIN and COMMIT with them: the catalogue's rows, what admission needs,
-what it stores, and the gate's own read."""
+and what it stores, with the gate's own read behind it."""
 IN_ALL = 39
 """For a basket of four legs that is open in the end, one leg after the other."""
 CONTROL = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")

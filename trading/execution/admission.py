@@ -25,6 +25,7 @@ from trading.accounting.accounts import of_subaccount
 from trading.books import live_books
 from trading.denials import DenialCode, Denied
 from trading.execution import handed
+from trading.execution.orders import gate
 from trading.execution.phases import buy
 from trading.execution.sizing import fitting, quotes, recheck, walk
 from trading.execution.sizing.planner import Plan
@@ -182,8 +183,10 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
                 raise Denied(DenialCode.CAPITAL, f"{dollars(funds)} are not free")
             at_once = sends and clock.monotonic() - began < recheck.CLEARED_FOR.total_seconds()
             at_once = at_once and not decision.quote
-            with direct.together(locked.keys, commits=True):
-                return _stored(decision, plan, intent, at_once, reading, risk.orphans_left(found))
+            with direct.together(locked.keys, commits=True) as message:
+                admitted = _stored(decision, plan, intent, at_once, reading, risk.orphans_left(found))
+                gate.ask(admitted.orders, message)
+            return admitted
     except IntegrityError as error:
         log.debug("denied: %s", error)  # the database's own words name the constraint
         raise Denied(DenialCode.EVENT_TAKEN, decision.event_id) from None

@@ -6,7 +6,7 @@ Money is micro-dollars, counts 1/100 contract, prices 1/10,000 dollar.
 from __future__ import annotations
 
 import uuid
-from typing import Final
+from typing import Any, Final
 
 from django.db import models
 from django.db.models import Q
@@ -122,6 +122,8 @@ class Order(models.Model):
     """Monotonic seconds at which this process wrote the row; None in another one. Not stored."""
     lease_token: str = ""
     """The lease under which this process wrote it. Not stored."""
+    gate_read: Any = None
+    """What the gate has read with the commit of the row (``gate.ask``). Not stored."""
 
     class Meta:
         constraints = [

@@ -56,37 +56,43 @@ class _Inserted(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Message:
-    """Statements that wait for the others, and primary keys that were drawn for rows of theirs."""
+class Message:
+    """Statements that wait for the others, and primary keys that were drawn for rows of theirs. ``after``: a statement that reads what they
+    have changed once it is committed; ``read``: its rows, None where it did not leave with them."""
 
     keys: dict[type[models.Model], list[int]]
     statements: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
+    after: Statement | None = None
+    read: list[Any] | None = None
 
 
-_message: ContextVar[_Message | None] = ContextVar("message", default=None)
+_message: ContextVar[Message | None] = ContextVar("message", default=None)
 
 
 @contextmanager
-def together(keys: Keys, *, commits: bool = False) -> Iterator[None]:
+def together(keys: Keys, *, commits: bool = False) -> Iterator[Message | None]:
     """Send what is inserted until the block ends in one message, where the database takes several statements in one (Postgres).
     Inside a transaction; nothing is sent if the block raises. ``keys``: those of ``drawn``, for rows of these models; others have
-    none afterwards. ``commits``: nothing follows in the transaction, so COMMIT leaves with them. IntegrityError at the end of the block.
+    none afterwards. ``commits``: nothing follows in the transaction, so COMMIT leaves with them, and the ``after`` of the message that is
+    yielded behind it; should that fail, what was committed stays. IntegrityError at the end of the block.
     """
     if connection.vendor != "postgresql":
-        yield
+        yield None
         return
-    message = _Message({model: list(drawn) for model, drawn in keys.items()})
+    message = Message({model: list(drawn) for model, drawn in keys.items()})
     before = _message.set(message)
     try:
-        yield
+        yield message
     finally:
         _message.reset(before)
-    if commits and len(connection.atomic_blocks) == 1 and not connection.needs_rollback:
+    ends = commits and len(connection.atomic_blocks) == 1 and not connection.needs_rollback
+    if ends:
         message.statements.append("COMMIT")  # the connection notices that its transaction has ended
     if message.statements:
-        with connection.cursor() as cursor:
-            cursor.execute(pipeline.filled("; ".join(message.statements), message.values))
+        last = message.after if ends else None
+        rows = pipeline.in_one_message("; ".join(message.statements), message.values, last)
+        message.read = None if last is None else rows
 
 
 def drawing(keys: Mapping[type[models.Model], int]) -> list[Statement]:

@@ -6,7 +6,8 @@ the way there and back of each, and that of ``BEGIN`` where the transaction has 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -58,20 +59,38 @@ def _in_one_message(statements: Sequence[Statement]) -> list[list[Any]]:
     if not statements:
         return []
     parts = [_Part(BEGIN, (), False)] if _begins() else []
+    with _names() as names, connection.cursor() as cursor:
+        parts += [part for one in statements for part in _parts(one, names)]
+        cursor.execute(filled("; ".join(one.text for one in parts), [v for one in parts for v in one.values]))
+        found = []
+        for number, one in enumerate(parts):
+            if number:
+                cursor.nextset()
+            if one.has_rows:
+                found.append(cursor.fetchall())
+        return found
+
+
+def in_one_message(text: str, values: Sequence[Any], last: Statement | None) -> list[Any]:
+    """Send the statements of ``text``, which return nothing, and ``last`` behind them. The rows of that one. Postgres only."""
+    with _names() as names, connection.cursor() as cursor:
+        parts = [_Part(text, values, False), *(() if last is None else _parts(last, names))]
+        cursor.execute(filled("; ".join(one.text for one in parts), [v for one in parts for v in one.values]))
+        if last is None:
+            return []
+        while cursor.nextset():
+            pass
+        return list(cursor.fetchall())
+
+
+@contextmanager
+def _names() -> Iterator[dict[str, str]]:
+    """The names of what the server keeps for this connection. What a message that fails may not have got to is given again."""
     connection.ensure_connection()
     names: dict[str, str] = connection.connection.kept
     before = set(names)
-    parts += [part for one in statements for part in _parts(one, names)]
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(filled("; ".join(one.text for one in parts), [v for one in parts for v in one.values]))
-            found = []
-            for number, one in enumerate(parts):
-                if number:
-                    cursor.nextset()
-                if one.has_rows:
-                    found.append(cursor.fetchall())
-            return found
+        yield names
     except Error as error:
         fits = getattr(error.__cause__, "sqlstate", None) not in _UNFIT
         for new in names.keys() - (before if fits else set()):

@@ -1,19 +1,24 @@
 """Whether an order may leave now: checked before its first request and before each further one, at the moment of signing.
 
 A row that was written is no permission to send. Between the two a worker may have slept (SIGSTOP, a closed lid), a person may have
-halted trading, another worker may have taken the position over or ended it. One statement reads all of it.
+halted trading, another worker may have taken the position over or ended it. One statement reads all of it. For orders that were stored
+this moment it leaves behind their COMMIT in the same message, which saves the way to the database and back; it is read again where
+signing comes later than ``AS_GOOD_AS_NOW`` after that message left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db.models import CharField, F, QuerySet, UUIDField
 
 from kalbot.common import clock
+from kalbot.common.db import pipeline
+from kalbot.common.db.direct import Message
+from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Param, Prepared
 from markets.book import Side
 from trading.books import live_books
@@ -28,6 +33,8 @@ from trading.venues.protocol import Refused
 BUY_LIFE: Final = timedelta(seconds=5)
 SALE_LIFE: Final = timedelta(seconds=20)
 """So long after its row was written an order may be sent; a sale longer, for its price was accepted and it takes risk away."""
+AS_GOOD_AS_NOW: Final = timedelta(milliseconds=20)
+"""By both clocks. A halt is no faster, and nobody else may have the lease; a process that slept in between reads again."""
 STATUS_OF: Final = {
     Order.Purpose.ENTRY: PositionStatus.EXECUTING,
     Order.Purpose.QUOTE: PositionStatus.QUOTING,
@@ -36,6 +43,22 @@ STATUS_OF: Final = {
     Order.Purpose.EXIT: PositionStatus.EXITING,
 }
 """What a position must be doing for an order of each purpose still to have its reason."""
+
+
+class _Read(NamedTuple):
+    """A message that reads the rows of orders behind their COMMIT, and when it was made by both clocks."""
+
+    message: Message
+    at: datetime
+    monotonic: float
+
+
+def ask(orders: Sequence[Order], message: Message | None) -> None:
+    """Have ``message``, which stores the orders, read behind its COMMIT what the next check of them depends on. None: there is no such
+    message."""
+    if orders and message is not None:
+        message.after = _reading(orders)
+        orders[0].gate_read = _Read(message, clock.now(), clock.monotonic())
 
 
 def of(order: Order) -> Callable[[], None]:
@@ -90,7 +113,7 @@ def check(*orders: Order) -> None:
         life = BUY_LIFE if order.action == Order.Action.BUY else SALE_LIFE
         if _age(order) > life:
             raise Refused(DenialCode.EXPIRED, f"the order is older than {life.total_seconds():g} s")
-    stored = _stored(orders)
+    stored = _read_with_commit(orders) or _stored(orders)
     for order in orders:
         row = stored.get(order.pk)
         if row is None or row.status not in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
@@ -112,8 +135,24 @@ def check(*orders: Order) -> None:
 
 def _stored(orders: Sequence[Order]) -> dict[object, Any]:
     """The rows of the orders with what their position does, who has its lease, and the trading states."""
+    (rows,) = pipeline.rows_of(_reading(orders))
+    return {row.pk: row for row in _query(len(orders)).made(rows)}
+
+
+def _reading(orders: Sequence[Order]) -> Statement:
     keys = {f"order{number}": order.pk for number, order in enumerate(orders)}
-    return {row.pk: row for row in _query(len(orders)).rows(scope=halt.scope_of(orders[0].profile), **keys)}
+    return _query(len(orders)).statement(scope=halt.scope_of(orders[0].profile), **keys)
+
+
+def _read_with_commit(orders: Sequence[Order]) -> dict[object, Any] | None:
+    """The same as it was read with the commit of just these orders; once, and None where it is too old or did not leave."""
+    read, orders[0].gate_read = orders[0].gate_read, None
+    if read is None or read.message.read is None:
+        return None
+    aged = max(abs(clock.now() - read.at), timedelta(seconds=clock.monotonic() - read.monotonic))
+    made = _query(len(orders)).made(read.message.read) if aged < AS_GOOD_AS_NOW else []
+    rows: dict[object, Any] = {row.pk: row for row in made}
+    return rows if rows.keys() == {order.pk for order in orders} else None
 
 
 @cache
