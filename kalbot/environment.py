@@ -44,6 +44,8 @@ PLACEHOLDER: Final = re.compile(
 """Words of examples, instructions and of every list of first guesses. A random secret of ours meets none of them."""
 SHORTEST_SECRET: Final = 32
 LONGEST_INTERVAL: Final = 86_400
+SQLITE: Final = "kalbot.common.sqlite"
+"""Django's backend for it."""
 KEEPALIVE: Final = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -146,16 +148,16 @@ def require_postgres(address: str) -> None:
 def database(found: dict[str, Any], seconds: int) -> dict[str, Any]:
     """Django's entry for the database of an address. On Postgres no statement, no wait for a lock and no pause within a transaction takes
     more than ``seconds`` (0: any time), and a host that is gone is noticed in half a minute. What is kept there
-    (``common.pipeline``) is planned once a connection."""
+    (``common.pipeline``) is planned once a connection, and never compiled to machine code, which takes longer than running it."""
     if found["ENGINE"] == "django.db.backends.sqlite3":
-        return found
+        return {**found, "ENGINE": SQLITE}
     if found["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured(
             "DATABASE_URL must be an address of Postgres: postgres://user:password@host:5432/name."
         )
     given = found.get("OPTIONS", {})
     limits = f"-c statement_timeout={seconds}s -c idle_in_transaction_session_timeout={seconds}s"
-    planned = "-c plan_cache_mode=force_generic_plan"
+    planned = "-c plan_cache_mode=force_generic_plan -c jit=off"
     own = {**KEEPALIVE, **given, "options": f"{limits} {planned} {given.get('options', '')}".strip()}
     return {**found, "ENGINE": "kalbot.common.postgres", "OPTIONS": own, "ANSWER_SECONDS": seconds}
 

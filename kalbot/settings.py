@@ -20,6 +20,7 @@ from kalbot.common.messages import QUEUES, ROUTES
 from kalbot.environment import (
     ROOT,
     SHORTEST_SECRET,
+    SQLITE,
     boolean,
     database,
     env,
@@ -122,7 +123,7 @@ if DATABASE_URL:
 else:
     DATABASES = {
         "default": {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": SQLITE,
             "NAME": STATE_DIR / "kalbot.sqlite3",
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",

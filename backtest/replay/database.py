@@ -10,8 +10,8 @@ from typing import Any
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, models
-from django.db.backends.sqlite3.base import DatabaseWrapper
 
+from kalbot.common.sqlite.base import DatabaseWrapper
 from trading.models import TradingState
 from trading.safety import ledger_guard, mode_guard
 
@@ -24,7 +24,7 @@ def in_memory(seed: int) -> Iterator[None]:
     before = connections[DEFAULT_DB_ALIAS]
     settings: dict[str, Any] = {
         **before.settings_dict,
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "kalbot.common.sqlite",
         "NAME": ":memory:",
         "OPTIONS": {},
         "CONN_MAX_AGE": None,

@@ -143,7 +143,7 @@ def insert(rows: Sequence[models.Model], *, if_new: bool = False) -> None:
                 _insert(table, columns, rows[start : start + size], gives_key, if_new)
     for row in rows:
         row._state.adding = False
-        row._state.db = connection.alias
+        row._state.db = DEFAULT_DB_ALIAS
 
 
 def update(model: type[models.Model], columns: Columns, **where: Any) -> int:

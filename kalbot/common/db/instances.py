@@ -85,7 +85,8 @@ def _blank(model: type[Model]) -> _Blank | None:
     same, fresh, relations = {}, [], {}
     for field in fields:
         default = field.get_default()
-        if callable(field.default) or type(default) not in _SAME:
+        is_made = field.has_default() and callable(field.default)  # what stands for no default can be called too
+        if is_made or type(default) not in _SAME:
             fresh.append((field.attname, field.get_default))
         else:
             same[field.attname] = default

@@ -65,6 +65,8 @@ def _uuid(value: UUID, using: Using) -> Any:
 
 
 def _moment(field: models.Field[Any, Any], value: datetime, using: Using) -> Any:
+    if value.tzinfo is UTC and using.vendor == "sqlite" and using.timezone is UTC:
+        return str(value.replace(tzinfo=None))
     return using.ops.adapt_datetimefield_value(value) if value.tzinfo else field.get_db_prep_save(value, using)
 
 

@@ -1,0 +1,1 @@
+"""Django's backend for SQLite, which converts a statement once. See ``base``."""
