@@ -25,7 +25,7 @@ BY_NAME: Final = [
         "Command",
         "*Config",
         "default_auto_field",
-        "isolation_level",  # of Django's backends
+        *("isolation_level", "create_cursor"),  # of Django's backends
         "health_check_done",
         "*Admin",
         "*Middleware",
