@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='ledgertransaction',
             name='realised',
-            field=models.BigIntegerField(blank=True, help_text='What the entries realise; a loss is positive. Old rows have the entries only.', null=True),
+            field=models.BigIntegerField(blank=True, help_text='What the entries realise. Old rows have the entries only.', null=True),
         ),
         migrations.AddIndex(
             model_name='ledgertransaction',

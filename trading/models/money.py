@@ -87,7 +87,7 @@ class LedgerTransaction(models.Model):
         help_text="What the entries move in cash, free or set aside. Old rows have the entries only.",
     )
     realised = models.BigIntegerField(
-        null=True, blank=True, help_text="What the entries realise; a loss is positive. Old rows have the entries only."
+        null=True, blank=True, help_text="What the entries realise. Old rows have the entries only."
     )
 
     class Meta:

@@ -57,6 +57,7 @@ class LedgerTransactionAdmin(ExportedAdmin):
     search_fields = ["key", "=position__id", "position__event__ticker", "position__event__title"]
     ordering = ["-id"]
     inlines = [LedgerEntryInline]
+    units = {"cash_moved": "gain", "realised": "credit"}
 
     def get_queryset(self, request: HttpRequest) -> Any:
         entries = LedgerEntry.objects.filter(transaction=OuterRef("pk"), account=Account.CASH).order_by()
