@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from kalbot.common import clock, trace
 from kalbot.common.db import pipeline
@@ -176,6 +176,25 @@ def test_orders_stored_with_their_position_leave_through_the_gate(
     monkeypatch.setattr(gate, "check", watched)
     executor.execute(decision.pk)
     assert {order.pk for order in checked} == set(Order.objects.values_list("pk", flat=True))
+
+
+def test_orders_whose_gate_cannot_be_read_behind_their_commit_are_not_sent_and_are_given_up(
+    struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = _decision(struck, sending="all_at_once")
+    with monkeypatch.context() as patched:
+        patched.setattr(gate, "_reading", lambda orders: Statement("SELECT missing FROM nothing", ()))
+        with pytest.raises(DatabaseError):
+            executor.execute(decision.pk)
+    position = Position.objects.get()
+    assert (position.status, struck.session.posts) == ("executing", 0)
+    assert set(position.orders.values_list("status", flat=True)) == {"sending"}, "written before sent"
+    sent = clock.now() - timedelta(minutes=1)
+    Order.objects.update(sent_at=sent, created_at=sent)
+    Position.objects.update(lease_until=sent, created_at=sent)
+    assert executor.step(position.pk).status == "aborted"
+    assert (struck.session.posts, sum(struck.held().values())) == (0, 0)
+    assert audit.totals(decision.profile) == []
 
 
 def test_what_a_message_says_is_compared_with_the_row(struck: StruckTwin) -> None:
