@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Model
 
 from kalbot.common.db import pipeline
+from kalbot.console.pages.home import summary
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
@@ -91,7 +92,9 @@ def test_every_transaction_says_what_its_entries_add_up_to() -> None:
 
 
 @pytest.mark.parametrize("is_old", [False, True])
-def test_a_result_counts_once_in_the_limits_of_the_day(is_old: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_counts_once_in_the_limits_of_the_day_and_in_the_curve(
+    is_old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if is_old:  # the entries only
         monkeypatch.setattr(Posting, "sum_of", lambda *of: None)
     profile = _settled().profile
@@ -101,6 +104,7 @@ def test_a_result_counts_once_in_the_limits_of_the_day(is_old: bool, monkeypatch
     decision = world.decide(profile, world.add_event("KXT-2"), {"KXT-2-0": 3_000}, kind="coverage")
     (rows,) = pipeline.rows_of(facts.reading(decision, day.midnight(profile), None))
     assert facts.of_rows(decision, rows).realised_today == -sum(entries)
+    assert summary.realised_curve("sim")[-1][1] == -sum(entries)
 
 
 @pytest.mark.django_db(transaction=True)

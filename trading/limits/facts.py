@@ -181,7 +181,7 @@ def values_of_every_purchase(profile: Profile) -> dict[str, Any]:
     }
 
 
-def results(since: datetime | Expression) -> QuerySet[LedgerTransaction]:
+def results(since: datetime | Expression) -> QuerySet[Any]:
     """Transactions by which profiles may have made or lost something since a moment, with how much as ``result``; a loss is positive."""
     booked = LedgerTransaction.objects.filter(REALISES, at__gte=since)
     entries = LedgerEntry.objects.filter(transaction=OuterRef("pk"), account=Account.REALISED)

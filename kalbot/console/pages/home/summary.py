@@ -88,11 +88,11 @@ def bar(used: int, limit: int) -> dict[str, int]:
 
 def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[datetime, int]]:
     """Cumulated realised profit of ``mode`` over time, basket by basket: (moment, micro-dollars), at most ``points`` of them."""
-    booked = facts.results(clock.now() - timedelta(days=days)).filter(transaction__mode=mode)
+    booked = facts.results(clock.now() - timedelta(days=days)).filter(mode=mode, result__isnull=False)
     total = 0
     curve: list[tuple[datetime, int]] = []
-    rows = booked.order_by("transaction__at", "id")
-    for moment, made in results.whole_baskets(rows.values_list("transaction__at", "amount", "transaction__position")):
+    rows = booked.order_by("at", "id")
+    for moment, made in results.whole_baskets(rows.values_list("at", "result", "position")):
         if not curve:
             curve.append((moment, 0))
         total += made
