@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
@@ -18,6 +19,7 @@ from markets.tape.coverage import Coverage, State, coverage
 from markets.tape.cut import cut
 from markets.tape.imports import registry
 from markets.tape.imports.source import iso, moment_of
+from markets.tape.imports.zones import zone_of
 from markets.tape.reader import END_OF_TIME, Tape
 
 
@@ -27,6 +29,14 @@ def moment(text: str) -> int:
         return moment_of(text)
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is not a time such as 2026-07-19T14:00") from None
+
+
+def zone(text: str) -> ZoneInfo | None:
+    """A time zone of the command line."""
+    try:
+        return zone_of(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 class Command(BaseCommand):
@@ -48,11 +58,12 @@ class Command(BaseCommand):
             one.add_argument("--from", dest="start", type=moment, default=0)
             one.add_argument("--to", dest="end", type=moment, default=END_OF_TIME)
         one = actions.add_parser("import", help="tapes from what others recorded")
-        one.add_argument("kind", choices=["recorded", *registry.KINDS])
+        one.add_argument("kind", choices=["recorded", *registry.KINDS, *registry.ARCHIVES])
         one.add_argument("source", type=Path)
         one.add_argument("to_folder", type=Path, metavar="FOLDER")
         one.add_argument("--events", type=Path, help="events of the exchange, one a line, for archives without them")
         one.add_argument("--only", default="", help="parts whose name contains this")
+        one.add_argument("--times-zone", type=zone, help="of an archive's times, such as Europe/Berlin (UTC)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         actions = {
@@ -123,7 +134,10 @@ class Command(BaseCommand):
 
     def _import(self, options: dict[str, Any]) -> None:
         """Tapes below FOLDER, one for each kind of recording."""
-        found = [part for part in registry.parts(options["kind"], options["source"]) if options["only"] in part.writer]
+        if options["times_zone"] is not None and options["kind"] not in registry.ARCHIVES:
+            raise CommandError(f"--times-zone is for archives: {', '.join(registry.ARCHIVES)}")
+        parts = registry.parts(options["kind"], options["source"], options["times_zone"])
+        found = [part for part in parts if options["only"] in part.writer]
         if not found:
             raise CommandError(f"{options['source']} holds nothing of the kind {options['kind']}")
         refused = []

@@ -6,8 +6,7 @@ else an answer holds (prices, volume, results, fields of a later time) came late
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from markets.tape.imports import source
 from markets.tape.imports.listing import CENT_GRID
 from markets.tape.imports.rest_books import settlement
 from markets.tape.imports.source import Aside, Refused, lines, nanoseconds
+from markets.tape.imports.zones import moment
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -52,10 +52,6 @@ LISTED: Final = frozenset(
     }
 )
 """Fields of a market that are the same from its opening to its end."""
-ROUNDED_NS: Final = 600 * 10**9
-"""An opening is said to the minute, and a recorder may list a market a little before it."""
-_NEVER: Final = "0001-"
-"""How a time begins that the exchange has not set."""
 
 
 def as_listed(answer: dict[str, Any]) -> dict[str, Any]:
@@ -71,33 +67,28 @@ def as_listed(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def settled(one: dict[str, Any]) -> Iterator[Record]:
-    """What a market settled on, known when it settled, or where the answer does not say when, when it was expected to; nothing without a
-    result."""
+    """What a market settled on, known when it settled, or where the answer does not say when, when it was expected to, but not before it
+    closed (a game may have gone on for longer); nothing without a result."""
     if one.get("result"):
-        said = one.get("settlement_ts") or _NEVER
-        at = nanoseconds(one["expected_expiration_time"] if said.startswith(_NEVER) else said)
+        at = moment(one.get("settlement_ts"))
+        if not at:
+            at = max(nanoseconds(one["expected_expiration_time"]), moment(one.get("close_time")))
         value = one.get("settlement_value_dollars")
         yield settlement(at, one["ticker"], one["result"], one.get("expiration_value") or "", value)
 
 
-def check_times(listed: Iterable[Record], spans: Mapping[str, tuple[int, int]]) -> None:
-    """Raises Refused where an archive has rows of a market (``spans``: ticker -> first and last moment) from before it opened: its times
-    are another zone's, and everything on the tape would be known too early."""
-    for record in listed:
-        if record.kind is not Kind.EVENT:
-            continue
-        for one in json.loads(record.payload)["markets"]:
-            span, opened = spans.get(one["ticker"]), one.get("open_time")
-            if span is not None and opened and span[0] < nanoseconds(opened) - ROUNDED_NS:
-                hours = (nanoseconds(opened) - span[0]) / 3_600e9
-                words = f"{one['ticker']} has rows from {hours:.1f} h before it opened; times must be UTC, local ones are not read"
-                raise Refused(words)
-
-
-def of_file(path: Path, first_ns: int, last_ns: int, aside: Aside) -> Iterator[Record]:
+def of_file(
+    path: Path,
+    first_ns: int,
+    last_ns: int,
+    aside: Aside,
+    wrong: Callable[[Iterable[Mapping[str, Any]]], str] = lambda markets: "",
+) -> Iterator[Record]:
     """The events of a file with one answer a line that were open between two moments of an archive, with their results.
 
-    The event stands by itself or under ``event``, its markets inside or beside it."""
+    The event stands by itself or under ``event``, its markets inside or beside it. Raises Refused where ``wrong`` says of any of them
+    why the archive contradicts it."""
+    why = ""
     for answer in lines(path, aside):
         with aside.unreadable():
             event = dict(answer.get("event") or answer)
@@ -105,6 +96,7 @@ def of_file(path: Path, first_ns: int, last_ns: int, aside: Aside) -> Iterator[R
             ticker = source.ticker(event["event_ticker"])
             opened = min((nanoseconds(one["open_time"]) for one in markets if one.get("open_time")), default=first_ns)
             closed = max((nanoseconds(one["close_time"]) for one in markets if one.get("close_time")), default=last_ns)
+            why = why or wrong(markets)
             if opened > last_ns or closed < first_ns:
                 continue  # listed again after its end it would be open again
             listed = as_listed({"event": {k: v for k, v in event.items() if k != "markets"}, "markets": markets})
@@ -112,3 +104,5 @@ def of_file(path: Path, first_ns: int, last_ns: int, aside: Aside) -> Iterator[R
             for one in markets:
                 with aside.unreadable():
                     yield from (found for found in settled(one) if found.received_ns >= first_ns)
+    if why:
+        raise Refused(why)

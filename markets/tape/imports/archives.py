@@ -12,11 +12,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-from markets.tape.imports import source
 from markets.tape.imports.packed import unpacked_name
-from markets.tape.imports.source import Aside, Refused, nanoseconds, rows
+from markets.tape.imports.source import Aside, Refused, rows
+from markets.tape.imports.zones import Row, Span, Universal, instant
 
-Row = Mapping[str, Any]
 _DAY: Final = re.compile(r"(?<!\d)(20\d\d)[-_]?([01]\d)[-_]?([0-3]\d)(?!\d)")
 
 
@@ -38,13 +37,13 @@ class Covered:
 
     _spans: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
 
-    def add(self, name: str, spans: Mapping[str, tuple[int, int]]) -> None:
+    def add(self, name: str, spans: Mapping[str, Span]) -> None:
         """First and last moment of each market of a recording. Raises Refused where another one has the market at the same time."""
-        for ticker, (first, last) in spans.items():
+        for ticker, (first, last, _) in spans.items():
             for other_first, other_last, other in self._spans.get(ticker, ()):
                 if other != name and first < other_last and other_first < last:
                     raise Refused(f"{ticker} is in {other} at the same time")
-        for ticker, (first, last) in spans.items():
+        for ticker, (first, last, _) in spans.items():
             self._spans.setdefault(ticker, []).append((first, last, name))
 
 
@@ -80,13 +79,6 @@ def _time(value: Any) -> int:
         return 0
 
 
-def instant(value: Any) -> int:
-    """Nanoseconds since 1970 of what archives write: integers, ISO strings. Raises ValueError."""
-    if isinstance(value, int) or str(value).isdigit():
-        return source.instant(value)
-    return nanoseconds(str(value))
-
-
 def table(paths: Sequence[Path], needed: Sequence[str], aside: Aside) -> Iterator[Row]:
     """The rows of all files. Raises Refused where one has not the columns that are needed."""
     for path in paths:
@@ -102,6 +94,7 @@ def _parquet(path: Path, needed: Sequence[str], aside: Aside) -> Iterator[Row]:
     if missing:
         raise Refused(f"{path.name} has no column {', '.join(missing)}")
     number = 0
+    zoned = [column.name for column in file.schema_arrow if getattr(column.type, "tz", None)]
     for batch in file.iter_batches():
         found = pyarrow.Table.from_batches([batch])
         for place, column in enumerate(found.schema):
@@ -111,4 +104,4 @@ def _parquet(path: Path, needed: Sequence[str], aside: Aside) -> Iterator[Row]:
         for row in found.to_pylist():
             number += 1
             aside.place = f"{path.name} row {number}"
-            yield row
+            yield {**row, **{name: Universal(row[name]) for name in zoned if row[name] is not None}} if zoned else row

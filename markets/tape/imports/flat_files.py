@@ -7,38 +7,41 @@ subscriptions that carried other markets too. Neither archive carries events; ``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from markets.tape.imports import source
-from markets.tape.imports.archives import Covered, Row, in_order, instant, table, together
+from markets.tape.imports.archives import Covered, in_order, table, together
 from markets.tape.imports.numbered_frames import NumberedFrames
 from markets.tape.imports.packed import unpacked_name
 from markets.tape.imports.prints import print_of
 from markets.tape.imports.source import Aside, Part, change, contracts, dollars
-from markets.tape.records import UNREADABLE, Record
+from markets.tape.imports.zones import Row, Span, in_zone, instant, spanned, wrong
+from markets.tape.records import Record
 
 _ONE: Final = Decimal(1)
 
 
-def kalshi_eye(root: Path) -> Iterator[Part]:
+def kalshi_eye(root: Path, zone: ZoneInfo | None = None) -> Iterator[Part]:
     """``book_l2`` and ``trades`` of a hive layout (``DATASET/date=.../series=.../*.parquet``): one part a folder."""
     number = 0
     for dataset, read in zip(DATASETS, (book_l2, trades), strict=True):
         covered = Covered()
         for name, paths in together(root, (path for path in root.rglob("*") if _dataset(path, root) == dataset)):
-            yield _part("kalshi-eye", dataset, name, paths, number, read, covered)
+            yield _part(_Archive("kalshi-eye", dataset, read, covered, zone), name, paths, number)
             number += 1
 
 
-def predictiondata(root: Path) -> Iterator[Part]:
+def predictiondata(root: Path, zone: ZoneInfo | None = None) -> Iterator[Part]:
     """``complete`` files, CSV (packed or not) or Parquet, anywhere below a folder: one part a folder and day."""
     covered = Covered()
     for number, (name, paths) in enumerate(together(root, filter(_is_complete, root.rglob("*")))):
-        yield _part("predictiondata", "complete", name, paths, number, complete, covered)
+        yield _part(_Archive("predictiondata", "complete", complete, covered, zone), name, paths, number)
 
 
 def _dataset(path: Path, root: Path) -> str:
@@ -68,43 +71,46 @@ def left_out(kind: str, root: Path) -> Iterator[tuple[str, str]]:
 _Read = Callable[[Iterable[Row], int, Aside], Iterator[Record]]
 
 
-def _part(
-    tape: str, dataset: str, name: str, paths: Sequence[Path], number: int, read: _Read, covered: Covered
-) -> Part:
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """A dataset of an archive; ``zone``: of its times, where a person has named it."""
+
+    tape: str
+    dataset: str
+    read: _Read
+    covered: Covered
+    zone: ZoneInfo | None
+
+
+def _part(of: _Archive, name: str, paths: Sequence[Path], number: int) -> Part:
+    zoned = [] if of.zone is None else [f"times without a zone are of {of.zone.key}"]
     about = {
-        "source": f"{tape} {dataset}",
+        "source": f"{of.tape} {of.dataset}",
         "cadence": "every change",
         "absent": ["events", "settlements"],
-        "assumed": ["sequence numbers renumbered for each day"],
+        "assumed": ["sequence numbers renumbered for each day", *zoned],
         "licence": "the archive's own",
     }
-    needed, column = NEEDED[dataset], TIMES[dataset]
-
-    spans: dict[str, tuple[int, int]] = {}
+    needed, column = NEEDED[of.dataset], TIMES[of.dataset]
+    spans: dict[str, Span] = {}
 
     def records(aside: Aside) -> Iterator[Record]:
-        found = in_order(lambda said: table(paths, needed, said), column, aside)
-        yield from read(_spanned(found, column, spans), 5_000 + number, aside)
-        covered.add(name, spans)
+        found = in_order(lambda said: in_zone(table(paths, needed, said), column, of.zone), column, aside)
+        yield from of.read(spanned(found, column, ACTIVE[of.dataset], spans), 5_000 + number, aside)
+        of.covered.add(name, spans)
 
-    return Part(tape, name, about, records, spans)
-
-
-def _spanned(found: Iterable[Row], column: str, spans: dict[str, tuple[int, int]]) -> Iterator[Row]:
-    """The rows; meanwhile ``spans`` learns when each market is on them."""
-    for row in found:
-        yield row
-        try:
-            at, ticker = instant(row[column]), source.ticker(row["ticker"])
-        except UNREADABLE:
-            continue
-        first, last = spans.get(ticker, (at, at))
-        spans[ticker] = (min(first, at), max(last, at))
+    return Part(of.tape, name, about, records, lambda markets: wrong(markets, spans, of.zone))
 
 
 DATASETS: Final = ("book_l2", "trades")
 """What of Kalshi Eye's flat files is read."""
 TIMES: Final = {"book_l2": "ts_recv", "trades": "ts_recv", "complete": "local_timestamp"}
+ACTIVE: Final[dict[str, Callable[[Row], bool]]] = {
+    "book_l2": lambda row: not _message(row)[2] and _size(row["size"]) > 0,
+    "trades": lambda row: True,
+    "complete": lambda row: row["message_type"] != "snapshot" and _size(row["price_level_update_quantity"]) > 0,
+}
+"""Rows by which somebody traded or bid, which nobody can after the close."""
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "book_l2": ("ticker", "ts_recv", "side", "price", "size", "is_snapshot"),
     "trades": ("ticker", "ts_recv", "taker_side"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from markets.tape import store
 from markets.tape.imports import (
@@ -28,6 +29,11 @@ from markets.tape.imports.packed import BREAKS_OFF
 from markets.tape.imports.source import Aside, Part, Refused
 from markets.tape.records import UNREADABLE, Kind
 
+ARCHIVES: Final[dict[str, Callable[[Path, ZoneInfo | None], Iterator[Part]]]] = {
+    "kalshi-eye": flat_files.kalshi_eye,
+    "predictiondata": flat_files.predictiondata,
+}
+"""Those whose times may be of another zone than UTC."""
 KINDS: Final[dict[str, Callable[[Path], Iterator[Part]]]] = {
     "snapshots": snapshots.parts,
     "books": rest_books.parts,
@@ -39,15 +45,15 @@ KINDS: Final[dict[str, Callable[[Path], Iterator[Part]]]] = {
     "basketball": touches.games,
     "crypto15m": touches.quarter_hours,
     "settled": settled.parts,
-    "kalshi-eye": flat_files.kalshi_eye,
-    "predictiondata": flat_files.predictiondata,
 }
 RECORDED: Final = tuple(dict.fromkeys(kind for _, kind in READ))
 """What ``recorded`` stands for: everything that a folder of recorded sets holds."""
 
 
-def parts(kind: str, root: Path) -> Iterator[Part]:
-    """The parts of ``root`` that are of this kind."""
+def parts(kind: str, root: Path, zone: ZoneInfo | None = None) -> Iterator[Part]:
+    """The parts of ``root`` that are of this kind. ``zone``: of an archive's times, where a person has named it."""
+    if kind in ARCHIVES:
+        return ARCHIVES[kind](root, zone)
     kinds = RECORDED if kind == "recorded" else (kind,)
     return chain.from_iterable(KINDS[one](root) for one in kinds)
 
@@ -84,9 +90,7 @@ def run(part: Part, folder: Path, events: Path | None = None) -> Imported:
         raise Refused(f"nothing in it can be read: {aside.named[0]}" if aside.count else "it is empty")
     if events is not None:
         moments = [record.received_ns for record in records]
-        listed = list(answers.of_file(events, min(moments), max(moments), aside))
-        answers.check_times(listed, part.spans)
-        records = [*listed, *records]
+        records = [*answers.of_file(events, min(moments), max(moments), aside, part.wrong), *records]
     about = part.about | ({"set aside": {"count": aside.count, "first": aside.named}} if aside.count else {})
     return Imported(store.write(folder / part.tape, part.writer, about, records), aside)
 

@@ -76,8 +76,8 @@ class Part:
     writer: str
     about: dict[str, Any]
     read: Callable[[Aside], Iterable[Record]] = field(repr=False)
-    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)
-    """Of an archive, once it was read: ticker -> its first and last row, Unix nanoseconds."""
+    wrong: Callable[[Iterable[Mapping[str, Any]]], str] = field(default=lambda markets: "", repr=False)
+    """Once it was read: why what the exchange answered of these markets contradicts it; empty where it does not."""
 
 
 def lines(path: Path, aside: Aside | None = None, parse_float: Callable[[str], Any] = Decimal) -> Iterator[Any]:

@@ -317,7 +317,7 @@ def test_a_catalogue_with_lines_that_cannot_be_read_serves_with_the_others(
     assert "catalogue series_all_*.jsonl: 3 lines cannot be read" in caplog.text
 
 
-def _answered(event: str, day: str, **said: Any) -> dict[str, Any]:
+def answered(event: str, day: str, **said: Any) -> dict[str, Any]:
     """An event as the exchange answers after its settlement."""
     market = {
         "ticker": f"{event}-B60.5",
@@ -342,29 +342,6 @@ def _answered(event: str, day: str, **said: Any) -> dict[str, Any]:
     return {"event": about, "markets": [market | said]}
 
 
-@pytest.mark.parametrize(("first", "is_read"), [("19:00:00", False), ("23:49:00", False), ("23:51:00", True)])
-@pytest.mark.parametrize("zone", ["", "Z"])
-def test_an_archive_with_rows_from_before_a_market_opened_is_refused(
-    tmp_path: Path, first: str, is_read: bool, zone: str
-) -> None:
-    """In New York's time, without a zone: the opening at midnight UTC is said to have been at seven the evening before."""
-    event = "KXHIGHNY-26OCT13"
-    file = tmp_path / "events.jsonl"
-    file.write_text(json.dumps(_answered(event, "2026-10-13")))
-    folder = tmp_path / "archive" / "trades"
-    folder.mkdir(parents=True)
-    row = {"ticker": f"{event}-B60.5", "yes_price": 0.4, "count": 1.0, "taker_side": "yes"}
-    rows = [row | {"ts_recv": at} for at in (f"2026-10-12T{first}{zone}", f"2026-10-13T12:00:00{zone}")]
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "part-0.parquet")
-    (part,) = registry.parts("kalshi-eye", tmp_path / "archive")
-    if is_read:
-        assert registry.run(part, tmp_path / "tapes", file).records
-    else:
-        with pytest.raises(Refused, match="before it opened; times must be UTC"):
-            registry.run(part, tmp_path / "tapes", file)
-        assert not (tmp_path / "tapes").exists()
-
-
 def test_events_of_an_archive_know_nothing_of_how_they_ended(tmp_path: Path) -> None:
     event, at = "KXHIGHNY-26OCT13", nanoseconds("2026-10-13T12:00:00Z")
     later = {
@@ -379,11 +356,11 @@ def test_events_of_an_archive_know_nothing_of_how_they_ended(tmp_path: Path) -> 
     }
     written = []
     for number, said in enumerate(({}, later)):
-        answered = [_answered(event, "2026-10-13", **said)]
-        answered += [_answered("KXHIGHNY-26OCT12", "2026-10-12"), _answered("KXHIGHNY-26OCT15", "2026-10-15")]
+        said_of = [answered(event, "2026-10-13", **said)]
+        said_of += [answered("KXHIGHNY-26OCT12", "2026-10-12"), answered("KXHIGHNY-26OCT15", "2026-10-15")]
         file = tmp_path / f"events{number}.jsonl"
-        inside = {**answered[0]["event"], "markets": answered[0]["markets"]}  # as a listing has them
-        file.write_text("\n".join(json.dumps(one) for one in (inside if number else answered[0], *answered[1:], {})))
+        inside = {**said_of[0]["event"], "markets": said_of[0]["markets"]}  # as a listing has them
+        file.write_text("\n".join(json.dumps(one) for one in (inside if number else said_of[0], *said_of[1:], {})))
         folder = tmp_path / "archive" / "trades" / "date=2026-10-13"
         folder.mkdir(parents=True, exist_ok=True)
         row = {"ticker": f"{event}-B60.5", "ts_recv": at, "yes_price": 0.4, "count": 1.0, "taker_side": "yes"}
@@ -410,9 +387,10 @@ def test_events_of_an_archive_know_nothing_of_how_they_ended(tmp_path: Path) -> 
         ({}, "2026-10-13T21:00:00Z"),
         ({"settlement_ts": "0001-01-01T00:00:00Z"}, "2026-10-13T22:00:00Z"),
         ({"settlement_ts": None}, "2026-10-13T22:00:00Z"),
+        ({"settlement_ts": None, "close_time": "2026-10-13T23:10:00Z"}, "2026-10-13T23:10:00Z"),
         ({"result": ""}, None),
     ],
 )
 def test_a_result_is_known_when_the_market_settled(said: dict[str, Any], moment: str | None) -> None:
-    found = list(answers.settled(_answered("KXHIGHNY-26OCT13", "2026-10-13", **said)["markets"][0]))
+    found = list(answers.settled(answered("KXHIGHNY-26OCT13", "2026-10-13", **said)["markets"][0]))
     assert [record.received_ns for record in found] == ([nanoseconds(moment)] if moment else [])
