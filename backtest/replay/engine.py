@@ -31,7 +31,7 @@ from markets.tape.records import Record
 from markets.watchlist import quoted
 from strategies.catalogue import settling
 from strategies.cycle import cycle
-from strategies.models import Kind, Profile
+from strategies.models import Decision, Kind, Profile
 from strategies.screening import screening, watchlist
 from trading import sweeper
 from trading.closing import settlement
@@ -87,13 +87,13 @@ class Engine:
         self._records, self._feed, self._clock = records, feed, simulated
         self._next: Record | None = next(records, None)
         self._agenda = Agenda()
-        self._moves = Moves(feed.books, feed.catalogue, self._soon)
-        self._full_cycle_ns = 0
-        self._screened_ns = -NEVER
+        self._moves = Moves(
+            feed.books, feed.catalogue, lambda at, name, event: self._agenda.add(at + TASK_NS, name, (event,))
+        )
+        self._full_cycle_ns, self._screened_ns = 0, -NEVER
         self._sweep_ns = 0
         """When the next sweep is; the last one, where none is scheduled."""
-        self._start_ns, self._cycle_seconds = start_ns, cycle_seconds
-        self._holds = False
+        self._start_ns, self._cycle_seconds, self._holds = start_ns, cycle_seconds, False
         self._is_idle = True
         """Something periodic may have to be scheduled: a job ran since the last record."""
         self.first_ns = max(start_ns, simulated.time_ns())
@@ -104,8 +104,8 @@ class Engine:
         """Called with the name of each task that has run."""
         simulated.advance = self.advance
         self._beside = Beside(lambda at, number: self._agenda.add(at, GOES_ON, (number,)))
-        self._follows, self._screens = recorded is None, recorded is None or not recorded.screenings
-        """Cycles, and screenings, follow what is on the tape."""
+        self._recorded, self._follows = recorded, recorded is None
+        self._screens = recorded is None or not recorded.screenings
         cycles = () if recorded is None else recorded.cycles
         for number, judged in enumerate(cycles):
             if judged.prices_ns >= self.first_ns:
@@ -162,7 +162,10 @@ class Engine:
     def deliver(self, name: str, args: tuple[Any, ...]) -> None:
         """A message of the product: its task runs a moment later. What no task of a replay is for is dropped."""
         if name in self._do:
-            self._agenda.add(self._clock.time_ns() + TASK_NS, name, args)
+            at = self._clock.time_ns()
+            if name == messages.EXECUTE_DECISION and self._recorded is not None:
+                at = self._recorded.takes_up(Decision.objects.values_list("event_id", flat=True).get(pk=args[0]), at)
+            self._agenda.add(at + TASK_NS, name, args)
 
     def advance(self, until_ns: int) -> None:
         """Let the tape run to ``until_ns`` while a task sleeps. Other tasks run meanwhile where they overlap."""
@@ -255,9 +258,6 @@ class Engine:
                 self._agenda.add(at + SECOND, messages.SCREEN, PASSED)
         else:
             self._agenda.every(at, SCREEN_SECONDS, messages.SCREEN)
-
-    def _soon(self, at: int, name: str, event: str) -> bool:
-        return self._agenda.add(at + TASK_NS, name, (event,))
 
     def _after(self, name: str, *, begins_work: bool) -> None:
         """Work that was begun goes on by itself; what is open is assessed when something comes.

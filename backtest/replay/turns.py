@@ -5,9 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from backtest.replay.clock import SECOND
 from strategies.cycle.turns import Turns
 from strategies.models import Cycle, Profile
+
+SAME_NS: Final = 15 * SECOND
+"""Decisions of one event further apart are two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,19 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """When a recorded run judged: its cycles, and when each screening wrote what it found (Unix nanoseconds)."""
+    """When a recorded run did what, Unix nanoseconds: its cycles, when each screening wrote what it found, and per event when a decision
+    was taken and when a worker took it up. ``usual_ns``: how long that takes where it is not known."""
 
     cycles: Sequence[Judged]
-    screenings: Sequence[int]
+    screenings: Sequence[int] = ()
+    taken_up: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    usual_ns: int = 0
+
+    def takes_up(self, event: str, decided_ns: int) -> int:
+        """When a decision on ``event`` of ``decided_ns`` is taken up: when the recorded one of about then was."""
+        known = self.taken_up.get(event, ())
+        near = [(abs(decided - decided_ns), at) for decided, at in known if abs(decided - decided_ns) <= SAME_NS]
+        return max(decided_ns, min(near)[1]) if near else decided_ns + self.usual_ns
 
 
 class RecordedTurns(Turns):

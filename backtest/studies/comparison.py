@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce
 from backtest.options import Options
 from backtest.replay import session
 from backtest.replay.engine import JUDGED_AGAIN
-from backtest.replay.turns import Judged, Recorded
+from backtest.replay.turns import SAME_NS, Judged, Recorded
 from kalbot.common import clock, messages
 from kalbot.common.trace import Stage
 from strategies.cycle.cycle import BEAT
@@ -28,11 +28,10 @@ from strategies.models import Cycle, Decision, Mode, Profile, Screening, Verdict
 from trading.models import Order
 from trading.venues.replay import Latency
 
-WINDOW_MS: Final = 15_000
-"""Decisions of one event further apart are two."""
 IMMEDIATE: Final = "immediate_or_cancel"
 MS: Final = 1_000_000
 """Nanoseconds."""
+WINDOW_MS: Final = SAME_NS // MS
 SUMS: Final = ("decisions", "spent", "profit")
 DECIDING: Final = (JUDGED_AGAIN, messages.SCREEN)
 
@@ -147,10 +146,21 @@ def compare(options: Options, profile: Profile) -> Compared:
 
 
 def recorded_run(profile: Profile) -> Recorded:
-    """When ``profile`` was screened and judged, by the database. Raises CyclesUnknown."""
+    """When ``profile`` was screened and judged and its decisions were taken up, by the database. Raises CyclesUnknown."""
     screened = Screening.objects.filter(profile=profile).order_by("at")
-    wrote = [round(row.at.timestamp() * 1000) - row.duration_ms for row in screened]
-    return Recorded(recorded_cycles(profile), [at * MS for at in wrote])
+    wrote = [_ms(row.at) - row.duration_ms for row in screened]
+    taken_up: dict[str, list[tuple[int, int]]] = {}
+    began = Coalesce("position__created_at", "denial__at")
+    rows = Decision.objects.filter(profile=profile).annotate(began=began).exclude(began=None)
+    for event, decided, at in rows.values_list("event_id", "created_at", "began"):
+        taken_up.setdefault(event, []).append((_ms(decided) * MS, _ms(at) * MS))
+    waits = [at - decided for pairs in taken_up.values() for decided, at in pairs]
+    usual = round(median(waits)) if waits else 0
+    return Recorded(recorded_cycles(profile), [at * MS for at in wrote], taken_up, usual)
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
 
 
 def recorded_cycles(profile: Profile) -> list[Judged]:
@@ -168,7 +178,7 @@ def recorded_cycles(profile: Profile) -> list[Judged]:
         mine = row.turns.get(str(profile.pk))
         if mine is None or (row.trigger != BEAT and not mine["events"]):
             continue
-        began = round(row.started_at.timestamp() * 1000)
+        began = _ms(row.started_at)
         events = {
             event: next((came for read, came in behind.get(event, ()) if read >= began + after), began + after)
             for event, after in mine["events"].items()
@@ -232,7 +242,7 @@ def _taken(rows: Any) -> list[Taken]:
         position = getattr(row, "position", None)
         spent = sum(leg.bought_cost for leg in position.legs.all()) if position is not None else 0
         legs = tuple(sorted((leg["ticker"], leg["side"], leg["count"], leg["limit_price"]) for leg in row.legs))
-        at_ms = round(row.created_at.timestamp() * 1000)
+        at_ms = _ms(row.created_at)
         profit = 0 if position is None else position.realised
         found.append(Taken(at_ms, row.event_id, row.kind, legs, row.cost, spent, profit))
     return found

@@ -27,6 +27,7 @@ from strategies.models import Cycle, Decision, Screening
 from tests.conftest import ROOT
 from tests.local.test_demo import CLEAN
 from tests.trading.world import add_order, add_profile
+from trading.models import Position
 
 LEG = ("A", "yes", 100, 4_000)
 
@@ -126,6 +127,26 @@ def test_a_cycle_is_replayed_when_its_profile_was_judged_and_by_the_prices_that_
     Cycle.objects.filter(trigger="nudge").update(turns={})
     with pytest.raises(CyclesUnknown, match="does not say whom it judged"):
         recorded_cycles(first)
+
+
+def test_a_replayed_decision_is_taken_up_when_the_recorded_one_was(db: None) -> None:
+    """One waited four seconds for a worker, another one second."""
+    profile, start = add_profile("first"), clock.now()
+    events = []
+    for number, (decided, taken_up) in enumerate([(10, 14), (40, 41)]):
+        position = add_order(number, profile).position
+        Decision.objects.filter(pk=position.decision_id).update(
+            created_at=start + timedelta(seconds=decided), trace={"received": 0, "decided": 0}
+        )
+        Position.objects.filter(pk=position.pk).update(created_at=start + timedelta(seconds=taken_up))
+        events.append(position.event_id)
+    recorded, began = recorded_run(profile), round(start.timestamp() * 1000)
+
+    def at(event: str, decided: float) -> float:
+        return recorded.takes_up(event, (began + round(decided * 1000)) * 10**6) / 10**9 - began / 1000
+
+    found = [at(events[0], 9), at(events[0], 15), at(events[1], 41.5), at(events[0], 30), at("KXT-OTHER", 20)]
+    assert found == pytest.approx([14, 15, 41.5, 32.5, 22.5], abs=0.002)
 
 
 @pytest.mark.slow
