@@ -23,6 +23,7 @@ from backtest.replay.engine import JUDGED_AGAIN
 from backtest.replay.turns import SAME_NS, Judged, Recorded
 from kalbot.common import clock, messages
 from kalbot.common.trace import Stage
+from strategies.cycle.claims import CLAIMED_FOR
 from strategies.cycle.cycle import BEAT
 from strategies.models import Cycle, Decision, Mode, Profile, Screening, Verdict
 from trading.models import Order
@@ -140,7 +141,8 @@ def compare(options: Options, profile: Profile) -> Compared:
         if other is None and one is not None:
             why = _held(replayed, one) or seen.at(one.event, one.at_ms + WINDOW_MS // 3)
         elif one is None and other is not None:
-            why = _held(recorded, other) or f"its last verdict there: {last.get(other.event) or 'none'}"
+            why = _held(recorded, other) or claimed_by_another(profile, other)
+            why = why or f"its last verdict there: {last.get(other.event) or 'none'}"
         found.pairs.append(Pair(one, other, why))
     return found
 
@@ -252,6 +254,16 @@ def _held(taken: Iterable[Taken], one: Taken) -> str:
     """Whether that side had decided on the event before."""
     earlier = [other for other in taken if other.event == one.event and other.at_ms <= one.at_ms + WINDOW_MS]
     return f"had a basket of it since {_clock(earlier[0].at_ms)}" if earlier else ""
+
+
+def claimed_by_another(profile: Profile, one: Taken) -> str:
+    """Which other live profile had taken what the replay, which is alone, took; empty where none had. On paper each is alone too."""
+    at = clock.from_ms(one.at_ms)
+    live = Decision.objects.filter(mode=Mode.LIVE, event_id=one.event).exclude(profile=profile)
+    row = live.filter(created_at__range=(at - CLAIMED_FOR, at + CLAIMED_FOR)).order_by("created_at").first()
+    if profile.mode != Mode.LIVE or row is None:
+        return ""
+    return f"{row.profile.name} took it at {_clock(_ms(row.created_at))}"
 
 
 def _clock(at_ms: int) -> str:

@@ -16,6 +16,7 @@ from backtest.studies.comparison import (
     CyclesUnknown,
     Pair,
     Taken,
+    claimed_by_another,
     matched,
     measured_latency,
     recorded_cycles,
@@ -147,6 +148,18 @@ def test_a_replayed_decision_is_taken_up_when_the_recorded_one_was(db: None) -> 
 
     found = [at(events[0], 9), at(events[0], 15), at(events[1], 41.5), at(events[0], 30), at("KXT-OTHER", 20)]
     assert found == pytest.approx([14, 15, 41.5, 32.5, 22.5], abs=0.002)
+
+
+def test_what_another_live_profile_took_is_why_only_the_replay_took_it(db: None) -> None:
+    """A replay is of one profile alone, and so is a profile on paper."""
+    live, other, paper = add_profile("live", mode="live"), add_profile("other", mode="live"), add_profile("paper")
+    decision = add_order(0, other).position.decision
+    at = round(decision.created_at.timestamp() * 1000)
+    said = [
+        claimed_by_another(profile, _taken(at + late, decision.event_id))
+        for profile, late in [(live, 3_000), (live, 30_000), (other, 3_000), (paper, 3_000)]
+    ]
+    assert said == [f"other took it at {decision.created_at:%H:%M:%S}", "", "", ""]
 
 
 @pytest.mark.slow
