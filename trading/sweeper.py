@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 
 from kalbot.common import cache, clock
@@ -43,18 +44,27 @@ log = logging.getLogger(__name__)
 def sweep() -> int:
     """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, step every
     position that is due, execute every decision that no worker took up, and measure quotes. Returns how many."""
-    take_future_for_now()
-    count = late_fills.withdraw_left() + late_fills.reopen_all()
-    count += overdue.act()
-    count += lock_causes.end()
+    count = sum(_part(work) for work in (take_future_for_now, late_fills.withdraw_left, late_fills.reopen_all))
+    count += sum(_part(work) for work in (overdue.act, lock_causes.end))
     for position_id in due_positions():
         _guarded(executor.step, position_id)
         count += 1
-    late_fills.take_back_names()
+    _part(late_fills.take_back_names)
     for decision_id in forgotten_decisions():
         _guarded(executor.execute, decision_id)
         count += 1
     return count + _measured()
+
+
+def _part(work: Callable[[], int | None]) -> int:
+    """One part of the sweep: a row that it cannot deal with must not keep every position waiting. A database that is away ends it all."""
+    try:
+        return work() or 0
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("%s failed; it will be tried again", work.__qualname__)
+        return 0
 
 
 def take_future_for_now() -> None:

@@ -67,11 +67,14 @@ def apply_messages() -> int:
         return inbox.apply_waiting() if acquired else 0
 
 
-@shared_task(name=messages.SWEEP)
-def sweep() -> int:
-    """Take up work that was left behind, and messages that wait."""
-    inbox.apply_waiting()
-    return sweeper.sweep()
+@shared_task(bind=True, name=messages.SWEEP)
+def sweep(self: Any) -> int:
+    """Take up work that was left behind, and messages that wait, unless a run since the message was sent has."""
+    with unless_covered(self.request, messages.SWEEP) as one:
+        if not one.needed:
+            return 0
+        inbox.apply_waiting()
+        return sweeper.sweep()
 
 
 @shared_task(bind=True, name=messages.RECONCILE)

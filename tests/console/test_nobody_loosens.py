@@ -105,6 +105,8 @@ def test_a_schedule_changes_with_a_reason_that_is_kept(sweeper: PeriodicTask, lo
     assert client.post(address, values).status_code == 200
     sweeper.refresh_from_db()
     assert sweeper.enabled, "no reason, no change"
+    answer = client.post(address, values | {"reason": "moving machines", "expire_seconds": "1"})
+    assert "one run does for all that waited" in answer.content.decode(), "busy workers would take none"
     assert client.post(address, values | {"reason": "moving machines"}).status_code == 302
     act = Act.objects.get(name="change_schedule")
     assert (act.actor, act.reason, act.target) == ("risk-manager", "moving machines", "sweep")

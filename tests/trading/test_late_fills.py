@@ -20,8 +20,8 @@ from trading.accounting.booking import FillReport, book_fill
 from trading.closing import exits
 from trading.execution import executor
 from trading.models import Discrepancy, Lock, Order, Position
-from trading.reconciliation import inbox, late_fills
-from trading.safety import live_readiness
+from trading.reconciliation import inbox, late_fills, overdue
+from trading.safety import live_readiness, lock_causes
 from trading.venues.live import LiveVenue
 from trading.venues.protocol import Ack
 
@@ -110,6 +110,35 @@ def test_a_fill_of_an_aborted_position_reopens_and_unwinds_it(twin: Twin, monkey
     assert named.get().resolved_at is not None
     assert position.status in ("open", "aborted")
     assert set(twin.held().values()) in (set(), {position.matched_count})
+
+
+def test_a_row_that_a_sweep_cannot_deal_with_keeps_no_position_waiting(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = _execute(twin)
+    Position.objects.filter(pk=closed.pk).update(status="closed")  # and holds contracts: to be reopened
+    waits = world.add_order(7).position
+    Position.objects.filter(pk=waits.pk).update(status="executing", next_step_at=None)
+
+    def fails(*arguments: Any) -> int:
+        raise ValueError("a row as nobody has seen it")
+
+    stepped: list[int] = []
+    monkeypatch.setattr(executor, "step", stepped.append)
+    for module, part in (
+        (sweeper, "take_future_for_now"),
+        (late_fills, "withdraw_left"),
+        (late_fills, "reopen_all"),
+        (late_fills, "_reopen"),
+        (overdue, "act"),
+        (lock_causes, "end"),
+        (late_fills, "take_back_names"),
+    ):
+        stepped.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(module, part, fails)
+            sweeper.sweep()
+        assert waits.pk in stepped, part
 
 
 def test_a_fill_of_an_open_position_reopens_it_and_what_is_whole_stays_open(twin: Twin) -> None:

@@ -100,6 +100,12 @@ def test_a_sweep_takes_up_messages_positions_and_decisions_that_nobody_took_and_
             assert tasks.sweep() == count, age
     position = Position.objects.get(decision=decision)
     assert (position.status, tasks.sweep()) == ("open", 0)
+    Position.objects.update(status="executing", next_step_at=None)
+    for sent_ms, count in ((1, 0), (1 << 50, 1)):
+        task: Any = tasks.sweep
+        task.push_request(sent_ms=sent_ms)
+        assert task.run() == count, "what was sent before the last sweep began is done"
+        task.pop_request()
 
 
 def test_the_next_step_is_the_earliest_of_what_works_or_is_to_be_left() -> None:

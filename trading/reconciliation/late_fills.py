@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import F
 
 from strategies.models import Mode
@@ -46,7 +46,7 @@ def reopen_all() -> int:
     """
     ended = Leg.objects.filter(position__status__in=TERMINAL, bought_count__gt=HOLDING)
     ids = {*ended.values_list("position_id", flat=True), *_unequal()}
-    count = sum(_reopen(position_id) for position_id in sorted(ids))
+    count = sum(_tried(position_id) for position_id in sorted(ids))
     _name_broken()
     take_back_names()
     return count
@@ -70,6 +70,17 @@ def withdraw_left() -> int:
     for order in orders:
         cancelling.refresh(order, cancel=True)
     return len(orders)
+
+
+def _tried(position_id: int) -> bool:
+    """Reopen one; one that fails does not keep the others waiting."""
+    try:
+        return _reopen(position_id)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("position %s was not reopened; it will be tried again", position_id)
+        return False
 
 
 def _reopen(position_id: int) -> bool:

@@ -11,10 +11,12 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from kalbot.common.covered import COVERED
 from kalbot.console.admin import people  # noqa: F401  (takes the library's own classes away first)
 from kalbot.console.admin.lists.columns import column
 from kalbot.console.admin.lists.versions import SeenForm
 from kalbot.console.auth import audit
+from kalbot.console.ops import schedules
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 
@@ -24,7 +26,8 @@ HELP = {
     "description": "",
     "enabled": "Switched off it is never sent, and the status page is red.",
     "interval": "How often it is sent.",
-    "expire_seconds": "A message that no worker has taken by then is dropped: shorter than the interval.",
+    "expire_seconds": "A message that no worker has taken by then is dropped: shorter than the interval, but for work of which one run "
+    "does for all that waited.",
     "queue": "The queue whose workers run it.",
     "last_run_at": "When beat last noted that it was sent.",
     "total_run_count": "How often it was sent.",
@@ -49,8 +52,15 @@ class ScheduleForm(SeenForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         interval, expires = cleaned.get("interval"), cleaned.get("expire_seconds")
+        least = schedules.LAPSE_OF_COVERED
         if interval is None:
             self.add_error("interval", "Choose how often this runs.")
+        elif self.instance.task in COVERED:
+            if expires is None or expires < least:
+                self.add_error(
+                    "expire_seconds",
+                    f"At least {least}: one run does for all that waited, and busy workers take it late.",
+                )
         elif expires is None or expires >= interval.schedule.run_every.total_seconds():
             self.add_error(
                 "expire_seconds",

@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from kalbot.common import messages
+from kalbot.common.covered import COVERED
 from kalbot.common.messages import QUEUES
 
 
@@ -80,14 +81,21 @@ PLAN: Final = (
 )
 
 
+LAPSE_OF_COVERED: Final = 60
+"""Seconds that workers may be busy before a message is lost of which one run does for all that waited."""
+
+
 def interval_setting(entry: Entry) -> int | None:
     """The interval that the environment sets, in seconds; None where it leaves the choice to the admin."""
     found: int | None = settings.SCHEDULE_SECONDS[entry.variable] if entry.variable else None
     return found
 
 
-def lapse(seconds: int) -> int:
-    """After how many seconds an unstarted message is stale: below the interval, so that late ones never pile up."""
+def lapse(task: str, seconds: int) -> int:
+    """After how many seconds an unstarted message is stale: below the interval, so that late ones never pile up. Those of which one run
+    does for all that waited may pile up: while workers are busy for longer than an interval, none would ever be run otherwise."""
+    if task in COVERED:
+        return max(LAPSE_OF_COVERED, seconds)
     return max(1, min(seconds - 1, seconds * 9 // 10))
 
 
@@ -109,11 +117,13 @@ def seed() -> list[str]:
         }
         row = PeriodicTask.objects.filter(name=entry.name).first()
         if row is None:
-            PeriodicTask.objects.create(name=entry.name, **owned, **timing(wanted or entry.seconds))
+            PeriodicTask.objects.create(name=entry.name, **owned, **timing(entry.task, wanted or entry.seconds))
             created.append(entry.name)
             continue
         if wanted is not None:
-            owned |= timing(wanted)
+            owned |= timing(entry.task, wanted)
+        elif entry.task in COVERED and (row.expire_seconds or 0) < LAPSE_OF_COVERED:  # an earlier version made it
+            owned["expire_seconds"] = LAPSE_OF_COVERED
         if any(getattr(row, column) != value for column, value in owned.items()):
             for column, value in owned.items():
                 setattr(row, column, value)
@@ -121,9 +131,9 @@ def seed() -> list[str]:
     return created
 
 
-def timing(seconds: int) -> dict[str, Any]:
+def timing(task: str, seconds: int) -> dict[str, Any]:
     """The columns of a task that runs every ``seconds``."""
     from django_celery_beat.models import IntervalSchedule
 
     interval, _ = IntervalSchedule.objects.get_or_create(every=seconds, period=IntervalSchedule.SECONDS)
-    return {"interval": interval, "expire_seconds": lapse(seconds)}
+    return {"interval": interval, "expire_seconds": lapse(task, seconds)}
