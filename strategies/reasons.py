@@ -49,6 +49,7 @@ class Reason(Coded):
     MAX_LEGS = "max_legs", "more orders than the account can send and unwind at its write rate"
     PRICE = "price", "on live prices it costs more than it pays"
     DEPTH = "depth", "too few contracts at the price"
+    UNDECIDED = "undecided", "neither a basket nor a proof that there is none was found within the limit of work"
     MAX_COUNT = "max_count", "the least basket is larger than the largest allowed"
     MAX_COST_PER_LEG = "max_cost_per_leg", "one leg costs more than the profile allows"
     MAX_COST = "max_cost", "the basket costs more than the profile allows or has left"

@@ -39,6 +39,7 @@ RANK = (
     Reason.SETTLEMENT_STATE,
     Reason.VOID,
     Reason.NOT_CERTIFIED,
+    Reason.UNDECIDED,
 )
 """Constraint codes from the furthest to the nearest to passing."""
 

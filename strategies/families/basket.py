@@ -17,7 +17,7 @@ from markets.terms.atoms import Atoms
 from markets.terms.states import Holding
 from strategies.dutch.basket import Leg, LegMarket
 from strategies.dutch.curve import E14, WorstCurve
-from strategies.families.counts import best_counts, best_prices, times_of
+from strategies.families.counts import best_counts, best_prices, times_of, whole_counts
 from strategies.families.limits import Counts, Curves, Key, Sizes
 from strategies.families.screen import Coherent, Cycle, Graph, has_both_sides
 
@@ -73,11 +73,16 @@ class Family:
         return best
 
     def proposals(self, curves: Curves, sizes: Sizes) -> list[Counts] | Coherent:
-        """Counts that may be the best: those of one negative cycle, and of the linear programme. Or the proof that nothing is."""
+        """Counts that may be the best: those of one negative cycle, and of the linear programme. Or the proof that nothing is. Empty
+        counts: a programme did not end within its work."""
         found = self._graph.solve(best_prices(curves))
-        if isinstance(found, Coherent):
-            return found
-        return [_of_cycle(found, curves, sizes), best_counts(self._graph, self.atoms, curves, sizes)[0]]
+        proposed = []
+        if not isinstance(found, Coherent):
+            proposed = [_of_cycle(found, curves, sizes), best_counts(self._graph, self.atoms, curves, sizes)[0]]
+        if not all(self.atoms.is_sure(*key) for key in curves):
+            of_all = whole_counts(self.atoms, curves, sizes)
+            proposed += [] if of_all is None else [of_all]
+        return found if isinstance(found, Coherent) and not proposed else proposed
 
     def nearest(self, curves: Curves, slack_ppm: int, count: Count) -> Counts:
         """Counts of the basket that comes nearest, ``count`` of each of its legs; empty where the best prices agree although all were

@@ -11,17 +11,17 @@ Counts in 1/100 contract, prices in dollars a contract as floats: what comes out
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from kalbot.common.units import CONTRACT
+from kalbot.common.units import CONTRACT, PPM, Count
 from markets.book import Side
 from markets.terms.atoms import Atoms
 from strategies.dutch.curve import WorstCurve
-from strategies.dutch.program import Program, Solution
+from strategies.dutch.program import Program, Solution, Terms
 from strategies.families.limits import MONEY_E14, MOST_LEVELS, Counts, Curves, Key, Sizes
 from strategies.families.screen import Coherent, Cycle, Floats, Graph
 
@@ -57,8 +57,8 @@ def _of_all(
     for _ in range(MOST_ROUNDS):
         programme = _Programme(atoms, levels, sizes)
         solved = programme.solve()
-        if solved is None:
-            return {}, False
+        if solved is None or not solved.is_best:
+            return counts, False
         counts = programme.counts(solved)
         others = quoted * programme.markup(solved)
         others[[graph.position[key] for key in levels if key in graph.position]] = np.inf
@@ -67,6 +67,31 @@ def _of_all(
             return counts, True
         levels |= {key: levels_of(curves[key]) for key in further}
     return counts, False
+
+
+def whole_counts(atoms: Atoms, curves: Curves, sizes: Sizes) -> Counts | None:
+    """The counts of every leg, level and settlement in one programme, rounded down to steps; None where nothing is worth its price, empty
+    where the programme did not end within its work. For families in which a named market may win whatever the value: the graph holds
+    only the legs that this leaves as they are (``Atoms.is_sure``), and such families have a few dozen legs."""
+    programme = _Programme(atoms, {key: levels_of(curve) for key, curve in curves.items()}, sizes)
+    solved = programme.solve()
+    if solved is None or solved.objective <= WORTH:
+        return None if solved is not None and solved.is_best else {}
+    return programme.counts(solved)
+
+
+def nearest_of_all(atoms: Atoms, prices: Mapping[Key, float], slack_ppm: int) -> list[Key] | None:
+    """The legs, each as often as it is taken, of the basket that every leg and settlement together make at these prices (dollars a
+    contract, fees included) lowered by ``slack_ppm``; empty where there is none, None where the programme did not end within its work.
+    Naive where legs are taken in thirds and fifths: their numbers are rounded."""
+    lower = 1 - slack_ppm / PPM
+    best = _Programme(atoms, {key: [(price * lower, CONTRACT)] for key, price in prices.items()}, Sizes(step=Count(1)))
+    solved = best.solve()
+    if solved is None or solved.objective <= WORTH:
+        return [] if solved is not None and solved.is_best else None
+    counts = {key: count for key, count in best.counts(solved).items() if count > 1}
+    least = min(counts.values())
+    return [key for key, count in counts.items() for _ in range(round(count / least))]
 
 
 def best_prices(curves: Curves) -> dict[Key, float]:
@@ -132,37 +157,50 @@ class _Programme:
 
     def __init__(self, atoms: Atoms, levels: Mapping[Key, Levels], sizes: Sizes) -> None:
         self._atoms, self._sizes = atoms, sizes
-        spans = {key: atoms.spans[key[0]] for key in levels}
-        self._cuts = sorted({0, len(atoms.cuts) - 1, *(cut for span in spans.values() for cut in span)})
-        at = {cut: n for n, cut in enumerate(self._cuts)}
+        self._cuts = sorted({0, len(atoms.cuts) - 1, *(cut for key in levels for cut in atoms.spans[key[0]])})
         self._program = program = Program()
         self._floor = program.column(1.0, float("inf"))
-        payoff = [program.column(0.0, float("inf"), lower=-float("inf")) for _ in self._cuts[1:]]
-        begins: list[list[tuple[int, float]]] = [[] for _ in self._cuts]
-        always: list[tuple[int, float]] = []
         costs: list[tuple[int, float]] = []
         self._columns: dict[Key, list[int]] = {}
         for key, offered in levels.items():
-            low, high = (at[cut] for cut in spans[key])
             spent = [(program.column(-price, count / CONTRACT), price) for price, count in offered]
             self._columns[key] = [column for column, _ in spent]
             costs += spent
-            sign = -1.0 if key[1] is Side.NO else 1.0
-            if key[1] is Side.NO:
-                always += [(column, 1.0) for column, _ in spent]
-            elif atoms.any_no:
-                continue
-            begins[low] += [(column, sign) for column, _ in spent]
-            begins[high] += [(column, -sign) for column, _ in spent]
             if sizes.max_cost_per_leg is not None:
                 program.at_most(spent, sizes.max_cost_per_leg / 10**6)
+        self._rows = self._settles(levels, [])
+        named = atoms.fallback
+        if named is not None and not all(atoms.is_sure(*key) for key in levels):
+            pays = [key for key in levels if key[0] in named.event and named.pays(*key)]
+            sure = [term for key in pays if key[1] is Side.NO or not atoms.any_no for term in self._terms(key, 1.0)]
+            self._settles([key for key in levels if key[0] not in named.event], sure)
+        self._budget = None if sizes.max_cost is None else program.at_most(costs, sizes.max_cost / 10**6)
+
+    def _settles(self, keys: Iterable[Key], beside: Terms) -> list[int]:
+        """Rows by which the floor is no more than what ``keys`` pay in each atom, or where nobody wins, with ``beside``, which is paid in
+        each. Returns those of the atoms."""
+        program, at = self._program, {cut: n for n, cut in enumerate(self._cuts)}
+        payoff = [program.column(0.0, float("inf"), lower=-float("inf")) for _ in self._cuts[1:]]
+        begins: list[list[tuple[int, float]]] = [[] for _ in self._cuts]
+        always = list(beside)
+        for key in keys:
+            low, high = (at[cut] for cut in self._atoms.spans[key[0]])
+            sign = -1.0 if key[1] is Side.NO else 1.0
+            if key[1] is Side.NO:
+                always += self._terms(key, 1.0)
+            elif self._atoms.any_no:
+                continue
+            begins[low] += self._terms(key, sign)
+            begins[high] += self._terms(key, -sign)
         program.equal([(payoff[0], -1.0), *always, *begins[0]], 0.0)
         for (before, now), terms in zip(pairwise(payoff), begins[1:], strict=False):
             program.equal([(now, -1.0), (before, 1.0), *terms], 0.0)
-        self._rows = [program.at_least([(column, 1.0), (self._floor, -1.0)], 0.0) for column in payoff]
-        if atoms.nobody:
+        if self._atoms.nobody:
             program.at_least([*always, (self._floor, -1.0)], 0.0)
-        self._budget = None if sizes.max_cost is None else program.at_most(costs, sizes.max_cost / 10**6)
+        return [program.at_least([(column, 1.0), (self._floor, -1.0)], 0.0) for column in payoff]
+
+    def _terms(self, key: Key, sign: float) -> list[tuple[int, float]]:
+        return [(column, sign) for column in self._columns[key]]
 
     def solve(self) -> Solution | None:
         return self._program.solve()

@@ -40,6 +40,8 @@ def best_family(legs: Sequence[LegMarket], atoms: Atoms, rules: Limits, *, ticke
 
 def _judged(counts: Counts, curves: Curves, atoms: Atoms, rules: Limits, ticker: str) -> Outcome:
     """The basket of these counts, or the demand of the profile that it does not meet."""
+    if not counts:
+        return Refused(Reason.UNDECIDED, "The search did not end within its limit of work.", kind=KIND)
     kept = {key: count for key, count in counts.items() if count >= max(rules.min_count, rules.count_step)}
     if len(kept) < 2 or len(kept) < sum(count > 0 for count in counts.values()):
         return _too_few(curves, rules)

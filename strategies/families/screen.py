@@ -98,7 +98,7 @@ class Graph:
 
     def array(self, prices: Mapping[tuple[str, Side], float]) -> Floats:
         """These prices in the order of ``legs``; none for a leg that a market which wins whatever the value may leave without its pay
-        (``Atoms.is_sure``): no run of atoms says when it pays."""
+        (``Atoms.is_sure``): no run of atoms says when it pays, and ``counts.whole_counts`` searches it."""
         return np.where(self._offered, [prices.get(leg, np.inf) for leg in self.legs], np.inf)
 
     def weights(self, quoted: Floats) -> Floats:

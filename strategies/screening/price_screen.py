@@ -18,6 +18,7 @@ from markets.kalshi.vocabulary import MarketStatus
 from strategies.catalogue.universe import EventView, Outcome
 from strategies.dutch.coverage import DUST, from_quotes
 from strategies.families import graphs
+from strategies.families.counts import nearest_of_all
 from strategies.models import Kind, Profile
 from strategies.reasons import Reason
 from strategies.screening.filters import Miss
@@ -140,11 +141,15 @@ def family(event: EventView, profile: Profile) -> Quoted | Miss:
     prices = {key: leg.cost / DOLLAR for key, leg in legs.items()}
     slack_ppm = max(profile.near_miss_ppm, profile.watch_margin_ppm) + profile.min_margin_ppm
     cycle = graphs.of(event.ticker, event.atoms).nearest(prices, slack_ppm)
-    if cycle is None:
-        return Miss(Reason.MARGIN, "all quotes agree", "a basket that pays more than it costs")
-    chosen = tuple(legs[ask.ticker, ask.side] for ask in cycle.legs)
+    near = [] if cycle is None else [(ask.ticker, ask.side) for ask in cycle.legs]
+    if (cycle is None or cycle.profit <= 0) and not all(event.atoms.is_sure(*key) for key in prices):
+        of_all = nearest_of_all(event.atoms, prices, slack_ppm)
+        if of_all is None:
+            return Miss(Reason.UNDECIDED, "the search did not end", "a basket, or the proof that there is none")
+        near = of_all or near
+    chosen = tuple(legs[key] for key in near)
     cost = sum(leg.cost for leg in chosen)
-    floor = event.atoms.floor([(ask.ticker, ask.side, CONTRACT) for ask in cycle.legs])
+    floor = event.atoms.floor([(ticker, side, CONTRACT) for ticker, side in near]) if near else 0
     if floor <= 0:
         return Miss(Reason.MARGIN, "all quotes agree", "a basket that pays more than it costs")
     return Quoted(Kind.FAMILY, chosen, cost, floor)

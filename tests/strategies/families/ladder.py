@@ -79,11 +79,10 @@ def whole_programme(atoms: Atoms, curves: Curves, sizes: Sizes) -> float:
         costs += columns[key]
         if sizes.max_cost_per_leg is not None:
             program.at_most(columns[key], sizes.max_cost_per_leg / 10**6)
-    for atom in [*range(len(atoms)), *([-1] if atoms.nobody else [])]:
+    for winners in settlements(atoms):
         row = []
         for (ticker, side), bought in columns.items():
-            low, high = atoms.spans[ticker]
-            yes = low <= atom < high
+            yes = ticker in winners
             if yes is (side is Side.YES) and not (atoms.any_no and side is Side.YES):
                 row += [(column, 1.0) for column, _ in bought]
         program.at_least([*row, (floor, -1.0)], 0.0)

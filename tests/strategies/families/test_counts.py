@@ -11,28 +11,34 @@ import pytest
 from kalbot.common.units import CONTRACT, Count, Money
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
-from markets.terms.atoms import Atoms
+from markets.terms.atoms import Atoms, Fallback
 from markets.terms.reading.strikes import Interval, at_least, at_most, greater, less
 from simulator.matching.fees import GRID_DIRECT, FeeTerms, fill_fee
-from strategies.dutch.basket import LegMarket
+from strategies.dutch import program
+from strategies.dutch.basket import Found, Kind, LegMarket, Limits, Refused
 from strategies.dutch.curve import WorstCurve
 from strategies.families.basket import Family
-from strategies.families.counts import best_counts, levels_of
+from strategies.families.counts import best_counts, levels_of, nearest_of_all, whole_counts
+from strategies.families.judge import best_family
 from strategies.families.limits import Counts, Curves, Sizes
-from strategies.families.screen import Graph
+from strategies.families.screen import Coherent, Graph
+from strategies.reasons import Reason
 from tests.strategies.families.ladder import ladder, settlements, whole_programme
 
 FREE = FeeSchedule(multiplier_e6=0)
 
 
-def some_family(draw: random.Random) -> tuple[Atoms, dict[str, LegMarket]]:
-    """Members of every shape on a few strikes, with books that somebody drew up without a thought for each other."""
+def some_family(draw: random.Random, *, named: bool = False) -> tuple[Atoms, dict[str, LegMarket]]:
+    """Members of every shape on a few strikes, with books that somebody drew up without a thought for each other. ``named``: one of some of
+    them wins whatever the value in a case of its own."""
     members: dict[str, Interval] = {}
     for n in range(draw.randint(2, 14)):
         strike, make = Decimal(draw.randint(-4, 4)), draw.choice((greater, at_least, less, at_most))
         width = draw.randint(0, 3)
         members[f"M{n}"] = make(strike) if draw.random() < 0.5 else Interval(strike, True, strike + width, True)
-    atoms = Atoms.of(members, nobody=draw.random() < 0.5, any_no=draw.random() < 0.2)
+    event = frozenset(draw.sample(sorted(members), draw.randint(1, len(members)))) if named else frozenset()
+    fallback = Fallback(min(event), event) if named else None
+    atoms = Atoms.of(members, nobody=draw.random() < 0.5, any_no=draw.random() < 0.2, fallback=fallback)
     weights = [draw.random() for _ in range(len(atoms))]
     legs = {}
     for ticker, (low, high) in atoms.spans.items():
@@ -110,6 +116,8 @@ def check(atoms: Atoms, legs: dict[str, LegMarket], sizes: Sizes, draw: random.R
     if not curves:
         return False
     counts, proven = best_counts(Graph(atoms), atoms, curves, sizes)
+    if atoms.fallback is not None:
+        counts, proven = whole_counts(atoms, curves, sizes) or {}, True
     best = whole_programme(atoms, curves, sizes)
     lost = 0.02 * len(counts) + 1e-6  # each count is rounded down to a hundredth
     assert proven
@@ -123,6 +131,52 @@ def test_the_counts_of_a_few_legs_are_those_of_all(first: int) -> None:
     drawn = map(random.Random, range(first, first + 100))
     worth = sum(check(*some_family(draw), some_sizes(draw), draw) for draw in drawn)
     assert worth > 15
+
+
+@pytest.mark.parametrize("first", range(0, 300, 100))
+def test_legs_that_a_named_winner_leaves_without_pay_are_searched_too(first: int) -> None:
+    """NO on the market that wins whatever the value, and YES on the others of its event: in no run of atoms, and in the programme."""
+    worth = 0
+    for draw in map(random.Random, range(first, first + 100)):
+        atoms, legs = some_family(draw, named=True)
+        found = check(atoms, legs, some_sizes(draw), draw)
+        curves = Family(atoms).curves(legs)
+        sure = {key: curve for key, curve in curves.items() if atoms.is_sure(*key)}
+        worth += found and whole_programme(atoms, sure, Sizes()) < 1e-6
+    assert worth > 2, "some that the graph alone calls coherent"
+
+
+def test_a_basket_with_such_a_leg_is_found_by_quotes_and_by_books() -> None:
+    """YES on unchanged and on a hike, and on a level below: one pays at every level, and unchanged where it wins in a case of its own. The
+    level below is cheap. YES on a cut would do as well, and nobody offers it."""
+    three = Decimal(3)
+    event = {"STAYS": Interval(three, True, three, True), "HIKE": greater(three), "CUT": less(three)}
+    atoms = Atoms.of(event | {"BELOW": less(three)}, fallback=Fallback("STAYS", frozenset(event)))
+    asks = {"STAYS": 5_000, "HIKE": 2_000, "BELOW": 2_500}
+    legs = {
+        ticker: LegMarket(ticker, Depth.of([], [(10_000 - asks[ticker], 500)] if ticker in asks else []), FREE)
+        for ticker in atoms.spans
+    }
+    curves = Family(atoms).curves(legs)
+    assert isinstance(Graph(atoms).solve({key: 0.25 for key in curves if atoms.is_sure(*key)}), Coherent)
+    found = best_family(list(legs.values()), atoms, Limits(kinds=frozenset({Kind.FAMILY}), near_ppm=0))
+    assert isinstance(found, Found)
+    assert {leg.ticker for leg in found.basket.legs} == set(asks)
+    assert (found.basket.floor, found.basket.cost) == (5_000_000, 4_750_000)
+    prices = {("STAYS", Side.YES): 0.5, ("HIKE", Side.YES): 0.2, ("BELOW", Side.YES): 0.31}
+    assert nearest_of_all(atoms, prices, 0) == []
+    assert set(nearest_of_all(atoms, prices, 20_000) or []) == prices.keys()
+
+
+def test_a_programme_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a basket nor a proof: not "too few contracts", and nothing is bought."""
+    draw = random.Random(3)
+    atoms, legs = some_family(draw, named=True)
+    monkeypatch.setattr(program, "MOST_SECONDS", 0.0)
+    refused = best_family(list(legs.values()), atoms, Limits(kinds=frozenset({Kind.FAMILY}), near_ppm=0))
+    assert isinstance(refused, Refused)
+    assert refused.constraint is Reason.UNDECIDED
+    assert nearest_of_all(atoms, {("M0", Side.YES): 0.4, ("M1", Side.NO): 0.3}, 0) is None
 
 
 def test_a_limit_of_legs_leaves_the_best_of_the_cycles_that_fit() -> None:

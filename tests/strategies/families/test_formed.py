@@ -205,3 +205,21 @@ def test_games_that_others_collected_are_candidates_by_their_tickers_and_days_ar
 def test_a_form_that_is_none_is_refused_when_it_is_registered() -> None:
     with pytest.raises(changes.TermsError, match="what makes it Yes"):
         changes.check_content({"family_forms": [LEAVES.replace("leaves", "does not leave")]})
+
+
+def test_no_on_what_wins_in_a_case_of_its_own_is_bought_beside_what_pays_then() -> None:
+    """NO on unchanged and NO on the hike: at any level one of them pays, and where unchanged wins whatever the level the other does. No run of
+    atoms says so, and the prices of all other legs agree."""
+    notes = {"common_determination": "It counts from 3.75.", "levels_before": ["Dec 9, 2026: 3.75"]}
+    register(["KXFED", "KXFEDDECISION"], [DECIDES, LEVEL], **notes)
+    add(noted(decision(), RECORDED), [(1, 2), (1, 2), (60, 62), (45, 47), (1, 2)])
+    add(level(), [(90, 99), (85, 99), (40, 60), (1, 9)])
+    assert families.refresh().families
+    world.add_profile(kinds=["family"], min_seconds_to_close=0)
+    world.add_scan()
+    screening.screen()
+    assert cycle.run(cycle.NUDGE, ["KXFED-26DEC"]).decisions == 1
+    bought = Decision.objects.get()
+    legs = {(leg["ticker"], leg["side"]) for leg in bought.legs}
+    assert {("KXFEDDECISION-26DEC-2", "no"), ("KXFEDDECISION-26DEC-3", "no")} <= legs
+    assert bought.guaranteed
