@@ -176,7 +176,7 @@ def _family(
         return FamilyRefusal("member_revoked", f"{revoked[taken]} revoked the certificate of {taken}.")
     held = registered[members[0].series]
     ticker = ticker_of([one.ticker for one in members])
-    digest = digest_of([one.rules_hash for one in members], held.terms.fingerprint)
+    digest = digest_of(members, held.terms.fingerprint)
     current = Certificate.objects.filter(event_id=ticker, status__in=[Status.GRANTED, Status.REVOKED]).first()
     if current is not None and current.status == Status.REVOKED:
         return FamilyRefusal("revoked", f"{current.actor} revoked it: {current.reason}")
@@ -210,10 +210,10 @@ def ticker_of(events: Iterable[str]) -> str:
     return f"{FAMILY_PREFIX}{names[0][:60]}-{hashlib.sha256(' '.join(names).encode()).hexdigest()[:16]}"
 
 
-def digest_of(rules_hashes: Iterable[str], terms: str) -> str:
-    """The rules hash of a family: of its members' facts and of the terms that they share."""
-    content = json.dumps([CERTIFICATE_VERSION, sorted(rules_hashes), terms])
-    return hashlib.sha256(content.encode()).hexdigest()
+def digest_of(members: Iterable[Listed], terms: str) -> str:
+    """The rules hash of a family: of its members' facts, of what else must be the same in all of them, and of the terms that they share."""
+    facts = sorted([one.rules_hash, one.shard, *map(str, (one.closes, one.expires, one.latest))] for one in members)
+    return hashlib.sha256(json.dumps([CERTIFICATE_VERSION, facts, terms]).encode()).hexdigest()
 
 
 def _store(ticker: str, digest: str, members: Sequence[Listed]) -> None:

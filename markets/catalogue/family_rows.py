@@ -27,6 +27,8 @@ class Listed:
     shard: int
     closes: datetime
     expires: datetime
+    latest: tuple[datetime | None, datetime | None]
+    """The first and the last of the moments at which its markets expire at the latest."""
     fees: tuple[str, int]
     override: tuple[str, int | None]
     rules_hash: str
@@ -56,6 +58,8 @@ def listed() -> Iterable[Listed]:
             expires=Min("expected_expiration_time", filter=OPEN),
             sooner=Min("expected_expiration_time"),
             later=Max("expected_expiration_time"),
+            latest=Min("latest_expiration_time"),
+            last_of_all=Max("latest_expiration_time"),
             shard=Min("exchange_index"),
             other=Max("exchange_index"),
             floor=Max("floor_strike"),
@@ -92,6 +96,7 @@ def _listed(row: Mapping[str, Any], span: Mapping[str, Any]) -> Listed:
         row["exchange_index"],
         span["closes"],
         span["expires"],
+        (span["latest"], span["last_of_all"]),
         (override or row["series__fee_type"], row["series__fee_multiplier_e6"] if multiplier is None else multiplier),
         (override, multiplier),
         row["rules_hash"],

@@ -73,7 +73,7 @@ def rules_hash(event: EventFacts) -> str:
     markets = sorted(
         [
             m.ticker,
-            m.status if m.status != MarketStatus.ACTIVE else "",
+            "" if m.status == MarketStatus.ACTIVE else m.status or "none",
             m.result,
             m.market_type,
             m.strike_type,

@@ -121,6 +121,34 @@ def test_events_of_another_moment_are_not_grouped(column: str) -> None:
     assert families.refresh().families == ["FAMILY-KXBTCD-1"], "the ladder alone"
 
 
+def _moved_to_another_shard() -> None:
+    Event.objects.filter(pk="KXBTCD-1").update(exchange_index=1)
+    Market.objects.filter(event="KXBTCD-1").update(exchange_index=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (_moved_to_another_shard, "shard_differs"),
+        (lambda: _second().update(latest_expiration_time=clock.now() + timedelta(days=9)), "expiry_differs"),
+        (lambda: Market.objects.filter(pk=_second()[0].pk).update(status=""), "leg_not_active"),
+    ],
+    ids=["shard", "expiry at the latest", "no status"],
+)
+def test_what_is_no_family_any_more_is_seen_although_no_rule_has_changed(change: Any, code: str) -> None:
+    """What a member says beside its rules is a part of what the certificate was given for."""
+    families.refresh()
+    change()
+    certificates.refresh(["KXBTC-1", "KXBTCD-1"])
+    families.refresh()
+    assert FAMILY not in universe.load()
+    assert RefusedFamily.objects.get(series_tickers="KXBTC + KXBTCD").code == code
+
+
+def _second() -> Any:
+    return Market.objects.filter(event="KXBTCD-1").order_by("pk")
+
+
 def test_a_family_that_a_person_revoked_stays_revoked() -> None:
     families.refresh()
     certificates.revoke(Event.objects.get(pk=FAMILY), "ann", "I do not believe it")

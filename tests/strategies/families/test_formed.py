@@ -208,8 +208,8 @@ def test_a_form_that_is_none_is_refused_when_it_is_registered() -> None:
 
 
 def test_no_on_what_wins_in_a_case_of_its_own_is_bought_beside_what_pays_then() -> None:
-    """NO on unchanged and NO on the hike: at any level one of them pays, and where unchanged wins whatever the level the other does. No run of
-    atoms says so, and the prices of all other legs agree."""
+    """NO on unchanged and NO on the hike: at any level one of them pays, and where unchanged wins whatever the level the other does. No
+    run of atoms says so, and the prices of all other legs agree."""
     notes = {"common_determination": "It counts from 3.75.", "levels_before": ["Dec 9, 2026: 3.75"]}
     register(["KXFED", "KXFEDDECISION"], [DECIDES, LEVEL], **notes)
     add(noted(decision(), RECORDED), [(1, 2), (1, 2), (60, 62), (45, 47), (1, 2)])
