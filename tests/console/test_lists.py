@@ -24,7 +24,7 @@ from kalbot.console import tasks
 from kalbot.console.admin.lists import base
 from kalbot.console.admin.lists.base import ReadOnlyAdmin
 from kalbot.console.models import LogRecord, TaskRecord
-from kalbot.console.ui import formats
+from kalbot.console.ui import empty_lists, formats
 from strategies.models import Cycle, NearMiss, Profile, Verdict
 from strategies.profiles import seeds
 from trading.models import Fill, Leg, Position
@@ -400,3 +400,14 @@ def test_the_dashboard_names_an_event_once_with_every_profile_that_misses_it(
 def test_every_row_has_a_name_for_people() -> None:
     """A page's title and links to it would say "Settlement object (1)"."""
     assert [model.__name__ for model in admin.site._registry if model.__str__ is Model.__str__] == []
+
+
+def test_an_empty_list_says_what_fills_it_and_a_filtered_one_how_to_see_the_rest(
+    sample: dict[str, Any], login: Any
+) -> None:
+    assert {model._meta.label_lower for model in admin.site._registry} == set(empty_lists.FILLED_BY)
+    client, address = login("viewer"), reverse("admin:trading_correction_changelist")
+    assert empty_lists.FILLED_BY["trading.correction"] in client.get(address).content.decode()
+    positions = client.get(reverse("admin:trading_position_changelist"), {"q": "nowhere"}).content.decode()
+    assert "Nothing matches" in positions
+    assert empty_lists.FILLED_BY["trading.position"] not in positions

@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 
 from kalbot.console.pages.home import banner as banner_page
-from kalbot.console.ui import formats, navigation, verdicts
+from kalbot.console.ui import empty_lists, formats, navigation, verdicts
 from kalbot.console.ui.links import act_url, list_url, page_url
 from kalbot.console.ui.markup import COLOURS, signed, tag
 from markets.terms.special_settlements import IN_NO_GRADE
@@ -16,6 +16,7 @@ from strategies.models import Verdict
 
 register = template.Library()
 register.filter("moment", formats.moment)
+register.filter("filled_by", empty_lists.filled_by)
 register.filter("log_line", formats.log_line)
 register.filter("reason", formats.reason)
 for name, shown in formats.SHOW.items():

@@ -92,7 +92,7 @@ def clock_skew() -> Part:
     if skew is None and found is not None and not _is_old(found):
         skew = found.skew_ms
     if skew is None:
-        return Part("clock", OK, "Not measured lately.")
+        return Part("clock", OK, "Not measured lately.", is_measured=False)
     state = BAD if abs(skew) > 5_000 else WARN if abs(skew) > 1_000 else OK
     return Part(
         "clock",
@@ -144,7 +144,7 @@ def tape() -> Part:
             "tape", WARN, f"A hole ended {formats.ago(last.ended_at)}: {last.reason}; {last.dropped} records lost."
         )
     if not settings.KALBOT_TAPE_DIR:
-        return Part("tape", OK, "The settings name no folder to record to.")
+        return Part("tape", OK, "The settings name no folder to record to.", is_measured=False)
     return Part("tape", OK, f"Recorded to {settings.KALBOT_TAPE_DIR} without a hole for a day.", {"open": 1})
 
 
@@ -229,6 +229,7 @@ def notifications() -> Part:
         OK,
         f"{count} channel{'s' * (count != 1)}." if count else "No channel is set up.",
         {"failing": 0},
+        is_measured=count > 0,
     )
 
 

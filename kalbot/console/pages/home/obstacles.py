@@ -155,7 +155,8 @@ def everything(stops: Stops) -> Iterator[Obstacle]:
     for one in schedule_status.wrong():
         if one.task in NEEDED:
             url = page_url("django_celery_beat.periodictask", one.pk) if one.pk else reverse("admin:operate")
-            yield Obstacle("schedule", f"Schedule “{one.name}” is {one.problem}", one.sentence, RISK_MANAGER, url)
+            who = RISK_MANAGER if one.pk else "whoever runs the installation may do that"
+            yield Obstacle("schedule", f"Schedule “{one.name}” is {one.problem}", one.sentence, who, url)
 
 
 def silent() -> Iterator[Obstacle]:
