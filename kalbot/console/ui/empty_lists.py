@@ -53,7 +53,7 @@ FILLED_BY: Final[dict[str, str]] = {
     "trading.reconciliation": "A row for each comparison with the exchange, once a minute while there are workers and beat.",
     "trading.settlement": "What each leg was paid when its market was determined.",
     "trading.tradingstate": "manage.py seed stores it; while it is missing everything is halted.",
-    "triage.assessment": "What triage saw when it looked at an open position.",
+    "triage.assessment": "What triage saw of each open position, and what it advised.",
     "triage.baseline": "What was so when a position was opened; later assessments are compared with it.",
     "triage.learnederrors": "How far sources were off, once enough of their numbers have settled.",
     "triage.pointforecast": "Numbers that sources said of the values of events.",
