@@ -172,12 +172,16 @@ def _most_excess(rate_e10: int, price: int, grid: int) -> Fraction:
     """
     model = Fraction(rate_e10 * price * (DOLLAR_PRICE - price), _SCALE)
     crumbs = price % grid == 0
-    worst = Fraction(0) if crumbs and model.denominator == 1 else Fraction(1 if crumbs else grid + 1, CONTRACT + 1)
+    over, under = model.numerator, model.denominator
+    # the worst as a fraction in two integers: a book on a fine grid has a thousand prices, and each is worked out once a process
+    most, of = (0, 1) if crumbs and under == 1 else (1 if crumbs else grid + 1, CONTRACT + 1)
     for count in range(1, CONTRACT + 1):
-        trade = -(-model.numerator * count // model.denominator)
+        trade = -(-over * count // under)
         rounding = 0 if crumbs else (-price * count - trade) % grid
-        worst = max(worst, (trade - model * count + rounding) / count)
-    return worst
+        excess, whole = (trade + rounding) * under - over * count, under * count
+        if excess * of > most * whole:
+            most, of = excess, whole
+    return Fraction(most, of)
 
 
 @lru_cache(maxsize=16_384)

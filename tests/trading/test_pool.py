@@ -137,6 +137,24 @@ def test_only_what_is_free_goes_back() -> None:
     _ties_but_for(taker)
 
 
+@pytest.mark.parametrize("stop", ["halted", "inactive"])
+def test_a_lender_that_is_stopped_has_back_what_is_free_and_lends_no_more(stop: str) -> None:
+    """What keeps a profile from new risk keeps its money from it, in whoever's hands it is."""
+    lender, taker = _two()
+    _waits(taker)
+    pool.run()
+    _spend(taker, 150 * DOLLAR)
+    if stop == "halted":
+        halt.set_state(state=halt.State.HALTED, actor="ann", reason="a test", profile=lender)
+    else:
+        Profile.objects.filter(pk=lender.pk).update(is_active=False)
+    assert pool.run() == [Moved("taker", "lender", 50 * DOLLAR)]
+    with _later(pool.AGAIN):
+        assert pool.run() == []
+    assert pool.owed() == {(taker.pk, lender.pk): 130 * DOLLAR}
+    _ties_but_for(taker)
+
+
 def test_a_lender_whose_capital_is_taken_out_has_its_money_back_first() -> None:
     lender, taker = _two()
     _waits(taker)
@@ -172,6 +190,7 @@ def test_who_owes_or_is_owed_keeps_its_subaccount() -> None:
         ("lender", {"lend_above": 1_000 * DOLLAR}),
         ("taker", {"borrow_up_to": 0}),
         ("taker", {"is_active": False}),
+        ("lender", {"is_active": False}),
         ("taker", {"max_open_positions": 0}),
     ],
 )

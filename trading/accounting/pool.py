@@ -53,12 +53,18 @@ class Member:
     hurdle: float = 0.0
     has_unused: bool = False
     is_short: bool = False
+    may_buy: bool = True
+    """Whether it is active and not halted. What stops a profile from new risk stops its money from new risk elsewhere."""
+
+    @property
+    def lends(self) -> bool:
+        """Whether it lends at all now."""
+        return self.profile.lend_above is not None and self.may_buy
 
     @property
     def spare(self) -> int:
         """What it may lend now. Who waits itself lends nothing."""
-        above = self.profile.lend_above
-        return 0 if above is None or self.needs else max(0, self.free - above)
+        return max(0, self.free - (self.profile.lend_above or 0)) if self.lends and not self.needs else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +123,13 @@ def _member(profile: Profile) -> Member:
     cash = (0 if balance is None else balance.cash + balance.capital) + profile.working
     free = min(cash, candidates.exposure(profile, clock.now()).capital_left)
     member = Member(profile, max(0, free), is_short=free < 0, hurdle=0.0 if hurdle is None else hurdle.return_a_day)
+    member.may_buy = profile.is_active and halt.current(profile) is halt.State.ACTIVE
     loans = CapitalChange.objects.filter(profile=profile, kind=POOL, other__isnull=False)
     now = clock.now()
     member.has_unused = not loans.filter(amount__gt=0, at__gt=now - UNUSED).exists()
     if loans.filter(amount__lt=0, at__gt=now - AGAIN).exists():
         return member
-    if not profile.is_active or halt.current(profile) is not halt.State.ACTIVE:
+    if not member.may_buy:
         return member
     waiting = sorted(_waiting(profile), key=lambda one: -one.return_a_day)
     slots = profile.max_open_positions - Position.objects.filter(profile=profile, status__in=ACTIVE).count()
@@ -171,13 +178,7 @@ def _give_back(members: Mapping[int, Member], debts: dict[tuple[int, int], int])
         taker, giver = members[borrower], members[lender]
         over = sum(owes for (who, _), owes in debts.items() if who == borrower) - taker.profile.borrow_up_to
         wanted = amount
-        if (
-            not giver.is_short
-            and not taker.has_unused
-            and taker.best
-            and giver.profile.lend_above is not None
-            and giver.best <= taker.best
-        ):
+        if not giver.is_short and not taker.has_unused and taker.best and giver.lends and giver.best <= taker.best:
             wanted = max(0, min(amount, over))
         back = min(wanted, taker.free)
         if back >= min(LEAST, amount) > 0 and _move(taker, giver, back):

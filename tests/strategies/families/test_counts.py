@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from kalbot.common.units import CONTRACT, Count, Money
+from kalbot.common.units import CONTRACT, Count, Money, Price
 from markets.book import Depth, Side
 from markets.fees import FeeSchedule
+from markets.kalshi.grid import PriceBand
 from markets.terms.atoms import Atoms, Fallback
 from markets.terms.reading.strikes import Interval, at_least, at_most, greater, less
 from simulator.matching.fees import GRID_DIRECT, FeeTerms, fill_fee
@@ -177,6 +178,30 @@ def test_a_programme_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch)
     assert isinstance(refused, Refused)
     assert refused.constraint is Reason.UNDECIDED
     assert nearest_of_all(atoms, {("M0", Side.YES): 0.4, ("M1", Side.NO): 0.3}, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("bids_yes", "bids_no"),
+    [
+        ([], []),
+        ([(9_990, 10)], [(10, 10)]),
+        ([], [(1, 10)]),
+        ([], [(9_999, 1)]),
+        ([(price, 7) for price in range(9_990, 0, -10)], [(1, 3)]),
+    ],
+    ids=["nothing", "0.999", "asks of 0.9999", "a hundredth of a contract at 0.0001", "a thousand levels"],
+)
+def test_books_at_the_ends_of_the_grid_are_judged_by_name(
+    bids_yes: list[tuple[int, int]], bids_no: list[tuple[int, int]]
+) -> None:
+    """Hundreds of markets with such a book each: no basket that is none, and a reason."""
+    atoms, legs = ladder(200, 1, nobody=False)
+    depth, bands = Depth.of(bids_yes, bids_no), (PriceBand(Price(0), Price(10_000), Price(1)),)
+    for fees in (FeeSchedule(), FREE):
+        members = [LegMarket(ticker, depth, fees, bands) for ticker in legs]
+        judged = best_family(members, atoms, Limits(kinds=frozenset({Kind.FAMILY})))
+        assert isinstance(judged, Refused)
+        assert judged.constraint in (Reason.PRICE, Reason.DEPTH)
 
 
 def test_a_limit_of_legs_leaves_the_best_of_the_cycles_that_fit() -> None:
