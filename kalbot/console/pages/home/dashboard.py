@@ -93,7 +93,7 @@ def working(reading: Reading) -> dict[str, str]:
     if not wrong:
         unknown = [part.name for part in parts if not part.is_measured]
         fine = f"{len(parts) - len(unknown)} parts are fine"
-        detail = f"{fine}; not known yet: {', '.join(unknown)}" if unknown else f"all {fine}"
+        detail = f"{fine}; not in use or not measured: {', '.join(unknown)}" if unknown else f"all {fine}"
         return tile("Is it working?", "ok", "Yes", detail, "#part-system")
     worst = status.worst(wrong)
     names = ", ".join(part.name for part in sorted(wrong, key=lambda part: part.state != status.BAD))
