@@ -9,7 +9,6 @@ from django.core.management import call_command
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from kalbot.celery import app
-from kalbot.common.covered import COVERED
 from kalbot.common.messages import QUEUES
 from kalbot.console.ops import schedules
 from strategies.models import Profile
@@ -23,7 +22,7 @@ def test_every_entry_is_made_once_and_lapses_below_its_interval() -> None:
     assert schedules.seed() == []
     for row in PeriodicTask.objects.exclude(task="celery.backend_cleanup"):
         interval = row.interval.schedule.run_every.total_seconds()
-        assert row.expire_seconds >= 60 if row.task in COVERED else row.expire_seconds < interval
+        assert row.expire_seconds >= 60 if row.task in schedules.MAY_WAIT else row.expire_seconds < interval
         assert row.queue in QUEUES
 
 
@@ -44,14 +43,15 @@ def test_an_operators_interval_and_switch_stay_and_code_owned_columns_come_back(
     assert (row.task, row.queue) == ("markets.tasks.scan_catalogue", "scan")
 
 
-def test_a_sweep_made_by_an_earlier_version_waits_for_busy_workers_too() -> None:
-    """Two seconds apart and gone after one, none was run for half a minute while purchases kept workers busy."""
+@pytest.mark.parametrize(("name", "every"), [("sweep", 2), ("heartbeat execution", 5)])
+def test_what_waits_for_busy_workers_does_so_where_an_earlier_version_made_it(name: str, every: int) -> None:
+    """While purchases kept workers busy for longer than they lasted, no sweep was run, and workers that worked were called stuck."""
     schedules.seed()
-    rows = PeriodicTask.objects.filter(task="trading.tasks.sweep")
+    rows = PeriodicTask.objects.filter(name=name)
     for before, after in ((1, 60), (90, 90)):
         rows.update(expire_seconds=before)
         schedules.seed()
-        assert [(row.expire_seconds, row.interval.every) for row in rows] == [(after, 2)]
+        assert [(row.expire_seconds, row.interval.every) for row in rows] == [(after, every)]
 
 
 def test_an_interval_of_the_environment_holds_at_every_start(settings: Any) -> None:

@@ -11,7 +11,6 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from kalbot.common.covered import COVERED
 from kalbot.console.admin import people  # noqa: F401  (takes the library's own classes away first)
 from kalbot.console.admin.lists.columns import column
 from kalbot.console.admin.lists.versions import SeenForm
@@ -26,8 +25,8 @@ HELP = {
     "description": "",
     "enabled": "Switched off it is never sent, and the status page is red.",
     "interval": "How often it is sent.",
-    "expire_seconds": "A message that no worker has taken by then is dropped: shorter than the interval, but for work of which one run "
-    "does for all that waited.",
+    "expire_seconds": "A message that no worker has taken by then is dropped: shorter than the interval, but for what waits for busy "
+    "workers: sweep, settle, reconcile and heartbeats.",
     "queue": "The queue whose workers run it.",
     "last_run_at": "When beat last noted that it was sent.",
     "total_run_count": "How often it was sent.",
@@ -52,14 +51,14 @@ class ScheduleForm(SeenForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         interval, expires = cleaned.get("interval"), cleaned.get("expire_seconds")
-        least = schedules.LAPSE_OF_COVERED
+        least = schedules.PATIENCE
         if interval is None:
             self.add_error("interval", "Choose how often this runs.")
-        elif self.instance.task in COVERED:
+        elif self.instance.task in schedules.MAY_WAIT:
             if expires is None or expires < least:
                 self.add_error(
                     "expire_seconds",
-                    f"At least {least}: one run does for all that waited, and busy workers take it late.",
+                    f"At least {least}: a busy worker takes it late, and one run does for all that waited.",
                 )
         elif expires is None or expires >= interval.schedule.run_every.total_seconds():
             self.add_error(

@@ -81,8 +81,11 @@ PLAN: Final = (
 )
 
 
-LAPSE_OF_COVERED: Final = 60
-"""Seconds that workers may be busy before a message is lost of which one run does for all that waited."""
+MAY_WAIT: Final = (*COVERED, messages.HEARTBEAT)
+"""What does not lapse while workers are only busy: one run of the first does for all that waited, and a heartbeat shows, however late,
+that its queue is worked on."""
+PATIENCE: Final = 60
+"""Seconds for which they wait."""
 
 
 def interval_setting(entry: Entry) -> int | None:
@@ -92,10 +95,10 @@ def interval_setting(entry: Entry) -> int | None:
 
 
 def lapse(task: str, seconds: int) -> int:
-    """After how many seconds an unstarted message is stale: below the interval, so that late ones never pile up. Those of which one run
-    does for all that waited may pile up: while workers are busy for longer than an interval, none would ever be run otherwise."""
-    if task in COVERED:
-        return max(LAPSE_OF_COVERED, seconds)
+    """After how many seconds an unstarted message is stale: below the interval, so that late ones never pile up. Those of
+    ``MAY_WAIT`` may: while workers are busy for longer than an interval, none would ever be run otherwise."""
+    if task in MAY_WAIT:
+        return max(PATIENCE, seconds)
     return max(1, min(seconds - 1, seconds * 9 // 10))
 
 
@@ -122,8 +125,8 @@ def seed() -> list[str]:
             continue
         if wanted is not None:
             owned |= timing(entry.task, wanted)
-        elif entry.task in COVERED and (row.expire_seconds or 0) < LAPSE_OF_COVERED:  # an earlier version made it
-            owned["expire_seconds"] = LAPSE_OF_COVERED
+        elif entry.task in MAY_WAIT and (row.expire_seconds or 0) < PATIENCE:  # an earlier version made it
+            owned["expire_seconds"] = PATIENCE
         if any(getattr(row, column) != value for column, value in owned.items()):
             for column, value in owned.items():
                 setattr(row, column, value)
