@@ -234,6 +234,8 @@ def test_an_exit_that_waits_for_its_prices_keeps_new_baskets_out_of_its_event_al
     assert [one.code for one in Discrepancy.objects.filter(resolved_at=None)] == []
     assert _execute(profile, _event(99)) is None
     assert sorted(Denial.objects.values_list("code", flat=True)) == ["event_taken", "locked"], "it needs the same cash"
+    selling.stuck(position, Refusal(DenialCode.NO_BID))
+    assert (lock_causes.end(), _in_force(profile)) == (1, []), "it has the cash and waits for bids again"
 
 
 def _in_force(profile: Profile | None) -> list[str]:
