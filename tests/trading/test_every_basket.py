@@ -79,7 +79,7 @@ def lose(profile: Profile, amount: int) -> None:
     ],
 )
 def test_it_names_what_admission_denies_the_next_basket_by(cause: Callable[[Profile], None], code: str | None) -> None:
-    profile, other = world.add_profile(), world.add_profile("other")
+    profile, other = world.add_profile(), world.add_profile("other", max_open_positions=1)
     bought(profile)
     cause(profile)
     profile.refresh_from_db()

@@ -11,7 +11,7 @@ from markets.streaming.output.inbox import Message, store
 from markets.streaming.output.messages import to_message
 from simulator.ws.frames import order as order_body
 from tests.trading import world
-from tests.trading.twin import Twin
+from tests.trading.twin import Twin, fill_message
 from trading.execution import executor
 from trading.models import Order, OrderStatus
 from trading.reconciliation import inbox
@@ -54,6 +54,17 @@ def test_an_update_of_a_resting_order_without_new_fills_changes_nothing(twin: Tw
     assert inbox.apply_waiting() == 1
     order.refresh_from_db()
     assert order.status == OrderStatus.RESTING
+
+
+def test_a_fill_of_nobodys_order_is_left_to_the_comparison(twin: Twin) -> None:
+    order = bought(twin)
+    Order.objects.filter(pk=order.pk).update(filled_count=0)
+    fill = next(one for one in twin.exchange.ledger.fills if one.order_id == order.exchange_order_id)
+    message = fill_message(fill)
+    payload = {**message.payload, "order_id": "somebody's", "client_order_id": None}
+    store([Message(message.kind, message.key, message.market_ticker, payload, message.epoch, message.exchange_ms)])
+    assert inbox.apply_waiting() == 1
+    assert ExchangeMessage.objects.get().error == "not an order of ours"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.trading import world
 from tests.trading.stopped import after
 from tests.trading.struck import StruckTwin, execute
 from tests.trading.twin import Twin
-from trading.accounting import collateral
+from trading.accounting import collateral, residuals
 from trading.closing import exits, settlement
 from trading.closing.finals import Credit, FinalResult
 from trading.denials import Denied
@@ -26,6 +26,17 @@ from trading.quoted import markouts
 from trading.reconciliation import inbox, reconcile
 from trading.safety import live_readiness
 from trading.venues import connection
+
+
+def test_what_is_alone_without_a_residual_stays_without_one_when_more_is(db: None) -> None:
+    """It is about to be reopened: nobody has decided to keep any of it."""
+    event = world.add_event()
+    decision = world.decide(world.add_profile(), event, {"KXT-1-0": 3_000, "KXT-1-1": 3_000}, kind="coverage")
+    position = Position(status="open", residual_code="", target_count=100, decision=decision)
+    legs = [Leg(pk=n, target_count=100, bought_count=100, sold_count=n * 20) for n in (1, 2)]
+    assert residuals.after(position, legs, {2: {"sold_count": 10}}) == {}
+    position.residual_code = "no_bid"
+    assert residuals.after(position, legs, {2: {"sold_count": 10}})["residual_code"] == "basket_broken"
 
 
 @pytest.mark.parametrize(

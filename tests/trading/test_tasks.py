@@ -73,6 +73,7 @@ def test_what_another_worker_does_is_left_to_it(struck: StruckTwin) -> None:
     position.refresh_from_db()
     assert position.status == "open"
     assert tasks.apply_messages() == 3
+    assert tasks.settle() == 3
 
 
 def test_live_books_are_compared_where_a_live_profile_is_and_a_reconnect_pauses_new_baskets(twin: Twin) -> None:
