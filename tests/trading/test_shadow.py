@@ -132,11 +132,13 @@ def test_the_report_as_a_table_and_for_a_program(twin: Twin, live: Profile) -> N
 def test_a_twin_follows_its_live_profile_and_can_be_switched_off(live: Profile) -> None:
     twin = shadows.make(live)
     assert (twin.mode, twin.shadow_of, twin.is_active, twin.capital) == ("sim", live, True, live.capital)
-    Profile.objects.filter(pk=live.pk).update(leg_risk_budget=7_000_000)
+    lends = {"lend_above": 5_000_000, "borrow_up_to": 9_000_000}
+    Profile.objects.filter(pk=live.pk).update(leg_risk_budget=7_000_000, **lends)
     live.refresh_from_db()
     assert shadows.make(live).pk == twin.pk
     twin.refresh_from_db()
-    assert twin.leg_risk_budget == 7_000_000
+    assert (twin.leg_risk_budget, twin.lend_above, twin.borrow_up_to) == (7_000_000, None, 0)
+    assert shadows.differing(live, twin) == []
     assert shadows.stop(live) == 1
     twin.refresh_from_db()
     assert not twin.is_active
