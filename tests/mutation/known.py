@@ -194,8 +194,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "rungs without a pause between them",
         SELLING,
-        "return clock.now() - at < RUNG_PAUSE or live.prices.alive_ms < int(at.timestamp() * 1000)",
-        "return False",
+        "if is_shown and ago >= RUNG_PAUSE:",
+        "if True:",
     ),
     Known(
         "a sale below its least price",
@@ -218,7 +218,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "a fill that comes late is nobody's",
         "trading/reconciliation/late_fills.py",
-        "count = sum(_reopen(position_id) for position_id in sorted(ids))",
+        "count = sum(_tried(position_id) for position_id in sorted(ids))",
         "count = 0",
     ),
     Known(

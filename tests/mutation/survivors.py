@@ -70,6 +70,12 @@ SURVIVORS: tuple[Survivor, ...] = (
         "a size above the full one is refused like the full one",
     ),
     Survivor("trading/reconciliation/adoption.py", "_money", "e > 0: Gt -> GtE", "a sum with nothing added to it"),
+    Survivor(
+        "trading/venues/groups.py",
+        "_nameless",
+        "order_group__in: dropped from Position.objects.filter(order_group__in=ids)",
+        "more names are read than are compared with those that the exchange lists",
+    ),
     Survivor("trading/venues/prints.py", "fetch", "1 -> 2", SIGNAL),
     Survivor(
         "trading/closing/settlement.py",

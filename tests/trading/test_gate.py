@@ -61,6 +61,9 @@ def test_a_guaranteed_basket_is_not_sold_below_its_floor_without_words(twin: Twi
     with pytest.raises(exits.CannotExit) as refused:
         exits.request_exit(position_id=position.pk, actor="ann", reason="out", least_prices=low)
     assert refused.value.code is DenialCode.BELOW_FLOOR
+    with pytest.raises(exits.CannotExit) as refused:
+        exits.request_exit(position_id=position.pk, actor="ann", reason="out", least_prices=dict.fromkeys(low, 10_000))
+    assert refused.value.code is DenialCode.NO_LEAST_PRICE, "nobody bids a dollar"
     with pytest.raises(exits.CannotExit):
         exits.request_exit(position_id=position.pk, actor="x", reason="out", source="triage", below_floor="because")
     request = exits.request_exit(position_id=position.pk, actor="ann", reason="out")
