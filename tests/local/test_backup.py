@@ -74,7 +74,7 @@ def test_a_dump_is_restored_halted_and_nothing_else_is(server: str, tmp_path: Pa
     refused = call(server, "bin/restore", str(dump))
     assert (refused.returncode, refused.stderr) == (
         1,
-        "The database is not empty; create another one and name it in DATABASE_URL.\n",
+        "bin/restore: The database is not empty; create another one and name it in DATABASE_URL.\n",
     )
 
     fresh = another(server, "fresh")
