@@ -32,7 +32,8 @@ def test_a_quote_gives_way_only_to_what_returns_clearly_more_and_only_if_that_ca
     while (one := gives_way(wanted, free, idle)) is not None:
         assert one in idle
         assert worth > BETTER * one.return_a_day
-        assert all(one.return_a_day <= other.return_a_day for other in idle if worth > BETTER * other.return_a_day)
+        could = [other for other in idle if other.locked and worth > BETTER * other.return_a_day]
+        assert all(one.return_a_day <= other.return_a_day for other in could)
         assert free < needs
         idle = [other for other in idle if other is not one]
         free, gone = free + one.locked, [*gone, one]
