@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,11 @@ from bench.listing import serve
 from bench.streaming.connection import Connection
 from bench.streaming.stage import percentiles, prepare, write_key
 from kalbot.common.life import die_with_parent
+from simulator.listing.series import derive_series, rules_text
 
 ROOT = Path(__file__).resolve().parent.parent
+SERIES = "KXHIGHNY"
+"""Its rules are in a form that is read; each event is a day of its own."""
 LEGS = ("less", "between", "greater")
 WAIT = 5.0
 BEAT_SECONDS = 5.0
@@ -38,7 +42,10 @@ class Exchange:
     """The listing over HTTP and the books over a WebSocket, of ``count`` events with three outcomes each."""
 
     def __init__(self, count: int) -> None:
-        self.tickers = [f"KXREACT-26NOV23-{n}" for n in range(count)]
+        days = (datetime.now(UTC) + timedelta(days=1 + n) for n in range(count))
+        self._days = {f"{SERIES}-{day:%y%b%d}".upper(): f"{day:%b %d, %Y}" for day in days}
+        self.tickers = list(self._days)
+        self._series = derive_series(SERIES, "Climate and Weather", "", 0)
         self.watched: set[str] = set()
         self._seq = 0
         self._connection: Connection | None = None
@@ -49,8 +56,8 @@ class Exchange:
     # what ``bench.scan.serve`` asks for
     @property
     def series(self) -> bytes:
-        listed = {"ticker": "KXREACT", "title": "", "category": "Bench", "fee_type": "quadratic", "fee_multiplier": 1}
-        return json.dumps({"series": [listed]}).encode()
+        listed = {name: getattr(self._series, name) for name in ("ticker", "title", "category", "settlement_sources")}
+        return json.dumps({"series": [{**listed, "fee_type": "quadratic", "fee_multiplier": 1}]}).encode()
 
     def page(self, start: int) -> bytes:
         return json.dumps({"events": [self._event(ticker) for ticker in self.tickers], "cursor": ""}).encode()
@@ -67,9 +74,9 @@ class Exchange:
     def _event(self, ticker: str) -> dict[str, Any]:
         return {
             "event_ticker": ticker,
-            "series_ticker": "KXREACT",
+            "series_ticker": SERIES,
             "title": "Highest temperature?",
-            "category": "Bench",
+            "category": self._series.category,
             "mutually_exclusive": True,
             "collateral_return_type": "MECNET",
             "markets": [self._market(ticker, leg) for leg in range(3)],
@@ -78,8 +85,10 @@ class Exchange:
     def _market(self, event: str, leg: int) -> dict[str, Any]:
         strikes = ({"cap_strike": 80}, {"floor_strike": 80, "cap_strike": 81}, {"floor_strike": 81})
         words = ("79° or below", "80° to 81°", "82° or above")
-        rules = ("less than 80°", "between 80-81°", "greater than 81°")
+        about = {"strike_type": LEGS[leg], "yes_sub_title": words[leg], **strikes[leg]}
+        primary, secondary = rules_text(self._series, "", self._days[event], about, 3)
         return {
+            **about,
             "ticker": f"{event}-B{leg}",
             "event_ticker": event,
             "market_type": "binary",
@@ -93,11 +102,9 @@ class Exchange:
             "yes_ask_size_fp": "100.00",
             "volume_fp": "5000.00",
             "open_interest_fp": "2000.00",
-            "yes_sub_title": words[leg],
-            "rules_primary": f"If the highest temperature is {rules[leg]}, the market resolves to Yes.",
+            "rules_primary": primary,
+            "rules_secondary": secondary,
             "close_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400)),
-            "strike_type": LEGS[leg],
-            **strikes[leg],
         }
 
     def _accept(self) -> None:
@@ -141,6 +148,7 @@ def prepare_stages(exchange: Exchange) -> None:
         name="reaction",
         mode="sim",
         kinds=["all_yes"],
+        least_grade="if_determined",
         min_profit=1,
         min_margin_ppm=0,
         watch_margin_ppm=300_000,

@@ -44,8 +44,7 @@ class Waiting:
 
 def return_a_day(profile: Profile, event: str, verdict: Verdict, choices: Choices | None = None) -> float:
     """What a candidate is expected to return on what it locks, a day; 0 where the verdict is none. The same measure for a basket that is
-    taken and for one that is quoted. ``choices``: see ``Exposure``; a quote locks its price
-    whatever they are."""
+    taken and for one that is quoted. ``choices``: see ``Exposure``; a quote locks its price whatever they are."""
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:
         return 0.0
     if not verdict.quote:

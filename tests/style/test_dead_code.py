@@ -86,7 +86,6 @@ DECLARED: Final = (
     *("kalbot/console/apps.py", "kalbot/console/site.py", "kalbot/console/models.py", "kalbot/console/pages/"),
     "kalbot/console/notify/models.py",
     "kalbot/console/api/shapes.py",
-    "kalbot/console/ops/health/part.py",  # read by a template
     *(
         "markets/models/",
         "markets/kalshi/vocabulary.py",

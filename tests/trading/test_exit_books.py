@@ -17,9 +17,11 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
 from trading import sweeper
+from trading.books import rest_books
 from trading.closing import exit_preview, exits
-from trading.denials import DenialCode
+from trading.denials import DenialCode, Denied
 from trading.execution import executor
+from trading.execution.phases import exit
 from trading.models import Discrepancy, Position
 from trading.reconciliation import reconcile
 
@@ -70,6 +72,30 @@ def test_a_person_exits_by_rest_books_at_the_prices_that_they_accepted(struck: S
     with _later(2):
         position = executor.step(position.pk)
         assert (position.status, struck.held()) == ("closed", {})
+
+
+def test_patience_for_bids_does_not_run_while_the_rest_interface_is_away(
+    struck: StruckTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    position = execute(struck)
+    _feed_away(struck)
+    least = _least(position, 9_000)
+    exits.request_exit(
+        position_id=position.pk, actor="ann", reason="out", least_prices=least, below_floor="x", by_rest=True
+    )
+    assert executor.step(position.pk).residual_code == "no_bid"
+    patience = exit.EXIT_PATIENCE.total_seconds()
+
+    def away(*args: object) -> None:
+        raise Denied(DenialCode.PRICE_NO_BOOK, "it does not answer")
+
+    with _later(patience - 30), monkeypatch.context() as patch:
+        patch.setattr(rest_books, "read", away)
+        assert executor.step(position.pk).residual_code == "price_no_book"
+    with _later(patience + 60):
+        assert executor.step(position.pk).status == "exiting", "it begins again"
+    with _later(2 * patience + 90):
+        assert executor.step(position.pk).status == "open"
 
 
 @pytest.mark.parametrize("source", ["triage", "person"])
