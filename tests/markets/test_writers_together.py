@@ -149,8 +149,13 @@ def _beside(work: Callable[[], None]) -> tuple[threading.Thread, list[BaseExcept
 
 
 def _waits_for() -> list[str]:
-    """What kinds of locks somebody waits for in this database: the server has those of other tests too."""
+    """What kinds of locks somebody waits for in this database: the server has those of other tests too.
+
+    Within a transaction the server lists its connections as they were at the first question, until that is cleared:
+    a thread that connects after the first question would never be seen to wait.
+    """
     with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT locktype FROM pg_locks JOIN pg_stat_activity USING (pid) "
             "WHERE NOT granted AND datname = current_database()"
