@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from kalbot.common import cache, clock
 from strategies.models import Decision
@@ -36,6 +36,7 @@ AHEAD: Final = timedelta(seconds=5)
 """Clocks of several hosts differ, but not by more: what was later than that was written before a clock was set back."""
 MOMENTS: Final = ("sent_at", "rested_at", "ended_at", "moved_at")
 """Of an order: how long ago they were decides when something may be done about it."""
+TAKES_RISK_AWAY: Final = (PositionStatus.UNWINDING, PositionStatus.EXITING, PositionStatus.COMPLETING)
 DECISION_GRACE: Final = timedelta(seconds=3)
 DECISION_WINDOW: Final = timedelta(hours=1)
 log = logging.getLogger(__name__)
@@ -46,14 +47,26 @@ def sweep() -> int:
     position that is due, execute every decision that no worker took up, and measure quotes. Returns how many."""
     count = sum(_part(work) for work in (take_future_for_now, late_fills.withdraw_left, late_fills.reopen_all))
     count += sum(_part(work) for work in (overdue.act, lock_causes.end))
-    for position_id in due_positions():
-        _guarded(executor.step, position_id)
-        count += 1
+    count += sum(_stepped(position_id) for position_id in due_positions())
     _part(late_fills.take_back_names)
     for decision_id in forgotten_decisions():
         _guarded(executor.execute, decision_id)
         count += 1
     return count + _measured()
+
+
+def sweep_exits() -> int:
+    """Step every position that is due and whose next step takes risk away. Returns how many. ``sweep`` does the same and more, and may
+    be busy with purchases for long."""
+    return sum(_stepped(position_id) for position_id in due_exits())
+
+
+def _stepped(position_id: int) -> bool:
+    """Step a position unless another worker has since it was listed: it would be tried again before its time."""
+    if not _due().filter(pk=position_id).exists():
+        return False
+    _guarded(executor.step, position_id)
+    return True
 
 
 def _part(work: Callable[[], int | None]) -> int:
@@ -95,14 +108,23 @@ def _measured() -> int:
 
 
 def due_positions() -> list[int]:
-    """Positions that have something to do now and whose lease is free."""
+    """Positions that have something to do now and whose lease is free, those first whose next step takes risk away."""
+    return list(dict.fromkeys([*due_exits(), *_due().values_list("id", flat=True)]))
+
+
+def due_exits() -> list[int]:
+    """Those of them that are unwound, exited or completed, or are to be."""
+    found = _due().filter(Q(status__in=TAKES_RISK_AWAY) | Q(exit_requests__status=ExitRequest.Status.OPEN))
+    return list(dict.fromkeys(found.values_list("id", flat=True)))
+
+
+def _due() -> QuerySet[Position]:
     now = clock.now()
     free = states.is_free(now)
     due = Q(next_step_at=None) | Q(next_step_at__lte=now) | Q(next_step_at__gt=now + LONGEST_WAIT)
     working = Q(status__in=WORKING) & due
     requested = Q(status=PositionStatus.OPEN, exit_requests__status=ExitRequest.Status.OPEN)
-    found = Position.objects.filter(free & (working | requested)).order_by("next_step_at", "id")
-    return list(dict.fromkeys(found.values_list("id", flat=True)))
+    return Position.objects.filter(free & (working | requested)).order_by("next_step_at", "id")
 
 
 def next_due() -> datetime | None:

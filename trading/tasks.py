@@ -77,6 +77,16 @@ def sweep(self: Any) -> int:
         return sweeper.sweep()
 
 
+@shared_task(bind=True, name=messages.SWEEP_EXITS)
+def sweep_exits(self: Any) -> int:
+    """Take up messages that wait and positions whose next step takes risk away, unless a run since the message was sent has."""
+    with unless_covered(self.request, messages.SWEEP_EXITS) as one:
+        if not one.needed:
+            return 0
+        inbox.apply_waiting()
+        return sweeper.sweep_exits()
+
+
 @shared_task(bind=True, name=messages.RECONCILE)
 def reconcile_books(self: Any, trigger: str = "schedule") -> list[int]:
     """Compare with the exchange and audit our own books, unless a run since the message was sent has. ``reconnect`` also pauses new

@@ -19,7 +19,7 @@ from kalbot.common import cache, clock, messages
 
 SENT: Final = "sent_ms"
 """The header of a task message with the Unix milliseconds of its sending, by Redis' clock."""
-COVERED: Final = (messages.RECONCILE, messages.SETTLE, messages.SWEEP)
+COVERED: Final = (messages.RECONCILE, messages.SETTLE, messages.SWEEP, messages.SWEEP_EXITS)
 KEPT_SECONDS: Final = 3_600
 
 

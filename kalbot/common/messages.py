@@ -28,6 +28,7 @@ REPLACE_QUOTE: Final = "trading.tasks.replace_quote"
 COUNT_QUOTES: Final = "trading.tasks.count_quotes"
 APPLY_MESSAGES: Final = "trading.tasks.apply_messages"
 SWEEP: Final = "trading.tasks.sweep"
+SWEEP_EXITS: Final = "trading.tasks.sweep_exits"
 RECONCILE: Final = "trading.tasks.reconcile"
 SETTLE: Final = "trading.tasks.settle"
 MOVE_CAPITAL: Final = "trading.tasks.move_capital"
@@ -42,14 +43,17 @@ NOTIFY: Final = "kalbot.console.tasks.notify"
 DELIVER: Final = "kalbot.console.tasks.deliver_notifications"
 DEADMAN: Final = "kalbot.console.tasks.deadman"
 
-QUEUES: Final = ("execution", "trading", "strategy", "scan", "triage", "default")
-"""``execution`` has what changes positions, and nothing that could pile up before it."""
+EXITS: Final = "exits"
+QUEUES: Final = (EXITS, "execution", "trading", "strategy", "scan", "triage", "default")
+"""``exits`` has what takes risk away, so that it waits for no purchase; ``execution`` has purchases, and a sweep of everything, which takes
+up exits too where no worker reads ``exits``."""
 ROUTES: Final = {
     EXECUTE_DECISION: {"queue": "execution"},
-    EXIT_POSITION: {"queue": "execution"},
+    EXIT_POSITION: {"queue": EXITS},
     REPRICE: {"queue": "execution"},
     REPLACE_QUOTE: {"queue": "execution"},
-    APPLY_MESSAGES: {"queue": "execution"},
+    APPLY_MESSAGES: {"queue": EXITS},
+    SWEEP_EXITS: {"queue": EXITS},
     SWEEP: {"queue": "execution"},
     "markets.tasks.*": {"queue": "scan"},
     "strategies.tasks.*": {"queue": "strategy"},

@@ -8,7 +8,7 @@ from pathlib import Path
 from kalbot.local.servers import redis_command
 from kalbot.local.supervisor import Child, environment, python
 
-WORKERS = {"trading": "execution,trading", "strategy": "strategy", "general": "scan,triage,default"}
+WORKERS = {"trading": "exits,execution,trading", "strategy": "strategy", "general": "scan,triage,default"}
 
 
 @dataclass(frozen=True)

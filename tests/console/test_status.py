@@ -32,7 +32,7 @@ def by_name() -> dict[str, status.Part]:
 def test_a_desk_without_workers_says_so(sample: dict[str, Any]) -> None:
     parts = by_name()
     assert parts["workers"].state == parts["beat"].state == "bad"
-    assert "No sign of life on execution, trading, strategy, scan, triage, default." in parts["workers"].sentence
+    assert "No sign of life on exits, execution, trading, strategy, scan, triage, default." in parts["workers"].sentence
     assert parts["stream"].state == "ok"
     assert parts["scan"].sentence.startswith("12,552 events and 103,449 markets in 9.2 s")
 
@@ -43,6 +43,17 @@ def test_heartbeats_make_workers_and_beat_alive(sample: dict[str, Any]) -> None:
     heartbeats.show_life("beat")
     parts = by_name()
     assert (parts["workers"].state, parts["beat"].state) == ("ok", "ok")
+
+
+def test_without_a_worker_for_exits_the_status_says_what_waits_for_what(sample: dict[str, Any]) -> None:
+    for queue in set(QUEUES) - {"exits"}:
+        heartbeat.apply(args=(queue,))
+    heartbeats.show_life("beat")
+    part = by_name()["workers"]
+    assert part.state == "bad"
+    assert part.sentence == (
+        "No sign of life on exits. Exits and unwinds wait behind purchases for the sweep: start a worker with -Q exits."
+    )
 
 
 def test_an_old_heartbeat_is_no_life(sample: dict[str, Any]) -> None:

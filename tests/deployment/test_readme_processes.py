@@ -15,7 +15,7 @@ from tests import redis_keys
 from tests.deployment.installation import ROOT, Installation, servers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-WATCHED = ["execution", "trading", "strategy", "scan", "triage", "default", "beat", "stream"]
+WATCHED = ["exits", "execution", "trading", "strategy", "scan", "triage", "default", "beat", "stream"]
 
 
 @pytest.fixture(scope="module")

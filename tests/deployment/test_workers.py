@@ -97,12 +97,13 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def worker(log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker on execution and trading, as README starts it."""
-    command = ["-m", "celery", "-A", "kalbot", "worker", "-Q", "execution,trading", "-n", "orders@here"]
+    """A worker on exits, execution and trading, as README starts it."""
+    command = ["-m", "celery", "-A", "kalbot", "worker", "-Q", "exits,execution,trading", "-n", "orders@here"]
     cache.broker().flushdb()
     cache.prices().flushdb()
-    for _ in range(JUNK // 1_000):
-        cache.broker().lpush(cache.key("trading"), *(json.dumps(message()) for _ in range(1_000)))
+    for queue in ("execution", "trading"):
+        for _ in range(JUNK // 1_000):
+            cache.broker().lpush(cache.key(queue), *(json.dumps(message()) for _ in range(1_000)))
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command, "--concurrency", "1", "--without-mingle", "--without-gossip"],
@@ -137,10 +138,18 @@ def waiting(queue: str) -> int:
     return cache.queue_depths([queue])[queue]
 
 
-def test_an_exit_is_run_before_fifty_thousand_other_messages(worker: subprocess.Popen[bytes]) -> None:
-    assert (
-        messages.ROUTES[messages.EXIT_POSITION] == messages.ROUTES[messages.EXECUTE_DECISION] == {"queue": "execution"}
-    )
+def test_an_exit_is_run_before_fifty_thousand_purchases_and_a_purchase_before_other_messages(
+    worker: subprocess.Popen[bytes],
+) -> None:
+    takes_risk_away = (messages.EXIT_POSITION, messages.SWEEP_EXITS, messages.APPLY_MESSAGES)
+    assert all(messages.ROUTES[name] == {"queue": "exits"} for name in takes_risk_away)
+    assert messages.ROUTES[messages.EXECUTE_DECISION] == messages.ROUTES[messages.REPRICE] == {"queue": "execution"}
+    assert until(lambda: waiting("execution") < JUNK)
+    for _ in range(10):
+        assert answers("exits")
+    assert waiting("execution") > JUNK // 2
+    assert waiting("trading") == JUNK
+    cache.broker().delete(cache.key("execution"))
     assert until(lambda: waiting("trading") < JUNK)
     for _ in range(10):
         assert answers("execution")
@@ -152,6 +161,7 @@ def test_no_message_ends_a_worker(worker: subprocess.Popen[bytes], log: Path) ->
     for value in poison():
         cache.broker().lpush(cache.key("execution"), value)
     assert answers("execution")
+    assert answers("exits")
     assert worker.poll() is None
     assert waiting("execution") == 0
     assert cache.broker().llen(cache.key("unreadable")) >= 20
@@ -160,8 +170,8 @@ def test_no_message_ends_a_worker(worker: subprocess.Popen[bytes], log: Path) ->
 
 def test_a_worker_shows_life_by_file_and_by_node(worker: subprocess.Popen[bytes]) -> None:
     assert until(lambda: [node.node for node in heartbeats.nodes()] == ["orders@here"])
-    assert heartbeats.nodes()[0].names == ("execution", "trading")
-    command = [sys.executable, "manage.py", "alive", "execution", "trading"]
+    assert heartbeats.nodes()[0].names == ("exits", "execution", "trading")
+    command = [sys.executable, "manage.py", "alive", "exits", "execution", "trading"]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
     assert subprocess.run([*command, "beat"], cwd=ROOT, check=False, capture_output=True).returncode == 1
 

@@ -143,10 +143,12 @@ def _poison(stack: Stack) -> Back:
 
     broker = cache.broker()
     for value in poison():
+        broker.lpush(cache.key("exits"), value)
         broker.lpush(cache.key("execution"), value)
     for queue in ("trading", "strategy", "scan", "triage", "default"):
         broker.lpush(cache.key(queue), *(json.dumps(message()) for _ in range(500)))
-    return lambda: int(broker.llen(cache.key("execution"))) < 20  # exits go first; the others drain when there is time
+    first = ("exits", "execution")  # the others drain when there is time
+    return lambda: all(int(broker.llen(cache.key(queue))) < 20 for queue in first)
 
 
 def _beside(*command: str) -> Callable[[Stack], Back]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import time_machine
 
 from kalbot.common import cache, clock
@@ -14,6 +15,7 @@ from tests.trading import world
 from tests.trading.struck import LIMITS, StruckTwin, execute
 from tests.trading.twin import Twin
 from trading import sweeper, tasks
+from trading.execution import executor
 from trading.models import Denial, Fill, Lock, MarkOut, Position, Reconciliation
 
 NOW = clock.now().replace(microsecond=0)
@@ -107,6 +109,57 @@ def test_a_sweep_takes_up_messages_positions_and_decisions_that_nobody_took_and_
         task.push_request(sent_ms=sent_ms)
         assert task.run() == count, "what was sent before the last sweep began is done"
         task.pop_request()
+
+
+def test_exits_are_swept_without_purchases_and_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep of everything does it too, so that no exit waits for ever where no worker reads its queue."""
+    statuses = ("executing", "open", "quoting", "unwinding", "completing", "exiting", "open", "pending", "quoting")
+    rows = [a_position(number, status) for number, status in enumerate(statuses)]
+    for row in (rows[6], rows[8]):
+        row.exit_requests.create(actor="ann", reason="out", source="person", least_prices=[])
+    monkeypatch.setattr(executor, "step", lambda pk: stepped.append(pk))
+    stepped: list[int] = []
+    first = [rows[number].pk for number in (3, 4, 5, 6, 8)]
+    assert (tasks.sweep_exits(), stepped) == (5, first)
+    stepped.clear()
+    assert (tasks.sweep(), stepped) == (8, [*first, *(rows[number].pk for number in (0, 2, 7))])
+    stepped.clear()
+    for sent_ms, count in ((1, 0), (1 << 50, 5)):
+        task: Any = tasks.sweep_exits
+        task.push_request(sent_ms=sent_ms)
+        assert task.run() == count, "what was sent before the last sweep began is done"
+        task.pop_request()
+
+
+def test_a_position_that_another_sweep_has_stepped_meanwhile_is_not_stepped_before_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [a_position(number, "unwinding") for number in range(3)]
+    stepped: list[int] = []
+
+    def step(pk: int) -> None:
+        stepped.append(pk)
+        if len(stepped) == 1:  # while this sweep is at the first one
+            other = Position.objects.filter(pk=rows[1].pk)
+            other.update(next_step_at=clock.now() + timedelta(seconds=30))
+
+    monkeypatch.setattr(executor, "step", step)
+    assert (sweeper.sweep_exits(), stepped) == (2, [rows[0].pk, rows[2].pk])
+
+
+def a_position(number: int, status: str) -> Position:
+    event = world.add_event(f"KXT-{number}")
+    profile = world.add_profile(f"profile-{number}")
+    return Position.objects.create(
+        profile=profile,
+        mode="sim",
+        decision=world.decide(profile, event, {f"KXT-{number}-0": 3_000}),
+        event=event,
+        kind="all_yes",
+        status=status,
+        target_count=1,
+        next_step_at=NOW - timedelta(seconds=60 - number),
+    )
 
 
 def test_the_next_step_is_the_earliest_of_what_works_or_is_to_be_left() -> None:

@@ -38,7 +38,8 @@ PLAN: Final = (
     ),
     Entry("strategy cycle", messages.RUN_CYCLE, 3, "strategy", "Candidates on live prices.", "KALBOT_CYCLE_SECONDS"),
     Entry("sweep", messages.SWEEP, 2, "execution", "Carries on whatever a lost message or worker left."),
-    Entry("apply messages", messages.APPLY_MESSAGES, 2, "execution", "Fills and lifecycle messages of the stream."),
+    Entry("sweep exits", messages.SWEEP_EXITS, 2, "exits", "The same for exits and unwinds, before purchases."),
+    Entry("apply messages", messages.APPLY_MESSAGES, 2, "exits", "Fills and lifecycle messages of the stream."),
     Entry("settle", messages.SETTLE, 5, "trading", "Books what determined markets paid.", "KALBOT_SETTLE_SECONDS"),
     Entry(
         "reconcile", messages.RECONCILE, 60, "trading", "Our books against the exchange's.", "KALBOT_RECONCILE_SECONDS"

@@ -8,7 +8,7 @@ import redis
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from kalbot.common import cache
+from kalbot.common import cache, messages
 from kalbot.common.messages import QUEUES
 from kalbot.console.ops import checks
 from kalbot.console.ops.health import heartbeats
@@ -103,7 +103,10 @@ def workers() -> Part:
     late, lives = heartbeats.silent(QUEUES), {name for node in nodes if not _is_late(node) for name in node.names}
     gone, stuck = ([name for name in late if (name in lives) is alive] for alive in (False, True))
     if gone:
-        return Part("workers", BAD, f"No sign of life on {', '.join(gone)}.", metrics)
+        words = f"No sign of life on {', '.join(gone)}."
+        if messages.EXITS in gone:
+            words += " Exits and unwinds wait behind purchases for the sweep: start a worker with -Q exits."
+        return Part("workers", BAD, words, metrics)
     if stuck:
         words = f"Workers live on {', '.join(stuck)} and run nothing: whatever they run does not end."
         return Part("workers", BAD, words, metrics)

@@ -71,7 +71,7 @@ def steps() -> list[Step]:
             workers().state == status.OK and beat().state == status.OK,
             "Workers and beat",
             "Beat says when, workers do it; each takes the queues that it is started for.",
-            "celery -A kalbot worker -Q execution,trading,strategy,scan,triage,default\ncelery -A kalbot beat",
+            "celery -A kalbot worker -Q exits,execution,trading,strategy,scan,triage,default\ncelery -A kalbot beat",
             f"{reverse('admin:operate')}#part-system",
         ),
         Step(
