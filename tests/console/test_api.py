@@ -216,6 +216,7 @@ def test_too_many_requests_a_minute_are_refused_and_without_redis_nothing_is(
     monkeypatch.setattr(clock, "now_ms", lambda: 60_000_000)
     _, secret = tokens.make(sample_rows.person("olga", "operator"), "x", "viewer", 1)
     assert [send(secret, "GET", "/recommendations").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert send(secret, "POST", "/halt", WHY).status_code == 403, "who reads too often may write: a halt gets through"
     unreachable = cache.prices().from_url("redis://127.0.0.1:9/0", socket_connect_timeout=0.1)
     monkeypatch.setattr(cache, "prices", lambda: unreachable)
     assert send(secret, "GET", "/recommendations").status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -263,7 +264,7 @@ def test_a_failing_channel_does_not_hold_up_another(db: None, web: Receiver) -> 
     assert len(web.messages) == 1
 
 
-def test_a_worker_that_died_while_sending_costs_a_minute_not_the_message(db: None, web: Receiver) -> None:
+def test_a_worker_that_died_while_sending_costs_half_a_minute_not_the_message(db: None, web: Receiver) -> None:
     channel(web)
     say()
     deliver.assign()
@@ -272,6 +273,39 @@ def test_a_worker_that_died_while_sending_costs_a_minute_not_the_message(db: Non
     assert deliver.due_channels(now) == []
     run(now + deliver.CLAIM + timedelta(seconds=1))
     assert len(web.messages) == 1
+
+
+def test_while_a_message_is_being_sent_no_other_worker_sends_to_the_channel(db: None, web: Receiver) -> None:
+    """A service that does not answer would take one worker after the other: those that scan too."""
+    made = channel(web)
+    say()
+    deliver.assign()
+    now = clock.now()
+    Delivery.objects.update(claimed_until=now + timedelta(seconds=service.SECONDS))
+    say("two", severity=Severity.URGENT)
+    deliver.assign()
+    assert (deliver.due_channels(now), deliver.send_due(made.pk, now)) == ([], 0)
+    assert timedelta(seconds=service.SECONDS) < deliver.CLAIM
+    later = now + deliver.CLAIM
+    assert (deliver.due_channels(later), deliver.send_due(made.pk, later)) == ([made.pk], 2)
+
+
+def test_why_a_message_failed_says_nothing_of_another_channel(web: Receiver) -> None:
+    web.answer = 500
+    alone = service.send(f"json://127.0.0.1:{web.port}/hook", "t", "b", urgent=False)
+    stopping = threading.Event()
+
+    def others() -> None:
+        while not stopping.is_set():
+            service.send("json://anna:hunter2hunter2@127.0.0.1:1/secretpath", "t", "b", urgent=False)
+
+    thread = threading.Thread(target=others, daemon=True)
+    thread.start()
+    said = {service.send(f"json://127.0.0.1:{web.port}/hook", "t", "b", urgent=False) for _ in range(20)}
+    stopping.set()
+    thread.join(60)
+    assert alone
+    assert said == {alone}
 
 
 def test_the_address_is_encrypted_and_never_in_an_error(db: None) -> None:

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from kalbot.common import counters
+from kalbot.common.db import bulk
 from kalbot.console.ops.retention import settled
 from markets import connect
 from markets.catalogue import lifecycle, settled_values
@@ -199,3 +200,45 @@ def test_a_decision_on_two_events_and_a_writer_of_the_catalogue_lock_them_in_one
     assert not thread.is_alive()
     counters.flush()
     assert (errors, counters.read().get("lost_races", [])) == ([], before)
+
+
+def titles_set() -> None:
+    bulk.update_rows(Event, ["title"], [(f"KXHIGHMIA-{number}", ["set"]) for number in (1, 0)])
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+@pytest.mark.django_db(transaction=True)
+def test_rows_are_locked_in_one_order_whatever_their_order_was(exchange: SmallExchange, client: KalshiClient) -> None:
+    """Two cycles wrote verdicts of the same events, each in the order in which it had judged them: one was given up as a deadlock."""
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(2)))
+    scan(client)
+    thread, errors = _beside(titles_set)
+    with transaction.atomic():
+        Event.objects.select_for_update().get(pk="KXHIGHMIA-0")
+        thread.start()
+        while thread.is_alive() and not _waits_for():
+            thread.join(0.02)
+        assert thread.is_alive()
+        Event.objects.select_for_update(nowait=True).get(pk="KXHIGHMIA-1")
+    thread.join(60)
+    assert (thread.is_alive(), errors) == (False, [])
+    assert set(Event.objects.values_list("title", flat=True)) == {"set"}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+@pytest.mark.django_db(transaction=True)
+def test_rows_that_lost_a_race_are_written_again(exchange: SmallExchange, client: KalshiClient) -> None:
+    exchange.add(*(temperature(f"KXHIGHMIA-{n}") for n in range(2)))
+    scan(client)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SEQUENCE lost_once")
+        cursor.execute(
+            "CREATE FUNCTION lose_once() RETURNS trigger AS $$ BEGIN IF nextval('lost_once') = 1 THEN "
+            "RAISE EXCEPTION USING ERRCODE = '40P01'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql"
+        )
+        cursor.execute("CREATE TRIGGER lost BEFORE UPDATE ON markets_event FOR EACH ROW EXECUTE FUNCTION lose_once()")
+        try:
+            titles_set()
+        finally:
+            cursor.execute("DROP FUNCTION lose_once CASCADE; DROP SEQUENCE lost_once")
+    assert set(Event.objects.values_list("title", flat=True)) == {"set"}

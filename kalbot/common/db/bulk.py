@@ -7,11 +7,14 @@ wide rows into hundreds of statements because SQLite limits the parameters of ea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection, models, transaction
 
 from kalbot.common.db.batches import batched
+from kalbot.common.db.retry import retried
 
 BATCH: Final = 1000
 FEW: Final = 20
@@ -19,7 +22,8 @@ FEW: Final = 20
 
 
 def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[tuple[Any, Sequence[Any]]]) -> None:
-    """Set ``columns`` (field names) of each (primary key, values). Short transactions of ``BATCH`` rows.
+    """Set ``columns`` (field names) of each (primary key, values). Short transactions of ``BATCH`` rows, each done again where it lost a
+    race. Rows are locked in the order of their keys, whatever their order here: two that write the same rows cannot deadlock.
 
     A row that no longer exists is simply not updated, like in a queryset's update.
     """
@@ -28,13 +32,17 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequenc
     quote = connection.ops.quote_name
     assigned = ", ".join(f"{quote(str(field.column))} = %s" for field in fields)
     statement = f"UPDATE {quote(model._meta.db_table)} SET {assigned} WHERE {quote(key_column(model))} = %s"
-    for batch in batched(rows, BATCH):
+    for batch in batched(sorted(rows, key=itemgetter(0)), BATCH):
         values = [
             [*(field.get_db_prep_save(value, connection) for field, value in zip(fields, row, strict=True)), key]
             for key, row in batch
         ]
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.executemany(statement, values)
+        retried(partial(_write_all, statement, values))
+
+
+def _write_all(statement: str, values: Sequence[Sequence[Any]]) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(statement, values)
 
 
 def add_to_rows(

@@ -21,6 +21,8 @@ from kalbot.console.models import ApiToken
 PREFIX: Final = "kb_"
 SEEN_EVERY: Final = timedelta(minutes=1)
 REQUESTS_A_MINUTE: Final = 120
+"""Of reads, and as many writes: a script that reads too often must not keep anybody from halting."""
+READS: Final = ("GET", "HEAD", "OPTIONS")
 
 
 def digest(secret: str) -> str:
@@ -56,14 +58,14 @@ class Bearer(HttpBearer):
             return None
         if found.last_used_at is None or now - found.last_used_at > SEEN_EVERY:
             ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
-        if not within_rate(found.pk):
+        if not within_rate(found.pk, "reads" if request.method in READS else "writes"):
             raise HttpError(429, f"More than {REQUESTS_A_MINUTE} requests a minute.")
         return found
 
 
-def within_rate(token_id: int) -> bool:
+def within_rate(token_id: int, kind: str) -> bool:
     """A fixed window of a minute, shared by all processes. Without Redis nothing is limited: a halt must get through."""
-    key = cache.key(f"console:api:{token_id}:{clock.now_ms() // 60_000}")
+    key = cache.key(f"console:api:{token_id}:{kind}:{clock.now_ms() // 60_000}")
     try:
         with cache.prices().pipeline() as pipe:
             pipe.incr(key)

@@ -18,8 +18,9 @@ log = logging.getLogger(__name__)
 
 RETRIES: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3_600, 3_600, 3_600))
 """How long a failing channel is left alone; a message that failed once more than these is given up."""
-CLAIM: Final = timedelta(seconds=60)
-"""A worker that died while sending: its messages are sent again after this (at least once, never lost)."""
+CLAIM: Final = timedelta(seconds=30)
+"""A worker that died while sending: its messages are sent again after this (at least once, never lost), and others of its channel wait
+as long. Longer than a message may take."""
 MOST_IN_ONE: Final = 20
 LONGEST: Final = 3_500
 
@@ -60,11 +61,12 @@ def due_channels(now: datetime) -> list[int]:
 
 
 def due(channel: Channel, now: datetime) -> list[Delivery]:
-    """What one message to this channel would hold now: what is urgent first, then the oldest."""
-    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    pending = list(
-        channel.deliveries.filter(free, status=Delivery.Status.PENDING).select_related("notification").order_by("id")
-    )
+    """What one message to this channel would hold now: what is urgent first, then the oldest. Nothing while one is being sent: a service
+    that does not answer holds up one worker, not each in turn."""
+    waiting = channel.deliveries.filter(status=Delivery.Status.PENDING)
+    pending = list(waiting.select_related("notification").order_by("id"))
+    if any(one.claimed_until is not None and one.claimed_until >= now for one in pending):
+        return []
     urgent = [one for one in pending if one.notification.severity >= Severity.URGENT]
     is_quiet = quiet.is_quiet(now, channel.time_zone, channel.quiet_from, channel.quiet_until)
     if (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from io import StringIO
 from typing import Final
 
 import apprise
@@ -42,9 +42,7 @@ def send(address: str, title: str, body: str, *, urgent: bool) -> str:
         if plugin.overflow_mode == apprise.OverflowMode.UPSTREAM:  # the service refuses what is too long, for ever
             plugin.overflow_mode = apprise.OverflowMode.SPLIT
         one = apprise.Apprise(plugin)
-        with _captured(logging.WARNING) as said, _captured(logging.DEBUG) as details:
-            sent = limited(partial(_notify, one, kind, _plain(" ".join(title.split())), _plain(body)), SECONDS)
-            reason = _of_tls(details.getvalue()) or "; ".join(line for line in said.getvalue().splitlines() if line)
+        sent, reason = limited(partial(_notify, one, kind, _plain(" ".join(title.split())), _plain(body)), SECONDS)
     except TimeoutError:
         return f"The service did not answer within {SECONDS:g} s."
     except Exception as error:  # a plugin's own fault must not reach trading's workers
@@ -55,11 +53,30 @@ def send(address: str, title: str, body: str, *, urgent: bool) -> str:
     return _without(scrub(reason), address)[:300] or "The service did not take the message."
 
 
+class _Kept(logging.Handler):
+    """Keeps what one thread logs."""
+
+    def __init__(self, said: list[logging.LogRecord], thread: int) -> None:
+        super().__init__()
+        self._said, self._thread = said, thread
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging."""
+        if record.thread == self._thread:
+            self._said.append(record)
+
+
 @contextmanager
-def _captured(level: int) -> Iterator[StringIO]:
-    """What apprise logs meanwhile. Its logger prints nothing: its lines hold addresses."""
-    with apprise.LogCapture(level=level, fmt="%(message)s") as lines:  # type: ignore[no-untyped-call]  # apprise
-        yield lines
+def _captured() -> Iterator[list[logging.LogRecord]]:
+    """What apprise logs meanwhile in this thread: lines of another one hold another channel's address. Its logger prints nothing."""
+    said: list[logging.LogRecord] = []
+    of_apprise, handler = logging.getLogger("apprise"), _Kept(said, threading.get_ident())
+    of_apprise.setLevel(logging.DEBUG)
+    of_apprise.addHandler(handler)
+    try:
+        yield said
+    finally:
+        of_apprise.removeHandler(handler)
 
 
 def _of_tls(details: str) -> str:
@@ -73,9 +90,14 @@ def _of_tls(details: str) -> str:
     return f"The service does not speak TLS as expected: {what}."
 
 
-def _notify(one: apprise.Apprise, kind: apprise.NotifyType, title: str, body: str) -> bool:
-    """Titles of events are text of others: for a service that reads HTML or Markdown they are escaped."""
-    return bool(one.notify(body=body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT))
+def _notify(one: apprise.Apprise, kind: apprise.NotifyType, title: str, body: str) -> tuple[bool, str]:
+    """Whether the service took it, and what apprise said if not. Titles of events are text of others: for a service that reads HTML or
+    Markdown they are escaped."""
+    with _captured() as said:
+        sent = bool(one.notify(body=body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT))
+    lines = [record.getMessage() for record in said if record.levelno >= logging.WARNING]
+    details = "\n".join(record.getMessage() for record in said)
+    return sent, _of_tls(details) or "; ".join(line for line in "\n".join(lines).splitlines() if line)
 
 
 def _plain(text: str) -> str:
