@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import builtins
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -54,6 +56,25 @@ KEEPALIVE: Final = {
     "tcp_user_timeout": 30_000,
 }
 """Of every connection to Postgres, in libpq's words and units: seconds, and milliseconds for the last."""
+ELSEWHERE: Final = frozenset(
+    {
+        *("KALBOT_API_TOKEN", "KALBOT_API_URL", "KALBOT_ENV_FILE", "KALBOT_GID", "KALBOT_SHARED", "KALBOT_UID"),
+        *(
+            "KALBOT_FAMILY_SEEDS",
+            "KALBOT_FAULT_SEEDS",
+            "KALBOT_HARSH_SEEDS",
+            "KALBOT_QUOTED_SEEDS",
+            "KALBOT_SCREENSHOTS",
+        ),
+        *("KALBOT_TEST_DATABASE", "KALBOT_TEST_MARK", "KALBOT_TEST_REDIS"),
+    }
+)
+"""Names of ours that something else than the settings reads: compose, the terminal's client, the tests."""
+OURS: Final = ("KALBOT_", "KALSHI_")
+ALIKE: Final = 0.9
+"""Another name that is like one of ours by so much is a slip of the pen."""
+READ: Final[set[str]] = set()
+"""The names that were read so far."""
 D = TypeVar("D", float, None)
 
 
@@ -62,6 +83,7 @@ class Environment(environ.FileAwareEnv):
 
     def get_value(self, var: Any, *args: Any, **options: Any) -> Any:
         """The value of ``var``, without white space around it. ImproperlyConfigured for a value with a comment in it."""
+        READ.add(str(var))
         try:
             raw = self.ENVIRON.get(var)
         except OSError as error:
@@ -104,6 +126,20 @@ FILE: Final = life.environment_file()
 if FILE is not None and FILE.is_file():
     require_lines(FILE)
     env.read_env(FILE)
+
+
+def unread(names: Iterable[str]) -> dict[str, str]:
+    """{name: the setting that was probably meant, or empty} of those of ``names`` that look like settings of ours and are none: of another
+    version, or misspelt. They do nothing, and somebody thinks that they do."""
+    found = {}
+    for name in sorted(names):
+        bare = name.removesuffix("_FILE")
+        if not {name, bare}.isdisjoint(READ | ELSEWHERE):
+            continue
+        meant = get_close_matches(bare, sorted(READ), 1, ALIKE)
+        if meant or bare.startswith(OURS):
+            found[name] = meant[0] if meant else ""
+    return found
 
 
 def boolean(name: str, default: bool) -> bool:

@@ -210,3 +210,41 @@ def test_a_line_that_readers_leave_out_is_refused_and_not_shown(tmp_path: Path, 
     said = start(KALBOT_ENV_FILE=str(file))
     assert "Line 5 of" in said
     assert "hunter2" not in said
+
+
+def test_a_variable_of_another_version_or_a_misspelt_one_is_named_and_every_setting_is_known() -> None:
+    names = set(settings_read()) | set(plain()) | {f"{name}_FILE" for name in settings_read()}
+    assert set(settings_read()) <= environment.READ
+    others = (
+        "PATH",
+        "HOME",
+        "HTTP_PROXY",
+        "REDIS_HOST",
+        "POSTGRES_PASSWORD",
+        "COMPOSE_FILE",
+        "LANG",
+        "PYTHONPATH",
+        "TZ",
+    )
+    assert environment.unread([*names, *others, *environment.ELSEWHERE]) == {}
+    wrong = {
+        "KALBOT_LIV": "KALBOT_LIVE",
+        "SECURE_COKIES": "SECURE_COOKIES",
+        "KALSHI_PRIVATE_KEY_FILE_PATH": "KALSHI_PRIVATE_KEY_PATH",
+        "KALBOT_MAX_SCANS": "",
+    }
+    found = environment.unread([*names, *wrong])
+    assert found == wrong
+
+
+def test_what_is_set_in_vain_is_said_by_check() -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env={**os.environ, "KALBOT_LIV": "true", "KALBOT_OF_LONG_AGO": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "KALBOT_LIV is no setting of this version and does nothing; KALBOT_LIVE is one." in done.stderr
+    assert "KALBOT_OF_LONG_AGO is no setting of this version and does nothing." in done.stderr

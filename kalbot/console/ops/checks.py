@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlparse
@@ -11,6 +12,7 @@ from urllib.parse import urlparse
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from kalbot import environment
 from kalbot.common.errors import SettingError
 from markets.kalshi.environment import LOCAL, are_one_exchange
 
@@ -41,6 +43,12 @@ def require_secret() -> None:
 def errors() -> list[str]:
     """The sentences of what must not be."""
     return [str(one.msg) for check in CHECKS for one in check(None) if one.is_serious()]
+
+
+@cache
+def misread() -> tuple[str, ...]:
+    """The sentences of variables that somebody set in vain; they stay as they are while the process lives."""
+    return tuple(str(one.msg) for one in check_names(None))
 
 
 def check_live(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -129,9 +137,20 @@ def check_exchange(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return list(plain)
 
 
+def check_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Every variable that looks like a setting is one."""
+    return [
+        Warning(
+            f"{name} is no setting of this version and does nothing{f'; {meant} is one' if meant else ''}.",
+            id="kalbot.W003",
+        )
+        for name, meant in environment.unread(os.environ).items()
+    ]
+
+
 def local_only() -> bool:
     """Whether the console answers to names of this machine only."""
     return set(settings.ALLOWED_HOSTS) <= {"localhost", "127.0.0.1", "[::1]", "testserver"}
 
 
-CHECKS: Final = (check_live, check_key_file, check_redis, check_secret, check_exchange)
+CHECKS: Final = (check_live, check_key_file, check_redis, check_secret, check_exchange, check_names)

@@ -22,6 +22,8 @@ def settings_checked() -> Part:
     wrong = checks.errors()
     if wrong:
         return Part("settings", BAD, " ".join(wrong), {"wrong": len(wrong)})
+    if in_vain := checks.misread():
+        return Part("settings", WARN, " ".join(in_vain), {"wrong": 0})
     return Part("settings", OK, "Nothing is wrong with them.", {"wrong": 0})
 
 
