@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from django.db.models import F
 
 from kalbot.common.db import bulk
 from kalbot.common.db.batches import batched
+from kalbot.common.db.retry import retried
 from strategies.models import NearMiss, Profile
 from strategies.screening.verdict import Verdict
 
@@ -46,7 +48,7 @@ def follow(profile: Profile, near: Mapping[str, Verdict], ended: Mapping[str, st
         if ticker in running and _continued(running[ticker], verdict, at)
     ]
     for batch in batched(fresh):
-        NearMiss.objects.bulk_create(batch, ignore_conflicts=True)
+        retried(partial(NearMiss.objects.bulk_create, batch, ignore_conflicts=True))
     bulk.update_rows(NearMiss, _SEEN, [(row.pk, [getattr(row, name) for name in _SEEN]) for row in moved])
     closed = 0
     by_reason: dict[str, list[int]] = {}
@@ -55,7 +57,8 @@ def follow(profile: Profile, near: Mapping[str, Verdict], ended: Mapping[str, st
             by_reason.setdefault(became[:40], []).append(running[ticker].pk)
     for became, ids in by_reason.items():
         for keys in batched(ids):
-            closed += NearMiss.objects.filter(pk__in=keys, ended_at=None).update(ended_at=at, ended_as=became)
+            rows = NearMiss.objects.filter(pk__in=keys, ended_at=None)
+            closed += retried(partial(rows.update, ended_at=at, ended_as=became))
     return len(fresh) + len(moved) + closed
 
 
@@ -63,7 +66,7 @@ def go_on(profile: Profile, tickers: Collection[str], at: datetime) -> None:
     """The open episodes of these events go on, and there is nothing new to say of them."""
     for batch in batched(list(tickers)):
         rows = NearMiss.objects.filter(profile=profile, ended_at=None, event_id__in=batch)
-        rows.update(last_seen_at=at, evaluations=F("evaluations") + 1)
+        retried(partial(rows.update, last_seen_at=at, evaluations=F("evaluations") + 1))
 
 
 def running(profile: Profile) -> dict[str, datetime]:

@@ -6,11 +6,13 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from kalbot.common import clock
 from kalbot.common.db import bulk
 from kalbot.common.db.batches import batched
+from kalbot.common.db.retry import retried
 from strategies.models import Profile
 from strategies.models import Verdict as VerdictRow
 from strategies.screening import versions
@@ -121,12 +123,16 @@ def _store(
     gone: Collection[str],
 ) -> None:
     for batch in batched(new, BATCH):
-        VerdictRow.objects.bulk_create(
-            batch, update_conflicts=True, unique_fields=["profile", "event"], update_fields=_WRITTEN
-        )
+        retried(partial(_insert, batch))
     bulk.update_rows(VerdictRow, _WRITTEN, changed)
     for tickers in batched(sorted(gone), BATCH):
-        VerdictRow.objects.filter(profile=profile, event_id__in=tickers).delete()
+        retried(VerdictRow.objects.filter(profile=profile, event_id__in=tickers).delete)
+
+
+def _insert(rows: Sequence[VerdictRow]) -> None:
+    VerdictRow.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["profile", "event"], update_fields=_WRITTEN
+    )
 
 
 def _columns(verdict: Verdict) -> Said:
