@@ -199,6 +199,14 @@ def test_odd_requests_are_answered_in_json(call: Call, path: str, status: int) -
     assert answer.json() if status == 200 else answer.json()["detail"]
 
 
+def test_a_request_that_is_too_large_is_refused_and_is_no_error_of_ours(
+    sample: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = Client().generic("POST", "/api/v1/halt", b"x" * 3_000_000, content_type="application/json")
+    assert (answer.status_code, answer.json()) == (413, {"detail": "A request has at most 2,621,440 bytes."})
+    assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
 def test_money_is_exact_and_the_modes_are_apart(call: Call, sample: dict[str, Any]) -> None:
     found = call("viewer", "GET", f"/positions/{sample['held'].pk}").json()
     held = sample["held"]

@@ -1,11 +1,13 @@
 """Text that no database keeps is an answer 400: a NUL, which PostgreSQL refuses wherever it is looked up, and half of a character (a
-surrogate that stands alone in JSON), which has no encoding at all."""
+surrogate that stands alone in JSON), which has no encoding at all. What is too large for the API is an answer 413."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 API = "/api/"
@@ -20,9 +22,14 @@ class NoNulMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         address = request.path_info + request.META.get("QUERY_STRING", "")
         is_api = request.path_info.startswith(API)
-        if "\0" in address or "%00" in address or (is_api and rb"\u0000" in request.body):
+        try:
+            body = request.body if is_api else b""
+        except RequestDataTooBig:  # no error of ours: a stranger could fill the log with its traceback
+            most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            return JsonResponse({"detail": f"A request has at most {most:,} bytes."}, status=413)
+        if "\0" in address or "%00" in address or rb"\u0000" in body:
             return JsonResponse({"detail": "Text must not contain the character NUL."}, status=400)
-        if is_api and _holds_a_half(request.body):
+        if _holds_a_half(body):
             return JsonResponse({"detail": "Text must not contain half of a character."}, status=400)
         return self.get_response(request)
 
