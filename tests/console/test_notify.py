@@ -65,7 +65,7 @@ def test_a_notification_arrives_at_a_real_web_service(db: None, web: Receiver) -
     say()
     run()
     (message,) = web.messages
-    assert message["title"] == "Kalbot: title of one"
+    assert message["title"] == f"{deliver.sender()}: title of one"
     assert "body of one" in message["message"]
     assert Delivery.objects.get().status == Delivery.Status.SENT
     run()
@@ -194,7 +194,7 @@ def test_what_happens_together_is_one_message_with_the_gravest_first(db: None, w
     assert not web.messages, "it waits for the bundle"
     run(clock.now() + timedelta(seconds=31))
     (message,) = web.messages
-    assert message["title"] == "Kalbot: title of grave (and 1 more)"
+    assert message["title"] == f"{deliver.sender()}: title of grave (and 1 more)"
     assert message["message"].index("grave") < message["message"].index("calm")
 
 
@@ -211,9 +211,9 @@ def test_at_night_only_what_is_urgent_is_sent_and_the_rest_in_the_morning(db: No
     say("urgent", EventKind.DISCREPANCY)
     night, morning = datetime(2031, 1, 5, 23, 0, tzinfo=UTC), datetime(2031, 1, 6, 6, 30, tzinfo=UTC)
     run(night)
-    assert [message["title"] for message in web.messages] == ["Kalbot: title of urgent"]
+    assert [message["title"] for message in web.messages] == [f"{deliver.sender()}: title of urgent"]
     run(morning)
-    assert web.messages[1]["title"] == "Kalbot: title of calm"
+    assert web.messages[1]["title"] == f"{deliver.sender()}: title of calm"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_failing_channel_is_retried_later_shown_and_given_up_in_the_open(db: N
     run(at + timedelta(hours=2))
     made.refresh_from_db()
     assert (made.failures, made.last_error) == (0, "")
-    assert [message["title"] for message in web.messages] == ["Kalbot: title of later"]
+    assert [message["title"] for message in web.messages] == [f"{deliver.sender()}: title of later"]
 
 
 def test_a_failing_channel_does_not_hold_up_another(db: None, web: Receiver) -> None:
@@ -602,7 +602,7 @@ def test_what_is_urgent_goes_before_a_hundred_others(db: None, web: Receiver) ->
         say(f"calm {number}", EventKind.OPENED)
     say("grave", EventKind.DISCREPANCY)
     run()
-    assert web.messages[0]["title"].startswith("Kalbot: title of grave (and")
+    assert web.messages[0]["title"].startswith(f"{deliver.sender()}: title of grave (and")
 
 
 def test_a_message_that_a_service_never_takes_holds_up_no_other(db: None, web: Receiver) -> None:
@@ -618,6 +618,21 @@ def test_a_message_that_a_service_never_takes_holds_up_no_other(db: None, web: R
     arrived = " ".join(message["message"] for message in web.messages)
     assert all(f"sound {number}" in arrived for number in range(3))
     assert Delivery.objects.filter(status=Delivery.Status.PENDING).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "host", "sender"),
+    [
+        ("kalbot", "external-api.kalshi.com", "Kalbot"),
+        ("second", "external-api.kalshi.com", "Kalbot (second)"),
+        ("kalbot", "external-api.demo.kalshi.co", "Kalbot (demo exchange)"),
+        ("second", "127.0.0.1:9", "Kalbot (second, simulator)"),
+    ],
+)
+def test_a_message_says_which_installation_it_is_of(settings: Any, environment: str, host: str, sender: str) -> None:
+    settings.KALBOT_ENVIRONMENT, settings.KALSHI_REST_URL = environment, f"https://{host}/trade-api/v2"
+    titles = deliver.message([Notification(title="halted", severity=Severity.URGENT)])
+    assert titles[0] == f"{sender}: halted"
 
 
 def test_a_long_bundle_is_cut_into_what_the_service_takes(db: None, web: Receiver) -> None:
@@ -834,7 +849,7 @@ def test_the_send_test_button_sends_at_once_and_says_what_failed(
         return client.post(address, {"token": token, "reason": "does it arrive"}, headers={"HX-Request": "true"})
 
     assert press().headers["HX-Redirect"]
-    assert web.messages[0]["title"].startswith("Kalbot: test")
+    assert web.messages[0]["title"].startswith(f"{deliver.sender()}: test")
     web.answer = 403
     assert "could not be sent" in press().content.decode()
     assert Channel.objects.get().last_error

@@ -13,6 +13,7 @@ from django.db.models import Q
 from kalbot.common import clock
 from kalbot.console.notify import addresses, quiet, service
 from kalbot.console.notify.models import Channel, Delivery, Notification, Rule, Severity
+from kalbot.console.ui import navigation
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,15 @@ def message(notifications: Sequence[Notification]) -> tuple[str, str, bool]:
         lines += [f"{settings.CONSOLE_URL.rstrip('/')}{one.path}"] if one.path and settings.CONSOLE_URL else []
         paragraphs.append("\n".join(lines))
     text = "\n\n".join(paragraph for paragraph in paragraphs if paragraph) or first
-    return f"Kalbot: {title}"[:160], _cut(text), urgent
+    return f"{sender()}: {title}"[:160], _cut(text), urgent
+
+
+def sender() -> str:
+    """Who writes: another installation may write to the same phone, and a halt on the demo exchange is none of production."""
+    named = "" if settings.KALBOT_ENVIRONMENT == "kalbot" else settings.KALBOT_ENVIRONMENT
+    where = "" if navigation.exchange() == "production" else navigation.exchange()
+    words = ", ".join(one for one in (named, where) if one)
+    return f"Kalbot ({words})" if words else "Kalbot"
 
 
 def _cut(text: str) -> str:
