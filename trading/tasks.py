@@ -79,12 +79,9 @@ def sweep(self: Any) -> int:
 
 @shared_task(bind=True, name=messages.SWEEP_EXITS)
 def sweep_exits(self: Any) -> int:
-    """Take up messages that wait and positions whose next step takes risk away, unless a run since the message was sent has."""
+    """Take up positions whose next step takes risk away, unless a run since the message was sent has."""
     with unless_covered(self.request, messages.SWEEP_EXITS) as one:
-        if not one.needed:
-            return 0
-        inbox.apply_waiting()
-        return sweeper.sweep_exits()
+        return sweeper.sweep_exits() if one.needed else 0
 
 
 @shared_task(bind=True, name=messages.RECONCILE)
