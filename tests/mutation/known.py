@@ -344,6 +344,18 @@ KNOWN: tuple[Known, ...] = (
         "pass",
     ),
     Known(
+        "a position that another sweep has just stepped is stepped again",
+        "trading/sweeper.py",
+        "    if not _due().filter(pk=position_id).exists():\n",
+        "    if False:\n",
+    ),
+    Known(
+        "a sweep steps purchases before exits",
+        "trading/sweeper.py",
+        "[*due_exits(), *_due().values_list",
+        "[*_due().values_list",
+    ),
+    Known(
         "a settlement record that cannot be read is taken for none",
         "trading/closing/finals.py",
         "        if is_whole:\n",
