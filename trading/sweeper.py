@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError
 from django.db.models import Q, QuerySet
 
 from kalbot.common import cache, clock
+from kalbot.common.db.retry import retried
 from strategies.models import Decision
 from trading import states
 from trading.execution import executor
@@ -150,8 +152,8 @@ def forgotten_decisions() -> list[object]:
 
 
 def _guarded(work: Callable[[Any], object], key: object) -> None:
-    """One position that fails must not keep the others waiting."""
+    """One position that fails must not keep the others waiting; one that lost a race in the database goes on at once."""
     try:
-        work(key)
+        retried(partial(work, key))
     except Exception:
         log.exception("%s(%s) failed; it will be tried again", getattr(work, "__name__", work), key)

@@ -11,10 +11,12 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kalbot.common import clock
 from kalbot.common.db import bulk
+from kalbot.common.db.retry import retried
 from markets.prices import Prices
 from trading.models import Position, PositionStatus
 from triage import advice, policy
@@ -107,7 +109,7 @@ def _assess_batch(position_ids: Sequence[int], trigger: str, reader: Prices | No
     run.opened, run.lapsed = advice.refresh(((item, result, rows.get(item.position.pk)) for item, result, _ in done))
     for item, result, _ in done:
         try:
-            run.exits += policy.act(item, result)
+            run.exits += retried(partial(policy.act, item, result))
         except Exception:
             run.failed += 1
             log.exception("policy of position %s failed", item.position.pk)

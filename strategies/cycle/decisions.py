@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F
 
 from kalbot.common import events, trace
+from kalbot.common.db.retry import retried
 from kalbot.common.messages import EXECUTE_DECISION, send_on_commit
 from kalbot.common.trace import Stage
 from kalbot.common.units import PPM
@@ -75,8 +76,13 @@ def take(decision: Decision, verdict_id: int, seen: int, event: EventView, claim
 
     ``seen`` is the verdict's count of decisions as it was read *before* the open decisions were. Counting it up, only if it
     still is ``seen``, in the transaction that inserts the decision, lets exactly one of several racing cycles through.
-    Active shadows of the profile take the same decision in the same transaction. Trading is nudged after the commit.
+    Active shadows of the profile take the same decision in the same transaction. Trading is nudged after the commit. A transaction that
+    lost a race in the database is done again: the cycle goes on to the next event.
     """
+    return retried(partial(_take, decision, verdict_id, seen, event, claimed))
+
+
+def _take(decision: Decision, verdict_id: int, seen: int, event: EventView, claimed: Claims) -> bool:
     with transaction.atomic():
         rows = Verdict.objects.filter(pk=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE)
         if not rows.update(decisions=F("decisions") + 1):

@@ -8,18 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models import F
 
 from kalbot.common import cache, clock
 from markets.models import Certificate, Event, Market, Watch
 from markets.terms import certificates
 from strategies.catalogue.universe import EventView
-from strategies.cycle import candidate_evaluation, candidates, cycle, decisions, event_cache
+from strategies.cycle import candidate_evaluation, candidates, claims, cycle, decisions, event_cache
 from strategies.cycle.claims import Claims
 from strategies.models import Cycle, Decision, NearMiss, Profile, Verdict
 from strategies.screening import screening
 from strategies.screening.verdict import Verdict as VerdictValue
+from tests.common.test_retry import Lost
 from tests.strategies.world import EPOCH, add_event, add_profile, add_scan, books_of, publish
 
 pytestmark = pytest.mark.django_db
@@ -457,6 +458,23 @@ def test_racing_cycles_decide_once_even_without_their_lock(monkeypatch: pytest.M
     assert faults == []
     assert sorted(Decision.objects.values_list("event_id", flat=True)) == ["E1", "E2", "E3"]
     assert not Verdict.objects.exclude(decisions=1).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_decision_that_lost_a_race_in_the_database_is_stored_by_the_next_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    _candidate(add_profile())
+    publish("E1", books_of("E1", PAYING))
+    still, tries = claims.still, list[int]()
+
+    def lost_once(*args: Any) -> bool:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("deadlock detected") from Lost("40P01")
+        return still(*args)
+
+    monkeypatch.setattr(claims, "still", lost_once)
+    assert cycle.run().decisions == 1
+    assert (len(tries), Decision.objects.get().event_id, Verdict.objects.get().decisions) == (2, "E1", 1)
 
 
 def test_the_count_of_decisions_lets_only_one_reading_through() -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import OperationalError
 
 from kalbot.common import cache, clock
 from markets.models import ExchangeMessage
 from strategies.models import Decision
+from tests.common.test_retry import Lost
 from tests.trading import world
 from tests.trading.struck import LIMITS, StruckTwin, execute
 from tests.trading.twin import Twin
@@ -145,6 +147,23 @@ def test_a_position_that_another_sweep_has_stepped_meanwhile_is_not_stepped_befo
 
     monkeypatch.setattr(executor, "step", step)
     assert (sweeper.sweep_exits(), stepped) == (2, [rows[0].pk, rows[2].pk])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_position_that_lost_a_race_in_the_database_goes_on_at_once_and_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    position = a_position(0, "unwinding")
+    steps: list[int] = []
+
+    def step(pk: int) -> None:
+        steps.append(pk)
+        if len(steps) == 1:
+            raise OperationalError("deadlock detected") from Lost("40P01")
+
+    monkeypatch.setattr(executor, "step", step)
+    assert (sweeper.sweep_exits(), steps) == (1, [position.pk, position.pk])
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def a_position(number: int, status: str) -> Position:
