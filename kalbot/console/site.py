@@ -8,7 +8,8 @@ from typing import Any
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from unfold.sites import UnfoldAdminSite
 
@@ -49,6 +50,16 @@ class ConsoleSite(UnfoldAdminSite):
         if request.method == "POST" and throttle.sprayed(request):
             return throttle.lockout_response(request)
         answer: HttpResponse = super().login(request, extra_context)
+        return answer
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """One's own password; a new one is in the audit log."""
+        from kalbot.console.auth import people
+
+        with transaction.atomic():
+            answer: HttpResponse = super().password_change(request, extra_context)
+            if request.method == "POST" and isinstance(answer, HttpResponseRedirect):
+                people.keep(request.user, "change_password", actor=request.user.get_username(), reason="by themselves")
         return answer
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:

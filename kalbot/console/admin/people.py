@@ -71,7 +71,7 @@ class Audited:
         audit.record(
             f"{verb}_{obj._meta.model_name}",
             actor=request.user.get_username(),
-            reason="by the form",
+            reason=audit.BY_FORM,
             target=str(obj),
             url=page_url(obj._meta.label_lower, obj.pk) if verb != "delete" else "",
             result=", ".join(fields),

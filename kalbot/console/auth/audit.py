@@ -14,6 +14,10 @@ LEAST_WORDS: Final = 3
 """Characters of a reason: fewer say nothing, wherever it is given."""
 
 
+BY_FORM: Final = "by the form"
+"""The reason of what may be done without one, such as adding a paper profile: nothing that trades becomes looser by it."""
+
+
 def record(
     name: str,
     *,

@@ -202,7 +202,7 @@ class ProfileAdmin(SimpleHistoryAdmin, DialogActions, UnitColumns, ModelAdmin):
         audit.record(
             name,
             actor=request.user.get_username(),
-            reason=form.cleaned_data.get("reason", ""),
+            reason=form.cleaned_data.get("reason", "") or audit.BY_FORM,
             target=obj.name,
             url=page_url("strategies.profile", obj.pk),
             shown=[
