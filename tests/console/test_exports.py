@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -24,10 +25,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalbot.common import clock
-from kalbot.console.exports import compare, rows, write
+from kalbot.console.exports import compare, history, rows, write
 from kalbot.console.exports.history import ZONE, Scope
+from kalbot.console.exports.kept import Kept
 from kalbot.console.exports.lots import Closing, Lot, MoreClosedThanBought, Purchase, lots
-from kalbot.console.exports.ordered import Ordered
 from kalbot.console.models import Act, Preference
 from kalbot.console.pages.results.exports import KINDS
 from markets.models import Market
@@ -240,8 +241,47 @@ def test_rows_that_close_more_than_they_bought_make_no_file_but_a_sentence(trade
         assert f"Position #{traded.pk}, KXT-1-0 yes" in answer.content.decode()
 
 
+def test_what_was_bought_before_the_scope_is_followed_from_there(traded: Position) -> None:
+    sale = Fill.objects.get(trade_id="sale-1")
+    whole = [line for line in rows.tax_lots(scope()) if line["position"] == str(traded.pk)]
+    later = replace(scope(), start=sale.exchange_at or sale.created_at)
+    assert [line for line in rows.tax_lots(later) if line["position"] == str(traded.pk)] == whole
+    lines = [line for line in rows.fills_and_settlements(later) if line["position"] == str(traded.pk)]
+    assert sum(exact(line["realised"] or "0") for line in lines) == traded.realised
+
+
+def test_what_is_closed_before_it_was_bought_has_its_basis_all_the_same(traded: Position) -> None:
+    """A fill that was booked late, with a time of its own behind the sale's."""
+    sale = Fill.objects.get(trade_id="sale-1")
+    at = sale.exchange_at or sale.created_at
+    values = {"mode": "sim", "count": 100, "fee": 0, "source": "rest"}
+    early, late = at - timedelta(hours=1), at + timedelta(hours=1)
+    buy = Order.objects.get(leg=sale.order.leg, action="buy")
+    Fill.objects.create(order=sale.order, trade_id="early", price=2_500, exchange_at=early, **values)
+    Fill.objects.create(order=buy, trade_id="late", price=3_000, exchange_at=late, **values)
+    lines = [line for line in rows.fills_and_settlements(scope()) if line["market"] == "KXT-1-0"]
+    assert (lines[0]["id"], lines[-1]["id"]) == ("early", "late")
+    closing = [line for line in lines if line["action"] != "buy"]
+    lots_ = [line for line in rows.tax_lots(scope()) if line["market"] == "KXT-1-0"]
+    for name in ("cost_basis", "realised"):
+        assert sum(exact(line[name]) for line in closing) == sum(exact(line[name]) for line in lots_)
+    bought = sum(exact(line["cost_basis"]) for line in lines if line["action"] == "buy")
+    assert sum(exact(line["cost_basis"]) for line in closing) == bought
+
+
+def test_the_first_line_is_there_before_the_others_are_read(traded: Position, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    plain = history._leg_of
+    monkeypatch.setattr(history, "_leg_of", lambda values: read.append(values) or plain(values))
+    every = len(list(rows.fills_and_settlements(scope())))
+    assert len(read) == every
+    read.clear()
+    next(rows.fills_and_settlements(scope()))
+    assert len(read) <= len(history.KINDS) < every, "a row of each cursor"
+
+
 def test_more_legs_cost_no_more_queries(traded: Position, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         assert len({line["position"] for line in rows.fills_and_settlements(scope())}) > 1
 
 
@@ -262,7 +302,7 @@ def form_of(lines: Sequence[dict[str, str]]) -> bytes:
 
 
 def test_our_own_form_read_back_agrees_line_by_line(traded: Position) -> None:
-    lines = rows.exchange_lines(scope())
+    lines = list(rows.exchange_lines(scope()))
     assert lines
     theirs, skipped = compare.read(form_of(lines))
     found = compare.compare(lines, theirs)
@@ -271,7 +311,7 @@ def test_our_own_form_read_back_agrees_line_by_line(traded: Position) -> None:
 
 
 def test_each_kind_of_difference_is_named(traded: Position) -> None:
-    lines = rows.exchange_lines(scope())
+    lines = list(rows.exchange_lines(scope()))
     changed = dict(lines[0], realized_pnl_with_fees_dollars="999.000000")
     foreign = dict(lines[0], market_ticker="KXOTHER-1", side="no")
     theirs, _ = compare.read(form_of([changed, *lines[2:], foreign]))
@@ -307,7 +347,7 @@ def test_the_same_trades_cut_into_other_lines_are_said_to_be_the_same_in_sum() -
 
 
 def test_each_line_of_the_file_says_which_row_it_is(sample: dict[str, Any], login: Any) -> None:
-    lines = rows.exchange_lines(scope("live"))
+    lines = list(rows.exchange_lines(scope("live")))
     own = lines[-1]["position"]
     foreign = dict(lines[0], market_ticker="KXOTHER-1")
     early = dict(lines[1], close_timestamp="2021-05-01T00:00:00+00:00")
@@ -322,7 +362,7 @@ def test_each_line_of_the_file_says_which_row_it_is(sample: dict[str, Any], logi
 def test_the_command_says_the_same_and_ends_with_1_when_they_differ(
     sample: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = rows.exchange_lines(scope("live"))
+    lines = list(rows.exchange_lines(scope("live")))
     file, year = tmp_path / "form.csv", str(scope().start.astimezone(ZONE).year)
     file.write_bytes(form_of(lines))
     call_command("compare_transactions", str(file), "--year", year, "--lines")
@@ -373,7 +413,7 @@ def test_a_strangers_reader_finds_the_totals_of_our_ledger(traded: Position, tmp
 
     file = tmp_path / "form.csv"
     mine = Scope.of_tax_year(traded.profile, "sim", scope().start.astimezone(ZONE).year)
-    file.write_bytes(form_of(rows.exchange_lines(mine)))
+    file.write_bytes(form_of(list(rows.exchange_lines(mine))))
     reader = KalshiCSV(str(file))
     reader.parse()
     assert round(reader.summary["total_pnl_with_fees"] * 1_000_000) == ledger.summary(traded.profile)["realised"]
@@ -406,7 +446,7 @@ def test_a_file_that_is_not_the_form_is_refused_with_a_sentence(
 
 
 def test_an_uploaded_file_is_laid_beside_our_live_rows(sample: dict[str, Any], login: Any) -> None:
-    page = upload(login("viewer"), form_of(rows.exchange_lines(scope("live")))).content.decode()
+    page = upload(login("viewer"), form_of(list(rows.exchange_lines(scope("live"))))).content.decode()
     assert "0 markets differ" in page
 
 
@@ -469,14 +509,14 @@ def test_json_of_a_list_is_one_array_whatever_its_pieces(monkeypatch: pytest.Mon
     assert len(pieces) > 2
 
 
-def test_lines_in_order_of_time_are_not_held_in_memory() -> None:
-    def dated() -> Iterator[tuple[datetime, dict[str, str]]]:
+def test_lines_that_are_compared_are_not_held_in_memory() -> None:
+    def made() -> Iterator[dict[str, str]]:
         for number in range(5_000):
-            yield at(number * 7 % 100), {f"column {name}": f"{number} of {name}" for name in range(12)}
+            yield {f"column {name}": f"{number} of {name}" for name in range(12)}
 
-    expected = [line["column 0"] for _, line in sorted(dated(), key=lambda pair: pair[0])]
+    expected = [line["column 0"] for line in made()]
     tracemalloc.start()
-    found = Ordered(dated())
+    found = Kept(made())
     assert [line["column 0"] for line in found] == expected
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

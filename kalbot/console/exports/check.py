@@ -5,6 +5,7 @@ from __future__ import annotations
 from kalbot.console.auth import audit
 from kalbot.console.exports import compare, rows
 from kalbot.console.exports.history import Scope
+from kalbot.console.exports.kept import Kept
 from strategies.models import Mode
 
 
@@ -12,7 +13,7 @@ def check(content: bytes, year: int, *, actor: str, reason: str = "") -> compare
     """Compare and record it in the audit log. Raises NotTheForm for the file, DoesNotAddUp for our own rows."""
     theirs, skipped = compare.read(content)
     scope = Scope.of_tax_year(None, Mode.LIVE, year)
-    found = compare.compare(rows.exchange_lines(scope), theirs, scope)
+    found = compare.compare(Kept(rows.exchange_lines(scope)), theirs, scope)
     found.skipped = skipped
     audit.record(
         "compare_transactions",

@@ -16,7 +16,7 @@ from typing import Final
 
 from kalbot.common.units import UnitError, format_decimal, parse_decimal
 from kalbot.console.exports.history import Scope
-from kalbot.console.exports.ordered import Line
+from kalbot.console.exports.kept import Line
 from kalbot.console.exports.rows import POSITION
 
 COUNT: Final = "quantity_fp"

@@ -84,34 +84,41 @@ class _Rest:
         return first, second
 
 
-def lots(purchases: Iterable[Purchase], closings: Iterable[Closing]) -> list[Lot]:
-    """The closed lots of one leg, in order of closing. Raises MoreClosedThanBought."""
-    open_lots = deque(
-        (one.at, _Rest(one.count, one.paid, one.fee)) for one in sorted(purchases, key=lambda one: one.at)
-    )
-    closed: list[Lot] = []
-    for closing in sorted(closings, key=lambda one: one.at):
+class OpenLots:
+    """The lots of one leg that are open, first in first out."""
+
+    def __init__(self) -> None:
+        self._lots: deque[tuple[datetime, _Rest]] = deque()
+        self.count = 0
+        """Contracts of all of them."""
+
+    def buy(self, one: Purchase) -> None:
+        """Add a purchase behind the others."""
+        self._lots.append((one.at, _Rest(one.count, one.paid, one.fee)))
+        self.count += one.count
+
+    def close(self, closing: Closing) -> list[Lot]:
+        """What ``closing`` closes. Raises MoreClosedThanBought, and closes nothing then."""
+        if closing.count > self.count:
+            lacking = closing.count - self.count
+            raise MoreClosedThanBought(f"{lacking} of {closing.count} closed at {closing.at} were never bought")
+        self.count -= closing.count
         sale = _Rest(closing.count, closing.received, closing.fee)
+        closed: list[Lot] = []
         while sale.count:
-            if not open_lots:
-                raise MoreClosedThanBought(f"{sale.count} of {closing.count} closed at {closing.at} were never bought")
-            opened_at, rest = open_lots[0]
+            opened_at, rest = self._lots[0]
             count = min(rest.count, sale.count)
-            paid, open_fee = rest.take(count)
-            received, close_fee = sale.take(count)
-            closed.append(
-                Lot(
-                    closing.key,
-                    count,
-                    opened_at,
-                    closing.at,
-                    paid,
-                    open_fee,
-                    received,
-                    close_fee,
-                    closing.is_settlement,
-                )
-            )
+            (paid, open_fee), (received, close_fee) = rest.take(count), sale.take(count)
+            times = (opened_at, closing.at)
+            closed.append(Lot(closing.key, count, *times, paid, open_fee, received, close_fee, closing.is_settlement))
             if not rest.count:
-                open_lots.popleft()
-    return closed
+                self._lots.popleft()
+        return closed
+
+
+def lots(purchases: Iterable[Purchase], closings: Iterable[Closing]) -> list[Lot]:
+    """The closed lots of one leg, in order of closing; what is closed may have been bought later. Raises MoreClosedThanBought."""
+    left = OpenLots()
+    for one in sorted(purchases, key=lambda one: one.at):
+        left.buy(one)
+    return [lot for closing in sorted(closings, key=lambda one: one.at) for lot in left.close(closing)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kalbot.common.units import format_decimal
-from kalbot.console.exports.ordered import Line
+from kalbot.console.exports.kept import Line
 from trading.accounting.results import Result
 
 COLUMNS: Final = (

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from kalbot.console.exports.ordered import Line
+from kalbot.console.exports.kept import Line
 
 NUMBER: Final = re.compile(r"-?\d+(\.\d+)?\Z")
 BLANK: Final = r"[\s\x00-\x1f\u200b-\u200f\ufeff]*"

@@ -18,7 +18,7 @@ from kalbot.common import clock
 from kalbot.console.exports import compare, rows, write
 from kalbot.console.exports.check import check
 from kalbot.console.exports.history import ZONE, DoesNotAddUp, Scope
-from kalbot.console.exports.ordered import Line
+from kalbot.console.exports.kept import Line
 from strategies.models import Mode, Profile
 
 LINES_SHOWN: Final = 1_000
