@@ -81,7 +81,7 @@ class Order(models.Model):
     )
     time_in_force = models.CharField(max_length=20, default="immediate_or_cancel")
     expires_at = models.DateTimeField(null=True, blank=True)
-    status = models.CharField(max_length=8, choices=OrderStatus, default=OrderStatus.NEW, db_index=True)
+    status = models.CharField(max_length=8, choices=OrderStatus, default=OrderStatus.NEW)
     exchange_order_id = models.CharField(max_length=64, blank=True, db_index=True)
     order_group = models.CharField(max_length=64, blank=True, default="", db_default="")
     exchange_index = models.IntegerField(default=0)
@@ -135,7 +135,10 @@ class Order(models.Model):
             models.CheckConstraint(condition=Q(filled_count__lte=models.F("count")), name="never_filled_beyond_count"),
             models.CheckConstraint(condition=Q(count__gt=0), name="order_count_positive"),
         ]
-        indexes = [models.Index(fields=["profile", "created_at"], name="orders_of_a_profile_by_time")]
+        indexes = [
+            models.Index(fields=["profile", "created_at"], name="orders_of_a_profile_by_time"),
+            models.Index(fields=["status", "created_at"], name="orders_of_a_status_by_time"),
+        ]
 
     @property
     def size(self) -> int:
