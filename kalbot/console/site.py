@@ -59,7 +59,7 @@ class ConsoleSite(UnfoldAdminSite):
         with transaction.atomic():
             answer: HttpResponse = super().password_change(request, extra_context)
             if request.method == "POST" and isinstance(answer, HttpResponseRedirect):
-                people.keep(request.user, "change_password", actor=request.user.get_username(), reason="by themselves")
+                people.keep_own(request, "change_password")
         return answer
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:

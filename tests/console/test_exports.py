@@ -270,9 +270,14 @@ def test_what_is_closed_before_it_was_bought_has_its_basis_all_the_same(traded: 
 
 
 def test_the_first_line_is_there_before_the_others_are_read(traded: Position, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = []
+    read: list[tuple[Any, ...]] = []
     plain = history._leg_of
-    monkeypatch.setattr(history, "_leg_of", lambda values: read.append(values) or plain(values))
+
+    def noted(values: tuple[Any, ...]) -> dict[str, str]:
+        read.append(values)
+        return plain(values)
+
+    monkeypatch.setattr(history, "_leg_of", noted)
     every = len(list(rows.fills_and_settlements(scope())))
     assert len(read) == every
     read.clear()
@@ -281,7 +286,7 @@ def test_the_first_line_is_there_before_the_others_are_read(traded: Position, mo
 
 
 def test_more_legs_cost_no_more_queries(traded: Position, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         assert len({line["position"] for line in rows.fills_and_settlements(scope())}) > 1
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models.signals import post_save
+from django.http import HttpRequest
 
 from kalbot.console.auth import audit
 from kalbot.console.ui.links import page_url
@@ -17,6 +18,12 @@ def keep(user: User, name: str, *, actor: str, reason: str) -> None:
     """One act about a person; never a password."""
     url = page_url(user._meta.label_lower, user.pk)
     audit.record(name, actor=actor, reason=reason, target=user.get_username(), url=url)
+
+
+def keep_own(request: HttpRequest, name: str) -> None:
+    """One act of a person about themselves."""
+    if isinstance(request.user, User):
+        keep(request.user, name, actor=request.user.get_username(), reason="by themselves")
 
 
 @contextmanager

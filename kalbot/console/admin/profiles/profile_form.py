@@ -151,7 +151,8 @@ class ProfileForm(SeenForm):
         max_length=100,
         widget=UnfoldAdminTextInputWidget(),
         label="Reason for this change",
-        help_text="Kept in the history. Needed for every change but that of a name, a description or what is only shown or watched; a new profile needs none.",
+        help_text="Kept in the history. Needed for every change but that of a name, a description or what is only shown or watched; "
+        "a new profile needs none.",
     )
     locals().update(unit_fields())
 
