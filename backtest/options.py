@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from trading.venues.replay import Latency
 
 DEFAULT_LATENCY: Final = Latency(20, 30, 60)
 """Around the setting of paper trading, which has one number; ``--latency`` states your own."""
+WHOLE: Final = ""
+"""The key of the cash of an account without shards."""
 _USUAL: Final = (DEFAULT_LATENCY.p10, DEFAULT_LATENCY.p50, DEFAULT_LATENCY.p90)
 
 
@@ -46,6 +48,20 @@ class Options:
     """Every recorded fee multiplier times this, in millionths: what higher or lower fees would have left."""
     cycle_seconds: int = 3
     """Beat's interval. What is near to paying is evaluated at every change besides."""
+    beside: tuple[dict[str, Any], ...] = ()
+    """Further profiles that trade on the same account (``together``): one exchange, one account's cash, one another's purchases."""
+    cash: dict[str, int] = field(default_factory=dict)
+    """What the account of profiles that trade together has, micro-dollars by shard ("" without shards); empty: their capital."""
+
+    @property
+    def profiles(self) -> tuple[dict[str, Any], ...]:
+        """The columns of every profile of the run."""
+        return (self.profile, *self.beside)
+
+    @property
+    def name(self) -> str:
+        """Of the profile, or of all."""
+        return " + ".join(str(one.get("name", "")) for one in self.profiles)
 
     def changed(self, **changes: Any) -> Options:
         """The same with other profile columns."""
@@ -66,8 +82,24 @@ class Options:
             "fees": self.fees,
             "fee_ppm": self.fee_ppm,
             "cycle_seconds": self.cycle_seconds,
-            "profile": {name: value for name, value in sorted(self.profile.items()) if not callable(value)},
+            "profile": _document(self.profile),
+            "beside": [_document(one) for one in self.beside],
+            "cash": self.cash,
         }
+
+
+def _document(columns: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in sorted(columns.items()) if not callable(value)}
+
+
+def together(runs: Sequence[Options], cash: dict[str, int] | None = None) -> Options:
+    """The profiles of ``runs``, which differ in nothing else, on one account. A profile that names no subaccount trades on the primary
+    one."""
+    first, *others = [{"subaccount": 0, **run.profile} for run in runs]
+    names = [str(columns["name"]) for columns in (first, *others)]
+    if len(set(names)) < len(names):
+        raise BadOption("profiles that trade together need names of their own")
+    return replace(runs[0], profile=first, beside=tuple(others), cash=dict(cash or {}))
 
 
 def from_document(kept: dict[str, Any]) -> Options:
@@ -87,6 +119,8 @@ def from_document(kept: dict[str, Any]) -> Options:
         fees=kept.get("fees", ""),
         fee_ppm=kept.get("fee_ppm", 1_000_000),
         cycle_seconds=kept.get("cycle_seconds", 3),
+        beside=tuple(checked(one) for one in kept.get("beside", ())),
+        cash=kept.get("cash", {}),
     )
 
 

@@ -60,6 +60,6 @@ class PositionHoldings:
             return {}
         return dict(idle.quotes(profile).filter(created_at__lt=since).values_list("event_id", "reserved"))
 
-    def own_bids(self, tickers: Collection[str]) -> Mapping[tuple[str, str], int]:
+    def own_bids(self, tickers: Collection[str], mode: str) -> Mapping[tuple[str, str], int]:
         """(ticker, side) -> the highest bid that rests on the accounts themselves, 1/10,000 dollar."""
-        return {(ticker, side.value): price for (ticker, side), price in own_orders.bids(tickers).items()}
+        return {(ticker, side.value): price for (ticker, side), price in own_orders.bids(tickers, mode).items()}

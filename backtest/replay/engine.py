@@ -13,7 +13,7 @@ in full.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -81,9 +81,9 @@ class Engine:
         simulated: SimulatedClock,
         start_ns: int = 0,
         cycle_seconds: int = CYCLE_SECONDS,
-        recorded: Recorded | None = None,
+        recorded: Mapping[str, Recorded] | None = None,
     ) -> None:
-        """``recorded``: a run that is judged again, when it was judged then and at no other time."""
+        """``recorded``: by profile, a run that is judged again, when it was then and at no other time."""
         self._records, self._feed, self._clock = records, feed, simulated
         self._next: Record | None = next(records, None)
         self._agenda = Agenda()
@@ -94,28 +94,27 @@ class Engine:
         self._sweep_ns = 0
         """When the next sweep is; the last one, where none is scheduled."""
         self._start_ns, self._cycle_seconds, self._holds = start_ns, cycle_seconds, False
-        self._is_idle = True
-        """Something periodic may have to be scheduled: a job ran since the last record."""
+        self._is_idle = True  # something periodic may have to be scheduled: a job ran since the last record
         self.first_ns = max(start_ns, simulated.time_ns())
         self.last_ns = simulated.time_ns()
         self.records = 0
         self.ran: Counter[str] = Counter()
-        self.on_task: Callable[[str], None] = lambda name: None
-        """Called with the name of each task that has run."""
+        self.on_task: Callable[[str], None] = lambda name: None  # called with the name of each that has run
         simulated.advance = self.advance
         self._beside = Beside(lambda at, number: self._agenda.add(at, GOES_ON, (number,)))
         self._recorded, self._follows = recorded, recorded is None
-        self._screens = recorded is None or not recorded.screenings
-        cycles = () if recorded is None else recorded.cycles
-        for number, judged in enumerate(cycles):
+        of = recorded or {}
+        self._screens = not any(one.screenings for one in of.values())
+        cycles = [(name, judged) for name, one in of.items() for judged in one.cycles]
+        for number, (_, judged) in enumerate(cycles):
             if judged.prices_ns >= self.first_ns:
                 self._agenda.add(judged.prices_ns, JUDGED_AGAIN, (number,))
-        for at in () if recorded is None else recorded.screenings:
-            self._agenda.add(at, messages.SCREEN, ("recorded", at))
+        for name, at in [(name, at) for name, one in of.items() for at in one.screenings]:
+            self._agenda.add(at, messages.SCREEN, ("recorded", at, name))
         self._do: dict[str, Callable[..., object]] = {
             messages.SCREEN: self._screen,
             messages.RUN_CYCLE: self._cycle,
-            JUDGED_AGAIN: lambda number: self._again(cycles[number]),
+            JUDGED_AGAIN: lambda number: self._again(*cycles[number]),
             messages.EVALUATE_EVENT: lambda *events: cycle.run(cycle.NUDGE, events),
             messages.EXECUTE_DECISION: executor.execute,
             messages.EXIT_POSITION: executor.step,
@@ -164,7 +163,8 @@ class Engine:
         if name in self._do:
             at = self._clock.time_ns()
             if name == messages.EXECUTE_DECISION and self._recorded is not None:
-                at = self._recorded.takes_up(Decision.objects.values_list("event_id", flat=True).get(pk=args[0]), at)
+                event, profile = Decision.objects.values_list("event_id", "profile__name").get(pk=args[0])
+                at = self._recorded[profile].takes_up(event, at)
             self._agenda.add(at + TASK_NS, name, args)
 
     def advance(self, until_ns: int) -> None:
@@ -218,10 +218,10 @@ class Engine:
             feed.catalogue.settled = False
             self._agenda.every(at, SETTLE_SECONDS, messages.SETTLE)
 
-    def _again(self, judged: Judged) -> None:
-        """A recorded cycle, in full."""
+    def _again(self, profile: str, judged: Judged) -> None:
+        """A profile's part of a recorded cycle, in full."""
         trigger, events = (cycle.NUDGE, judged.nudged) if judged.nudged else (cycle.BEAT, None)
-        cycle.run(trigger, events, turns=lambda row: RecordedTurns(row, judged, self.advance))
+        cycle.run(trigger, events, turns=lambda row: RecordedTurns(row, judged, self.advance), only=profile)
 
     def _cycle(self) -> None:
         """Beat's cycle: in full now and then, in between on what could pay."""
@@ -285,7 +285,7 @@ class Engine:
             self._sweep_ns = at
             self._agenda.add(at, messages.SWEEP, (at,))
 
-    def _screen(self, why: str = "", at: int = 0) -> None:
+    def _screen(self, why: str = "", at: int = 0, profile: str = "") -> None:
         if why in ("", *PASSED) and self._feed.scanned is not None:
             return  # scheduled before the first scan came
         self._screened_ns, self._feed.catalogue.listed = self._clock.time_ns(), False
@@ -293,7 +293,7 @@ class Engine:
         scan = Scan.objects.create(started_at=now, finished_at=now, status=Scan.Status.DONE)
         if self._buys_families:
             families.refresh()
-        screening.screen(scan.pk)
+        screening.screen(scan.pk, profile)
         if (
             why in PASSED and self._follows
         ):  # nothing may come any more that would begin a cycle while the pass is fresh

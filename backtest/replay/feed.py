@@ -60,6 +60,8 @@ class Feed:
         self.on_print: Print = lambda ticker, side, price, count, at_ms: None
         self.hides_own = True
         """What the recorded account had resting is nobody's liquidity. A paper profile that traded beside it saw it all the same."""
+        self.on_task: Callable[[], None] = lambda: None
+        """Called before each task."""
         self.counts_trades = False
         """Somebody chooses by what is traded (``markets.traded``)."""
         self._traded: list[Trade] = []
@@ -269,6 +271,7 @@ class Feed:
     def before_task(self) -> None:
         """What a task reads is brought up to date: rows of events, and what was traded, as often as the product reads that."""
         self.catalogue.flush()
+        self.on_task()
         now = clock.now_ms()
         if self._count_ms is not None and now >= self._count_ms:
             self._count_ms = now + prints.EVERY * 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -14,7 +14,8 @@ from typing import Any
 
 from django.conf import settings
 
-from backtest.options import Options
+from backtest.options import WHOLE, Options
+from backtest.replay.account import Cash
 from backtest.replay.books import ReplayBooks, ReplayPrices
 from backtest.replay.clock import SimulatedClock, in_place
 from backtest.replay.database import in_memory
@@ -54,7 +55,9 @@ class Run:
 
 
 @contextmanager
-def open_run(options: Options, records: Iterator[Record], recorded: Recorded | None = None) -> Iterator[Run]:
+def open_run(
+    options: Options, records: Iterator[Record], recorded: Mapping[str, Recorded] | None = None
+) -> Iterator[Run]:
     """A run that is ready to start, in a database of its own. ``recorded``: as ``Engine`` takes it."""
     first = next(records, None)
     start = first.received_ns if first is not None else max(0, options.start_ns)
@@ -69,12 +72,26 @@ def open_run(options: Options, records: Iterator[Record], recorded: Recorded | N
         feed = Feed(books, source, options.touch_size, read_rules(options.rules), options.fees, options.fee_ppm)
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
         feed.on_print, books.on_level = venue.on_print, venue.on_level
-        feed.counts_trades = options.profile.get("quoting", Profile.Quoting.NONE) != Profile.Quoting.NONE
+        feed.counts_trades = any(
+            one.get("quoting", Profile.Quoting.NONE) != Profile.Quoting.NONE for one in options.profiles
+        )
         stack.enter_context(factory.use(venue))
         engine = Engine(everything, feed, simulated, options.start_ns, options.cycle_seconds, recorded)
         stack.enter_context(messages.deliver_to(engine.deliver))
-        Profile.objects.create(**options.profile)
+        for columns in options.profiles:
+            Profile.objects.create(**columns)
+        if options.beside or options.cash:
+            feed.on_task = Cash(_cash(options)).refresh
         yield Run(engine, feed, venue)
+
+
+def _cash(options: Options) -> dict[int, dict[str, int]]:
+    """Subaccount -> shard -> cash: as stated for the primary one, else what its profiles may spend."""
+    found: dict[int, dict[str, int]] = {}
+    for profile in Profile.objects.exclude(subaccount=None).order_by("pk"):
+        of = found.setdefault(profile.subaccount or 0, {WHOLE: 0})
+        of[WHOLE] += profile.capital
+    return {**found, 0: dict(options.cash)} if options.cash else found
 
 
 @contextmanager

@@ -18,6 +18,7 @@ def described(position: Position) -> dict[str, Any]:
     opened = position.opened_at or position.created_at
     ended = position.ended_at or clock.now()
     return {
+        "profile": position.profile.name,
         "event": position.event_id,
         "series": position.event.series_id,
         "category": position.event.category or "none",

@@ -39,7 +39,7 @@ UNJUDGED: Final = frozenset(
 )
 """Constraints that say nothing about prices: what the tape lacks, or the product will not vouch for."""
 MOST_LISTED: Final = 500
-GROUPS: Final = ("category", "kind", "entry", "hour", "series")
+GROUPS: Final = ("category", "kind", "entry", "hour", "series", "profile")
 """What profit is listed by."""
 
 
@@ -114,11 +114,11 @@ class Result:
 
 def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) -> Result:
     """Read the run's rows while its database stands."""
-    positions = list(Position.objects.select_related("event", "decision").order_by("pk"))
+    positions = list(Position.objects.select_related("event", "decision", "profile").order_by("pk"))
     listed = [baskets.described(position) for position in positions]
     bought = [one for one in listed if one["spent"]]
     found = Result(
-        profile=str(options.profile.get("name", "")),
+        profile=options.name,
         options=options.document(),
         first_ms=engine.first_ns // 1_000_000,
         last_ms=engine.last_ns // 1_000_000,

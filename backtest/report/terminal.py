@@ -95,7 +95,7 @@ def _details(result: Result) -> Iterator[RenderableType]:
     yield funnel
     if result.denials:
         yield "Denied: " + ", ".join(f"{code} {count}" for code, count in result.denials.items())
-    for name in ("category", "kind", "entry", "hour"):
+    for name in ("profile", "category", "kind", "entry", "hour"):
         groups = result.by.get(name, {})
         if groups:
             yield f"By {name}: " + ", ".join(

@@ -1,44 +1,36 @@
 """What a profile decided while a tape was recorded, beside what the replay of that tape decides: matched, and every difference counted.
 
+Profiles on paper are replayed each by itself, as each has an exchange of its own; the live ones of an account together, because what one
+of them took or bid was not there for the others.
+
 Decisions are matched by event and kind, the nearest in time. A decision that only one side took is explained by what the other side knew of
-the event then: its last verdict, or that it had a basket of it already.
+the event then: its last verdict, or that it, or another profile of the account, had a basket of it already. One that both took otherwise is
+explained by the books that each was taken on.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from statistics import median, quantiles
+from statistics import median
 from typing import Any, Final
 
-from django.conf import settings
-from django.db.models import Case, F, When
-from django.db.models.functions import Coalesce
-
-from backtest.options import Options
+from backtest.options import WHOLE, Options, checked, columns_of
 from backtest.replay import session
 from backtest.replay.engine import JUDGED_AGAIN
-from backtest.replay.turns import SAME_NS, Judged, Recorded
+from backtest.replay.turns import SAME_NS
+from backtest.studies.recorded import MS, measured_latency, milliseconds, recorded_run
 from kalbot.common import clock, messages
-from kalbot.common.trace import Stage
 from strategies.cycle.claims import CLAIMED_FOR
-from strategies.cycle.cycle import BEAT
-from strategies.models import Cycle, Decision, Mode, Profile, Screening, Verdict
-from trading.models import Order
+from strategies.models import Decision, Mode, Profile, Verdict
+from trading.models import ExchangeAccount
 from trading.venues.replay import Latency
 
-IMMEDIATE: Final = "immediate_or_cancel"
-MS: Final = 1_000_000
-"""Nanoseconds."""
 WINDOW_MS: Final = SAME_NS // MS
 SUMS: Final = ("decisions", "spent", "profit")
 DECIDING: Final = (JUDGED_AGAIN, messages.SCREEN)
-
-
-class CyclesUnknown(ValueError):
-    """The cycles of a database do not say when each profile was judged."""
 
 
 Leg = tuple[str, str, int, int]
@@ -56,6 +48,8 @@ class Taken:
     cost: int
     spent: int
     profit: int
+    books: tuple[int, ...] = ()
+    """When the newest book of each leg had come (Unix ms)."""
 
     @property
     def markets(self) -> frozenset[tuple[str, str]]:
@@ -65,11 +59,13 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The two decisions of one opportunity; one of them is missing where only one side took it. ``why``: of a difference."""
+    """The two decisions of one opportunity; one of them is missing where only one side took it. ``why``: of a difference; ``cause``: its
+    kind."""
 
     recorded: Taken | None
     replayed: Taken | None
     why: str = ""
+    cause: str = ""
 
     @property
     def outcome(self) -> str:
@@ -97,6 +93,16 @@ class Compared:
         return Counter(pair.outcome for pair in self.pairs)
 
     @property
+    def causes(self) -> Counter[str]:
+        """Kind of difference -> how many."""
+        return Counter(pair.cause for pair in self.pairs if pair.outcome != "same")
+
+    @property
+    def agreement(self) -> float | None:
+        """Which share of the decisions of either side are the same to the contract and the price; None without any."""
+        return self.counts["same"] / len(self.pairs) if self.pairs else None
+
+    @property
     def delays_ms(self) -> list[int]:
         """By how much the recorded decision came later than the replayed one."""
         both = [(p.recorded, p.replayed) for p in self.pairs]
@@ -116,89 +122,98 @@ class Compared:
             "recorded": dict(zip(SUMS, self.sums("recorded"), strict=True)),
             "replayed": dict(zip(SUMS, self.sums("replayed"), strict=True)),
             "counts": dict(sorted(self.counts.items())),
+            "causes": dict(sorted(self.causes.items())),
+            "agreement": self.agreement,
             "median_delay_ms": median(delays) if delays else None,
             "pairs": [asdict(pair) | {"outcome": pair.outcome} for pair in self.pairs],
         }
 
 
-def compare(options: Options, profile: Profile) -> Compared:
-    """Replay ``options``' tape as ``profile`` and set its decisions beside those of the database."""
-    found = Compared(profile.name, measured_latency(profile))
-    wanted = replace(options, latency=Latency(*found.latency_ms))
-    with session.open_run(wanted, session.records_of(wanted), recorded_run(profile)) as running:
-        running.feed.hides_own = profile.mode == Mode.LIVE
+def exchanges(profiles: Sequence[Profile]) -> list[list[Profile]]:
+    """Which of ``profiles`` are replayed together: those of the live account in one run, each one on paper in a run of its own."""
+    live = [profile for profile in profiles if profile.mode == Mode.LIVE]
+    return [*([live] if live else []), *([profile] for profile in profiles if profile.mode != Mode.LIVE)]
+
+
+def compare(options: Options, profiles: Sequence[Profile]) -> list[Compared]:
+    """Replay ``options``' tape as ``profiles``, which share an exchange, and set their decisions beside those of the database."""
+    live = profiles[0].mode == Mode.LIVE
+    latency = measured_latency(profiles)
+    wanted = replace(options, latency=Latency(*latency), **(_of_account(profiles) if live else {}))
+    runs = {profile.name: recorded_run(profile) for profile in profiles}
+    with session.open_run(wanted, session.records_of(wanted), runs) as running:
+        running.feed.hides_own = live
         engine, seen = running.engine, _Seen()
         engine.on_task = seen.after
         engine.run()
-        first_ms, last_ms = engine.first_ns // 10**6, engine.last_ns // 10**6
-        replayed = _taken(Decision.objects.all())
-    since, until = clock.from_ms(first_ms), clock.from_ms(last_ms)
-    rows = Decision.objects.filter(profile=profile, created_at__gte=since, created_at__lte=until)
-    recorded = _taken(rows)
+        since, until = clock.from_ms(engine.first_ns // MS), clock.from_ms(engine.last_ns // MS)
+        replayed = {name: _taken(Decision.objects.filter(profile__name=name)) for name in runs}
+    recorded = {
+        profile.name: _taken(Decision.objects.filter(profile=profile, created_at__range=(since, until)))
+        for profile in profiles
+    }
+    return [_compared(profile, latency, recorded, replayed, seen) for profile in profiles]
+
+
+def _of_account(profiles: Sequence[Profile]) -> dict[str, Any]:
+    """The options of a run of live profiles together: columns, and the cash that the account began with."""
+    account = ExchangeAccount.objects.filter(subaccount=0).first()
+    columns = []
+    for profile in profiles:
+        returned = ExchangeAccount.objects.filter(
+            subaccount=profile.subaccount or 0, collateral=ExchangeAccount.Collateral.ON
+        )
+        of_account = {"subaccount": profile.subaccount or 0, "collateral_return": returned.exists()}
+        columns.append(checked(columns_of(profile) | of_account))
+    cash = {} if account is None else account.opening_shards or {WHOLE: account.opening}
+    return {"profile": columns[0], "beside": tuple(columns[1:]), "cash": cash}
+
+
+def _compared(
+    profile: Profile,
+    latency: tuple[float, float, float],
+    recorded: Mapping[str, list[Taken]],
+    replayed: Mapping[str, list[Taken]],
+    seen: _Seen,
+) -> Compared:
+    """One profile's part. ``recorded`` and ``replayed``: decisions by profile, of all that share its exchange."""
+    name = profile.name
+    found = Compared(name, latency)
     last = dict(Verdict.objects.filter(profile=profile).values_list("event_id", "live_constraint"))
-    for one, other in matched(recorded, replayed):
-        why = ""
-        if other is None and one is not None:
-            why = _held(replayed, one) or seen.at(one.event, one.at_ms + WINDOW_MS // 3)
-        elif one is None and other is not None:
-            why = _held(recorded, other) or claimed_by_another(profile, other)
-            why = why or f"its last verdict there: {last.get(other.event) or 'none'}"
-        found.pairs.append(Pair(one, other, why))
+    for one, other in matched(recorded[name], replayed[name]):
+        cause = why = ""
+        if one is not None and other is not None:
+            cause, why = ("", "") if one.legs == other.legs else unlike(one, other)
+        elif one is not None:
+            cause, why = taken_before(replayed, name, one) or seen.at(name, one.event, one.at_ms + WINDOW_MS // 3)
+        elif other is not None:
+            verdict = last.get(other.event) or "none"
+            said = f"verdict: {verdict}", f"its last verdict there: {verdict}"
+            cause, why = taken_before(recorded, name, other) or said
+        found.pairs.append(Pair(one, other, why, cause))
     return found
 
 
-def recorded_run(profile: Profile) -> Recorded:
-    """When ``profile`` was screened and judged and its decisions were taken up, by the database. Raises CyclesUnknown."""
-    screened = Screening.objects.filter(profile=profile).order_by("at")
-    wrote = [_ms(row.at) - row.duration_ms for row in screened]
-    taken_up: dict[str, list[tuple[int, int]]] = {}
-    began = Coalesce("position__created_at", "denial__at")
-    rows = Decision.objects.filter(profile=profile).annotate(began=began).exclude(began=None)
-    for event, decided, at in rows.values_list("event_id", "created_at", "began"):
-        taken_up.setdefault(event, []).append((_ms(decided) * MS, _ms(at) * MS))
-    waits = [at - decided for pairs in taken_up.values() for decided, at in pairs]
-    usual = round(median(waits)) if waits else 0
-    return Recorded(recorded_cycles(profile), [at * MS for at in wrote], taken_up, usual)
+def unlike(one: Taken, other: Taken) -> tuple[str, str]:
+    """Kind and words of what makes two decisions of one opportunity differ: the books that they were taken on, or else what money and
+    the other profiles left."""
+    if one.markets == other.markets and one.books == other.books:
+        return "the same books, other money", "both were taken on the same books"
+    newer = max(one.books, default=0) - max(other.books, default=0)
+    which = f"by books {abs(newer)} ms {'newer' if newer > 0 else 'older'}" if newer else "by other books of that time"
+    return "other books", f"the recorded one was taken {which}"
 
 
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
-
-
-def recorded_cycles(profile: Profile) -> list[Judged]:
-    """The cycles of the database in which ``profile`` was judged: beat's, and nudged ones in which something paid for it.
-
-    The stream's prices reach a cycle a moment after they came, so what was decided on is read again when the newest price behind it had
-    come, or at once where that was before its profile's turn. Raises CyclesUnknown for cycles of a version that did not say whose turn
-    it was.
-    """
-    behind = _prices_behind(profile)
-    found = []
-    for row in Cycle.objects.order_by("started_at"):
-        if row.candidates and not row.turns:
-            raise CyclesUnknown(f"The cycle of {row.started_at:%Y-%m-%d %H:%M:%S} UTC does not say whom it judged.")
-        mine = row.turns.get(str(profile.pk))
-        if mine is None or (row.trigger != BEAT and not mine["events"]):
-            continue
-        began = _ms(row.started_at)
-        events = {
-            event: next((came for read, came in behind.get(event, ()) if read >= began + after), began + after)
-            for event, after in mine["events"].items()
-        }
-        turn = began + mine["after_ms"]
-        nudged = () if row.trigger == BEAT else tuple(sorted(events))
-        moments = {event: at * MS for event, at in events.items()}
-        found.append(Judged((began + row.prices_after_ms) * MS, turn * MS, moments, nudged))
-    return found
-
-
-def _prices_behind(profile: Profile) -> dict[str, list[tuple[int, int]]]:
-    """Event -> (time of a decision, of the newest price behind it) in their order, Unix milliseconds."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for row in Decision.objects.filter(profile=profile).order_by("created_at").only("event_id", "trace"):
-        decided, received = (row.trace[stage.value] // 1000 for stage in (Stage.DECIDED, Stage.RECEIVED))
-        found.setdefault(row.event_id, []).append((decided, received + 1))
-    return found
+def taken_before(taken: Mapping[str, Iterable[Taken]], profile: str, one: Taken) -> tuple[str, str] | None:
+    """Kind and words where that side had decided on the event before: the profile itself, or another one of its account."""
+    for name in sorted(taken, key=lambda each: (each != profile, each)):
+        reach = WINDOW_MS if name == profile else round(CLAIMED_FOR.total_seconds() * 1000)
+        earlier = [each for each in taken[name] if each.event == one.event and each.at_ms <= one.at_ms + reach]
+        if earlier and name == profile:
+            return "it had a basket", f"had a basket of it since {_clock(earlier[0].at_ms)}"
+        if earlier:
+            return "another of the account had it", f"{name} had taken it at {_clock(earlier[0].at_ms)}"
+    return None
 
 
 def matched(recorded: Sequence[Taken], replayed: Sequence[Taken]) -> list[tuple[Taken | None, Taken | None]]:
@@ -223,47 +238,17 @@ def matched(recorded: Sequence[Taken], replayed: Sequence[Taken]) -> list[tuple[
 _NEVER: Final = Taken(0, "", "", (), 0, 0, 0)
 
 
-def measured_latency(profile: Profile) -> tuple[float, float, float]:
-    """Milliseconds from an order's sending to the exchange's first word on it, p10, p50 and p90: the end of an immediate order, the
-    beginning of one that rests; a little more than it takes to reach the book. Paper orders take what the settings say."""
-    if profile.mode == Mode.SIM:
-        return (float(settings.PAPER_LATENCY_MS),) * 3
-    rows = Order.objects.filter(profile=profile, sent_at__isnull=False)
-    ended = Case(When(time_in_force=IMMEDIATE, then=F("ended_at")))
-    moments = rows.annotate(answered=Coalesce(F("rested_at"), ended)).values_list("sent_at", "answered")
-    took = [(at - sent).total_seconds() * 1000 for sent, at in moments if sent is not None and at is not None]
-    if len(took) < 2:
-        return (float(settings.PAPER_LATENCY_MS),) * 3
-    tenths = quantiles(took, n=10)
-    return round(tenths[0], 1), round(tenths[4], 1), round(tenths[8], 1)
-
-
 def _taken(rows: Any) -> list[Taken]:
     found = []
     for row in rows.select_related("position").order_by("created_at"):
         position = getattr(row, "position", None)
         spent = sum(leg.bought_cost for leg in position.legs.all()) if position is not None else 0
         legs = tuple(sorted((leg["ticker"], leg["side"], leg["count"], leg["limit_price"]) for leg in row.legs))
-        at_ms = _ms(row.created_at)
+        at_ms = milliseconds(row.created_at)
         profit = 0 if position is None else position.realised
-        found.append(Taken(at_ms, row.event_id, row.kind, legs, row.cost, spent, profit))
+        books = tuple(leg["receive_ms"] for leg in sorted(row.legs, key=lambda leg: (leg["ticker"], leg["side"])))
+        found.append(Taken(at_ms, row.event_id, row.kind, legs, row.cost, spent, profit, books))
     return found
-
-
-def _held(taken: Iterable[Taken], one: Taken) -> str:
-    """Whether that side had decided on the event before."""
-    earlier = [other for other in taken if other.event == one.event and other.at_ms <= one.at_ms + WINDOW_MS]
-    return f"had a basket of it since {_clock(earlier[0].at_ms)}" if earlier else ""
-
-
-def claimed_by_another(profile: Profile, one: Taken) -> str:
-    """Which other live profile had taken what the replay, which is alone, took; empty where none had. On paper each is alone too."""
-    at = clock.from_ms(one.at_ms)
-    live = Decision.objects.filter(mode=Mode.LIVE, event_id=one.event).exclude(profile=profile)
-    row = live.filter(created_at__range=(at - CLAIMED_FOR, at + CLAIMED_FOR)).order_by("created_at").first()
-    if profile.mode != Mode.LIVE or row is None:
-        return ""
-    return f"{row.profile.name} took it at {_clock(_ms(row.created_at))}"
 
 
 def _clock(at_ms: int) -> str:
@@ -272,23 +257,26 @@ def _clock(at_ms: int) -> str:
 
 
 class _Seen:
-    """What the replay last said of each event, at each moment at which that changed."""
+    """What the replay last said of each event to each profile, at each moment at which that changed."""
 
     def __init__(self) -> None:
-        self._said: dict[str, list[tuple[int, str]]] = {}
+        self._said: dict[tuple[str, str], list[tuple[int, str, str]]] = {}
 
     def after(self, task: str) -> None:
         """A task of the replay has run."""
         if task not in DECIDING:
             return
-        columns = ("event_id", "constraint", "value", "live_constraint", "live_value")
-        for event, screened, value, live, live_value in Verdict.objects.values_list(*columns):
-            said = f"{screened} ({value})" if screened else f"{live or 'candidate'} ({live_value})"
-            history = self._said.setdefault(event, [])
-            if not history or history[-1][1] != said:
-                history.append((clock.now_ms(), said))
+        columns = ("profile__name", "event_id", "constraint", "value", "live_constraint", "live_value")
+        for profile, event, screened, value, live, live_value in Verdict.objects.values_list(*columns):
+            code = screened or live or "candidate"
+            said = f"{screened} ({value})" if screened else f"{code} ({live_value})"
+            history = self._said.setdefault((profile, event), [])
+            if not history or history[-1][2] != said:
+                history.append((clock.now_ms(), code, said))
 
-    def at(self, event: str, at_ms: int) -> str:
-        """The verdict on ``event`` then."""
-        known = [said for when, said in self._said.get(event, []) if when <= at_ms]
-        return f"the replay's verdict: {known[-1]}" if known else "the replay had no verdict yet"
+    def at(self, profile: str, event: str, at_ms: int) -> tuple[str, str]:
+        """Kind and words of the verdict on ``event`` then."""
+        known = [(code, said) for when, code, said in self._said.get((profile, event), []) if when <= at_ms]
+        if not known:
+            return "no verdict yet", "the replay had no verdict yet"
+        return f"verdict: {known[-1][0]}", f"the replay's verdict: {known[-1][1]}"

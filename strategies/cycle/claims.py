@@ -18,7 +18,8 @@ from kalbot.common import clock
 from markets.book import Depth, Level, Side
 from markets.models import Event
 from strategies.cycle import holdings
-from strategies.models import Decision, Mode, Profile
+from strategies.models import Decision, Profile
+from strategies.profiles.sharing import beside, shares
 
 CLAIMED_FOR: Final = timedelta(seconds=10)
 """After that an order has left or was denied, and the books show what it took. Until then a book may show it already: then it is
@@ -57,29 +58,29 @@ class Claims:
         return Depth(yes, _without(depth.no_bids, self.taken.get((ticker, Side.YES.value), 0)))
 
 
-def of(mode: str, tickers: Collection[str]) -> Claims:
-    """What live decisions of the last moments take of these markets, and what is our own there; nothing on paper. Quotes rest and take
-    nothing."""
-    if mode != Mode.LIVE:
+def of(profile: Profile, tickers: Collection[str]) -> Claims:
+    """What decisions of the last moments of profiles that share with this one take of these markets, and what is their own there; nothing
+    on paper. Quotes rest and take nothing."""
+    if not shares(profile):
         return Claims()
     ids: set[UUID] = set()
     taken: dict[tuple[str, str], int] = {}
-    rows = Decision.objects.filter(mode=Mode.LIVE, created_at__gt=clock.now() - CLAIMED_FOR, quote={})
+    rows = Decision.objects.filter(**beside(profile.mode), created_at__gt=clock.now() - CLAIMED_FOR, quote={})
     for pk, legs in rows.values_list("pk", "legs"):
         for leg in _among(legs, tickers):
             ids.add(pk)
             key = leg["ticker"], leg["side"]
             taken[key] = taken.get(key, 0) + leg["count"]
-    return Claims(frozenset(ids), taken, holdings.current().own_bids(tickers))
+    return Claims(frozenset(ids), taken, holdings.current().own_bids(tickers, profile.mode))
 
 
-def still(claims: Claims, mode: str, events: Collection[str], tickers: Collection[str]) -> bool:
+def still(claims: Claims, profile: Profile, events: Collection[str], tickers: Collection[str]) -> bool:
     """Whether nobody has decided on these markets since ``claims`` were read; in the transaction that inserts a decision, which then is
     the only one on ``events`` until it ends."""
-    if mode != Mode.LIVE:
+    if not shares(profile):
         return True
     list(Event.objects.select_for_update(no_key=True).filter(pk__in=events).order_by("pk").values_list("pk"))
-    return of(mode, tickers).ids <= claims.ids
+    return of(profile, tickers).ids <= claims.ids
 
 
 def in_turn(profiles: Sequence[Profile]) -> list[Profile]:

@@ -84,12 +84,13 @@ def run(
     event_tickers: Sequence[str] | None = None,
     moments: Mapping[Stage, int] | None = None,
     turns: Callable[[Cycle], Turns] = Turns,
+    only: str = "",
 ) -> Cycle:
     """One cycle over all candidates, or only over ``event_tickers``. Returns its row.
 
     A fault in one profile is logged and counted, and keeps no other from trading. A nudged cycle that decides nothing is not
     stored (its row comes back without an id): there may be many a second. ``moments``: what its message says of its way here.
-    ``turns``: what writes down when it judges.
+    ``turns``: what writes down when it judges. ``only``: the name of one profile, where the others are judged elsewhere.
     """
     began = time.monotonic()
     reader, row = prices.reader(), Cycle(started_at=clock.now(), trigger=trigger)
@@ -100,6 +101,7 @@ def run(
     else:
         event_tickers = selectors.with_families(event_tickers)
         profiles = candidates.interested(profiles, event_tickers)
+    profiles = [profile for profile in profiles if only in ("", profile.name)]
     about = "" if event_tickers is None else ":" + ",".join(sorted(event_tickers))
     with ExitStack() as locks:
         mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}{about}", LOCK_SECONDS))]
@@ -284,7 +286,7 @@ def _decide(
     bad = _too_many(profile, exposure.open_count) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0
-    claimed = claims.of(profile.mode, {outcome.ticker for outcome in view.outcomes})
+    claimed = claims.of(profile, {outcome.ticker for outcome in view.outcomes})
     books = claimed.left(candidate_evaluation.depths_of(prices))
     reach = partial(evaluated, profile, view, claimed.reach(books))
     taken = returned.judged(profile, exposure.choices, exposure.capital_left, reach)

@@ -87,7 +87,7 @@ def _take(decision: Decision, verdict_id: int, seen: int, event: EventView, clai
         rows = Verdict.objects.filter(pk=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE)
         if not rows.update(decisions=F("decisions") + 1):
             return False
-        is_alone = claims.still(claimed, decision.mode, event.books_of, {o.ticker for o in event.outcomes})
+        is_alone = claims.still(claimed, decision.profile, event.books_of, {o.ticker for o in event.outcomes})
         if not is_alone or _is_open(decision):
             transaction.set_rollback(True)
             return False

@@ -47,8 +47,8 @@ class Holdings(Protocol):
         """Events whose basket is being quoted, was begun before ``since`` and has bought nothing, with what each has set aside,
         micro-dollars; none while a quote of the profile is being withdrawn."""
 
-    def own_bids(self, tickers: Collection[str]) -> Mapping[tuple[str, str], int]:
-        """(ticker, side) -> the highest bid that live profiles, or people by hand, rest on the accounts themselves, 1/10,000 dollar."""
+    def own_bids(self, tickers: Collection[str], mode: str) -> Mapping[tuple[str, str], int]:
+        """(ticker, side) -> the highest bid that profiles which share, of a mode, or people rest on the accounts, 1/10,000 dollar."""
 
 
 class NoHoldings(RuntimeError):

@@ -37,8 +37,9 @@ class CountsDoNotAddUp(AssertionError):
     """An event of the universe has no verdict, or two."""
 
 
-def screen(scan_id: int | None = None) -> list[Screening]:
-    """Judge the universe as ``scan_id`` (default: the last finished scan) left it, for every active profile.
+def screen(scan_id: int | None = None, only: str = "") -> list[Screening]:
+    """Judge the universe as ``scan_id`` (default: the last finished scan) left it, for every active profile, or ``only`` the one of
+    that name.
 
     Shadows have no verdicts while their live profile, which they follow, is on. Profiles that judge alike are judged for once. Returns
     the rows written, one a profile; none without a scan.
@@ -50,7 +51,7 @@ def screen(scan_id: int | None = None) -> list[Screening]:
     at, events = clock.now(), live_quotes.load_universe()
     cache: QuoteCache = {}
     rows: list[Screening] = []
-    for group in alike.groups(active_profiles()):
+    for group in alike.groups([profile for profile in active_profiles() if only in ("", profile.name)]):
         judged = judge_all(group[0], events, clock.now_ms(), cache)
         said = verdict_rows.columns(judged)
         rows += [_screen(profile, scan, judged, said, at) for profile in group]

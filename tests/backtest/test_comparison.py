@@ -6,22 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from backtest.studies.comparison import (
-    Compared,
-    CyclesUnknown,
-    Pair,
-    Taken,
-    claimed_by_another,
-    matched,
-    measured_latency,
-    recorded_cycles,
-    recorded_run,
-)
+from backtest.studies.comparison import Compared, Pair, Taken, matched, taken_before, unlike
+from backtest.studies.recorded import CyclesUnknown, measured_latency, recorded_cycles, recorded_run
 from kalbot.common import clock
 from markets.models import Scan
 from strategies.models import Cycle, Decision, Screening
@@ -76,7 +68,7 @@ def test_a_latency_is_measured_to_the_exchange_s_first_word_and_not_to_the_end_o
         add_order(n, profile, time_in_force="immediate_or_cancel", sent_at=sent, ended_at=after(80 + n))
         add_order(10 + n, profile, sent_at=sent, rested_at=after(90), ended_at=after(30_000))
     add_order(20, profile, sent_at=sent, ended_at=after(60_000))
-    low, middle, high = measured_latency(profile)
+    low, middle, high = measured_latency([profile])
     assert 80 <= low <= middle <= high <= 90
 
 
@@ -150,16 +142,27 @@ def test_a_replayed_decision_is_taken_up_when_the_recorded_one_was(db: None) -> 
     assert found == pytest.approx([14, 15, 41.5, 32.5, 22.5], abs=0.002)
 
 
-def test_what_another_live_profile_took_is_why_only_the_replay_took_it(db: None) -> None:
-    """A replay is of one profile alone, and so is a profile on paper."""
-    live, other, paper = add_profile("live", mode="live"), add_profile("other", mode="live"), add_profile("paper")
-    decision = add_order(0, other).position.decision
-    at = round(decision.created_at.timestamp() * 1000)
+def test_who_had_the_event_before_is_why_only_one_side_took_it() -> None:
+    """Its own basket of a while ago, or what another profile of the account decided within the time for which that counts as taken."""
+    taken = {"live": [_taken(40_000)], "other": [_taken(20_000, "F")]}
     said = [
-        claimed_by_another(profile, _taken(at + late, decision.event_id))
-        for profile, late in [(live, 3_000), (live, 30_000), (other, 3_000), (paper, 3_000)]
+        taken_before(taken, "live", _taken(at, event)) for at, event in [(50_000, "E"), (15_000, "F"), (9_000, "F")]
     ]
-    assert said == [f"other took it at {decision.created_at:%H:%M:%S}", "", "", ""]
+    assert said == [
+        ("it had a basket", "had a basket of it since 00:00:40"),
+        ("another of the account had it", "other had taken it at 00:00:20"),
+        None,
+    ]
+
+
+def test_two_decisions_of_one_opportunity_differ_by_their_books_or_else_by_what_was_left() -> None:
+    one = replace(_taken(5), books=(1_000, 2_000))
+    more = replace(_taken(5, leg=("A", "yes", 200, 4_000)), books=(1_000, 2_000))
+    assert unlike(one, more) == ("the same books, other money", "both were taken on the same books")
+    assert unlike(one, replace(more, books=(1_000, 1_500))) == (
+        "other books",
+        "the recorded one was taken by books 500 ms newer",
+    )
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_a_replay_of_recorded_cycles_judges_at_their_moments_and_at_no_other(tmp
     read, turn, again = (START + second * SECOND for second in (78, 80, 82))
     nudged = Judged(again, again, {"GAME-DEEP": again}, ("GAME-DEEP",))
     cycles = [Judged(read, turn, {"GAME-DEEP": turn + SECOND // 2}), nudged]
-    with session.open_run(wanted, session.records_of(wanted), Recorded(cycles)) as running:
+    with session.open_run(wanted, session.records_of(wanted), _of(wanted, Recorded(cycles))) as running:
         running.engine.run()
         ran = {name: running.engine.ran[name] for name in (messages.RUN_CYCLE, messages.EVALUATE_EVENT, JUDGED_AGAIN)}
         found = {(round((row.created_at.timestamp()) * 1000), row.event_id) for row in Decision.objects.all()}
@@ -97,7 +97,7 @@ def test_recorded_cycles_overlap_as_they_did_and_tasks_run_while_one_waits(tmp_p
     screened, read, nudge, turn = (START + second * SECOND for second in (66, 78, 79, 81))
     nudged = Judged(nudge, nudge, {"GAME-DEEP": nudge}, ("GAME-DEEP",))
     with session.open_run(
-        wanted, session.records_of(wanted), Recorded([Judged(read, turn), nudged], [screened])
+        wanted, session.records_of(wanted), _of(wanted, Recorded([Judged(read, turn), nudged], [screened]))
     ) as running:
         running.engine.run()
         decision = Decision.objects.get(event_id="GAME-DEEP")
@@ -114,10 +114,14 @@ def test_recorded_cycles_overlap_as_they_did_and_tasks_run_while_one_waits(tmp_p
 def test_a_task_that_still_waits_at_the_end_of_a_replay_is_ended(tmp_path: Path) -> None:
     wanted = _flickering(tmp_path, 1)
     late = Judged(START + 78 * SECOND, START + 10_000 * SECOND)
-    with session.open_run(wanted, session.records_of(wanted), Recorded([late])) as running:
+    with session.open_run(wanted, session.records_of(wanted), _of(wanted, Recorded([late]))) as running:
         running.engine.run()
         assert running.engine.ran[JUDGED_AGAIN] == 0
     assert not [one for one in threading.enumerate() if one.daemon and "beside" in type(one).__module__]
+
+
+def _of(wanted: Options, recorded: Recorded) -> dict[str, Recorded]:
+    return {str(wanted.profile["name"]): recorded}
 
 
 def _evaluations(result: Result) -> int:

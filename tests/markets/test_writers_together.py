@@ -22,6 +22,7 @@ from markets.streaming.output.inbox import store
 from markets.streaming.output.messages import to_message
 from markets.terms import certificates
 from strategies.cycle import claims
+from strategies.models import Profile
 from tests.markets.exchange import SmallExchange, temperature
 from tests.markets.test_inbox import frame
 
@@ -190,12 +191,12 @@ def test_a_decision_on_two_events_and_a_writer_of_the_catalogue_lock_them_in_one
     before = counters.read().get("lost_races", [])
     thread, errors = _beside(work)
     with transaction.atomic():  # as a decision on a family does: ``strategies.cycle.claims.still``
-        claims.still(claims.Claims(), "live", ["KXHIGHMIA-0"], [])
+        claims.still(claims.Claims(), Profile(mode="live"), ["KXHIGHMIA-0"], [])
         thread.start()
         while thread.is_alive() and not _waits_for():
             thread.join(0.02)
         assert thread.is_alive()
-        claims.still(claims.Claims(), "live", ["KXHIGHMIA-1"], [])
+        claims.still(claims.Claims(), Profile(mode="live"), ["KXHIGHMIA-1"], [])
     thread.join(60)
     assert not thread.is_alive()
     counters.flush()

@@ -128,13 +128,13 @@ def test_workers_that_decide_for_different_profiles_at_once_never_take_the_same_
 @pytest.mark.django_db
 def test_a_decision_on_books_that_another_profile_has_taken_from_since_is_not_stored() -> None:
     first, _ = _wanted_by("a", "b")
-    before = claims.of(Mode.LIVE, {"E0-0", "E0-1"})
+    before = claims.of(first, {"E0-0", "E0-1"})
     assert before == Claims()
     cycle.run()
-    assert not claims.still(before, Mode.LIVE, ["E0"], {"E0-0"})
-    assert claims.still(before, Mode.LIVE, ["E0"], {"OTHER"})
-    assert claims.still(before, Mode.SIM, ["E0"], {"E0-0"})
-    assert claims.still(claims.of(Mode.LIVE, {"E0-0"}), Mode.LIVE, ["E0"], {"E0-0"})
+    assert not claims.still(before, first, ["E0"], {"E0-0"})
+    assert claims.still(before, first, ["E0"], {"OTHER"})
+    assert claims.still(before, Profile(name="paper", mode=Mode.SIM), ["E0"], {"E0-0"})
+    assert claims.still(claims.of(first, {"E0-0"}), first, ["E0"], {"E0-0"})
     assert first.name == "a"
 
 

@@ -131,7 +131,7 @@ def differences_by_shard(account: ExchangeAccount, profiles: list[Profile]) -> d
     first reconciliation. Their sum is the difference of the whole account."""
     if not account.opening_shards:
         return {}
-    traded = _traded_by_shard(profiles)
+    traded = traded_by_shard(profiles)
     kept = _set_aside_by_shard(account.subaccount)
     shards = {*account.shards, *account.opening_shards, *traded}
     found = {
@@ -164,7 +164,7 @@ def cash_was_moved(account: ExchangeAccount, by_shard: Mapping[str, int]) -> Non
     ExchangeAccount.objects.filter(pk=account.pk).update(opening_shards=opening)
 
 
-def _traded_by_shard(profiles: list[Profile]) -> dict[str, int]:
+def traded_by_shard(profiles: list[Profile]) -> dict[str, int]:
     """shard -> cash that our positions there have brought (negative: cost), micro-dollars."""
     entries = LedgerEntry.objects.filter(
         transaction__profile__in=profiles,
@@ -220,7 +220,7 @@ def seen(
 
 
 def _opening_shards(subaccount: int, balance: Balance, profiles: list[Profile]) -> dict[str, int]:
-    traded = _traded_by_shard(profiles)
+    traded = traded_by_shard(profiles)
     listed = {str(shard.exchange_index): shard.balance for shard in balance.shards}
     if not listed:
         return {}

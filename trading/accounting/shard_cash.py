@@ -19,6 +19,7 @@ from kalbot.common.db.prepared import Param, Prepared, total
 from kalbot.common.units import dollars
 from markets.models import Event
 from strategies.models import Mode, Profile
+from strategies.profiles.sharing import beside
 from trading.accounting.accounts import of_subaccount
 from trading.denials import DenialCode, Refusal
 from trading.models import ACTIVE, Account, ExchangeAccount, LedgerEntry, LedgerTransaction, Position, ShardCash
@@ -64,13 +65,13 @@ def left(row: Any, shards: dict[str, int], balance: int, shard: int) -> int:
     return found + (row.spent or 0) - (row.reserved or 0)
 
 
-def promised(account: Q) -> dict[str, Combinable]:
-    """Annotations: what baskets of an ``account`` (rows of its profiles) have set aside, and spent since it was seen: on one shard, or in
-    all where the exchange lists no shards. The query takes ``subaccount`` and ``shard``."""
-    active = Position.objects.filter(account, mode=Mode.LIVE, status__in=ACTIVE)
+def promised(account: Q, mode: str) -> dict[str, Combinable]:
+    """Annotations: what baskets of an ``account`` (rows of its profiles) in a mode have set aside, and spent since it was seen: on one
+    shard, or in all where the exchange lists no shards. The query takes ``subaccount`` and ``shard``."""
+    active = Position.objects.filter(account, **beside(mode), status__in=ACTIVE)
     seen = ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).values(at=F("seen_at") - Value(READ_LAG))[:1]
     moved = LedgerEntry.objects.filter(transaction=OuterRef("pk"), account__in=[Account.CASH, Account.RESERVED])
-    booked = LedgerTransaction.objects.filter(account, mode=Mode.LIVE, at__gt=Subquery(seen), position__isnull=False)
+    booked = LedgerTransaction.objects.filter(account, **beside(mode), at__gt=Subquery(seen), position__isnull=False)
     cash = Coalesce(F("cash_moved"), total(moved, F("amount")))
     booked = booked.exclude(kind__in=MOVES_NOTHING).annotate(cash=Least(cash, Value(0)))
     listed = ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).exclude(shards={})
@@ -89,7 +90,9 @@ def _on_shard(event: str) -> Exists:
 @cache
 def _query(numbered: bool) -> Prepared[ExchangeAccount]:
     account = of_subaccount(SUBACCOUNT) if numbered else of_subaccount(0)
-    return Prepared(lambda: ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).annotate(**promised(account)))
+    return Prepared(
+        lambda: ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).annotate(**promised(account, Mode.LIVE))
+    )
 
 
 def why_not(profile: Profile, shard: int, wanted: int) -> Refusal | None:

@@ -12,7 +12,7 @@ from markets.book import Depth, Side
 from markets.fees import FeeError, FeeSchedule
 from markets.models import Event
 from markets.prices import EventPrices, families
-from strategies.models import Mode
+from strategies.profiles.sharing import shares
 from trading import denials
 from trading.books import own_orders
 from trading.denials import DenialCode, Denied
@@ -103,7 +103,9 @@ def read_beside(position: Position, *, is_changed: bool = True) -> LiveBooks:
 
 def beside_own(position: Position, live: LiveBooks) -> LiveBooks:
     """The same for books that were read elsewhere."""
-    return live if position.mode != Mode.LIVE else beside(live, own_orders.bids(list(live.prices.markets)))
+    if not shares(position.profile):
+        return live
+    return beside(live, own_orders.bids(list(live.prices.markets), position.mode))
 
 
 def beside(live: LiveBooks, own: own_orders.Bids) -> LiveBooks:

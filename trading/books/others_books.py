@@ -20,6 +20,7 @@ from markets.book import Depth, Level, Side
 from markets.selectors import price_bands
 from strategies.dutch.basket import LegMarket
 from strategies.models import Mode
+from strategies.profiles.sharing import beside, shares
 from trading.books.live_books import LiveBooks
 from trading.models import ForeignOrder, Leg, Order, OrderStatus, Position
 
@@ -28,13 +29,19 @@ SHOWN_FOR: Final = timedelta(seconds=2)
 
 
 def markets_of(position: Position, legs: Sequence[Leg], orders: Iterable[Order], live: LiveBooks) -> list[LegMarket]:
-    """The legs' markets with the bids and asks of others; ``orders``: the position's own. Orders on paper are in no book."""
-    if position.mode != Mode.LIVE:
+    """The legs' markets with the bids and asks of others; ``orders``: the position's own. Orders on paper are in no book, so there is
+    nothing to leave out, and only what another one of the account bids stands in the way."""
+    if not shares(position.profile):
         return [LegMarket(leg.market_id, live.depth(leg.market_id), live.fees, price_bands(leg.market)) for leg in legs]
     own = [*filter(_is_shown, orders), *_beside(position, legs)]
     persons = _bids_of_persons(legs)
     return [
-        LegMarket(leg.market_id, _of_others(leg, own, persons, live), live.fees, price_bands(leg.market))
+        LegMarket(
+            leg.market_id,
+            _of_others(leg, own, persons, live, in_books=position.mode == Mode.LIVE),
+            live.fees,
+            price_bands(leg.market),
+        )
         for leg in legs
     ]
 
@@ -53,7 +60,7 @@ def _is_shown(order: Order) -> bool:
 def _beside(position: Position, legs: Sequence[Leg]) -> list[Order]:
     """Bids of other positions in these markets, of every profile and subaccount of the account."""
     shown = Q(status=OrderStatus.RESTING) | Q(ended_at__gt=clock.now() - SHOWN_FOR, purpose=Order.Purpose.QUOTE)
-    rows = Order.objects.filter(shown, mode=Mode.LIVE, action=Order.Action.BUY)
+    rows = Order.objects.filter(shown, **beside(position.mode), action=Order.Action.BUY)
     rows = rows.filter(leg__market__in=[leg.market_id for leg in legs]).exclude(position=position)
     return list(rows.select_related("leg"))
 
@@ -67,14 +74,17 @@ def _bids_of_persons(legs: Sequence[Leg]) -> dict[tuple[str, str], int]:
     return found
 
 
-def _of_others(leg: Leg, own: Sequence[Order], persons: dict[tuple[str, str], int], live: LiveBooks) -> Depth:
-    """The book of a leg: bids of its side less ours, and those of the other side that are better than each of ours."""
+def _of_others(
+    leg: Leg, own: Sequence[Order], persons: dict[tuple[str, str], int], live: LiveBooks, *, in_books: bool = True
+) -> Depth:
+    """The book of a leg: bids of its side less ours, where they are ``in_books``, and those of the other side that are better than each
+    of ours."""
     side, depth = Side(leg.side), live.depth(leg.market_id)
     bids = dict(depth.bids(side))
     ours = [order for order in own if order.leg.market_id == leg.market_id]
     for order in ours:
         shown, left = bids.get(order.price, 0), left_of(order)
-        if order.side == side and (order.status == OrderStatus.RESTING or shown >= left):
+        if in_books and order.side == side and (order.status == OrderStatus.RESTING or shown >= left):
             bids[order.price] = max(0, shown - left)
     behind = max(
         (order.price for order in ours if order.side != side and order.status == OrderStatus.RESTING),

@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from markets.book import Side
-from strategies.models import Mode
+from strategies.profiles.sharing import beside, shares
 from trading.denials import DenialCode, Refusal
 from trading.models import ForeignOrder, Leg, Order, OrderStatus, Position, PositionStatus
 
@@ -27,22 +27,22 @@ BUYS: Final = (PositionStatus.EXECUTING, PositionStatus.COMPLETING, PositionStat
 """What is at work with orders that take: an unwind may complete after all."""
 
 
-def bids(tickers: Collection[str]) -> dict[tuple[str, Side], int]:
-    """The highest bids of our own in these markets, of every live profile and subaccount."""
+def bids(tickers: Collection[str], mode: str) -> dict[tuple[str, Side], int]:
+    """The highest bids of our own in these markets, of every profile of a mode that shares, whatever its subaccount."""
     found: dict[tuple[str, Side], int] = {}
     for ticker, side, price in (
-        *_ours().filter(leg__market_id__in=tickers).values_list("leg__market_id", "side", "price"),
+        *_ours(mode).filter(leg__market_id__in=tickers).values_list("leg__market_id", "side", "price"),
         *_of_persons().filter(ticker__in=tickers).values_list("ticker", "side", "price"),
     ):
         found[ticker, Side(side)] = max(price, found.get((ticker, Side(side)), 0))
     return found
 
 
-def columns() -> dict[str, Any]:
+def columns(mode: str) -> dict[str, Any]:
     """The same as columns of a query of markets, for ``of_rows``."""
     found: dict[str, Any] = {}
     for side in Side:
-        ours = _ours().filter(leg__market_id=OuterRef("pk"), side=side.value)
+        ours = _ours(mode).filter(leg__market_id=OuterRef("pk"), side=side.value)
         persons = _of_persons().filter(ticker=OuterRef("pk"), side=side.value)
         for name, rows in (("ours", ours), ("persons", persons)):
             found[_column(name, side)] = Subquery(rows.order_by("-price").values("price")[:1])
@@ -63,7 +63,7 @@ def of_rows(markets: Sequence[Any]) -> dict[tuple[str, Side], int]:
 def stopped_by(position: Position, legs: Sequence[Leg]) -> Refusal | None:
     """Why bids for ``legs`` may not rest: another live position sells, or buys the other side, in one of the markets now. What takes risk
     away, or is under way, comes before a quote."""
-    if position.mode != Mode.LIVE:
+    if not shares(position.profile):
         return None
     held = Q(bought_count__gt=F("sold_count") + F("settled_count"))
     in_the_way = Q(pk__in=[])
@@ -71,14 +71,14 @@ def stopped_by(position: Position, legs: Sequence[Leg]) -> Refusal | None:
         sells = Q(held, side=leg.side, position__status__in=SELLS)
         buys = Q(side=Side(leg.side).other.value, position__status__in=BUYS)
         in_the_way |= Q(sells | buys, market_id=leg.market_id)
-    others = Leg.objects.filter(in_the_way, position__mode=Mode.LIVE)
+    others = Leg.objects.filter(in_the_way, **beside(position.mode, "position__"))
     found = others.exclude(position=position).order_by("pk").values_list("position_id", "market_id").first()
     return None if found is None else Refusal(DenialCode.OWN_ORDER, f"position #{found[0]} is at work in {found[1]}")
 
 
-def _ours() -> QuerySet[Order]:
+def _ours(mode: str) -> QuerySet[Order]:
     """Purchases of ours that rest or may come to rest. Sales never do."""
-    waits = {"mode": Mode.LIVE, "action": Order.Action.BUY, "time_in_force": "good_till_canceled"}
+    waits = {**beside(mode), "action": Order.Action.BUY, "time_in_force": "good_till_canceled"}
     return Order.objects.filter(status__in=RESTS, **waits)
 
 

@@ -18,6 +18,7 @@ from kalbot.common.db import direct, instances
 from kalbot.common.units import dollars
 from markets import exchange_hours
 from strategies.models import Decision, Mode, Profile
+from strategies.profiles.sharing import shares
 from strategies.quoting.offer import Way
 from trading import premises, states
 from trading.accounting import collateral, ledger
@@ -264,7 +265,7 @@ def _stored(
     for leg, planned in zip(legs, plan.legs, strict=True):
         leg.seen = planned.seen
     direct.insert(legs)
-    if profile.mode == Mode.LIVE:
+    if shares(profile):
         states.claim(position, profile.subaccount or 0)
     ledger.book_reserve(position, basket.funds)
     admitted = states.event_of(position, _explain(decision, plan, basket.funds), data={"losses": plan.unwind_losses})

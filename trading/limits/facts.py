@@ -35,6 +35,7 @@ from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Param, Prepared, total
 from markets.models import Event, FamilyMember, Market
 from strategies.models import Decision, Mode, Profile
+from strategies.profiles import sharing
 from trading.accounting import shard_cash
 from trading.accounting.accounts import of_subaccount
 from trading.accounting.shard_cash import SUBACCOUNT
@@ -152,7 +153,7 @@ def of_rows(decision: Decision, rows: Sequence[Any]) -> Facts:
         orphans_today=row.orphans_today or 0,
         is_beside_foreign=live and bool(row.foreign_orders or row.foreign),
         free_on_shard=shard_cash.left(row, row.shards, row.cash, decision.event.exchange_index)
-        if live and row.cash is not None
+        if sharing.shares(row.profile) and row.cash is not None
         else None,
     )
 
@@ -189,16 +190,17 @@ def results(since: datetime | Expression) -> QuerySet[Any]:
 
 
 def _query_of(decision: Decision) -> Prepared[Decision]:
-    return _query(decision.mode == Mode.LIVE, bool(decision.profile.subaccount))
+    return _query(decision.mode, sharing.shares(decision.profile), bool(decision.profile.subaccount))
 
 
 @cache
-def _query(live: bool, numbered: bool) -> Prepared[Decision]:
-    """The statement of one sort of profile: live or paper, on a numbered subaccount or the primary one."""
+def _query(mode: str, shared: bool, numbered: bool) -> Prepared[Decision]:
+    """The statement of one sort of profile: live or paper, beside others of its account or alone, on a numbered subaccount or not."""
 
     def build() -> QuerySet[Decision]:
         found = Decision.objects.filter(pk=_DECISION).select_related("profile")
-        return found.annotate(**annotations_of_every_purchase(live), **_of_new_risk(live, numbered))
+        every = annotations_of_every_purchase(mode == Mode.LIVE)
+        return found.annotate(**every, **_of_new_risk(mode, shared, numbered))
 
     return Prepared(build)
 
@@ -223,16 +225,17 @@ def _members() -> QuerySet[Any, Any]:
     return FamilyMember.objects.filter(family=_EVENT).values("event")
 
 
-def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
+def _of_new_risk(mode: str, shared: bool, numbered: bool) -> dict[str, Any]:
     own = Position.objects.filter(profile=_OWNER)
     others = own.exclude(pk=_ITSELF).filter(status__in=ACTIVE)
     here = Position.objects.exclude(pk=_ITSELF).filter(_overlaps())
     account = of_subaccount(SUBACCOUNT) if numbered else of_subaccount(0)
     left = Q(status=OrderStatus.SENDING, sent_at__lt=_LEFT_BEHIND)
     unknown = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | left)
-    unknown = unknown.filter(account, mode=Mode.LIVE) if live else unknown.filter(profile=_OWNER, mode=Mode.SIM)
-    at_risk = here.filter(mode=Mode.LIVE) if live else here.filter(mode=Mode.SIM, profile=_OWNER)
-    binding = discrepancies.binding(_OWNER, Mode.LIVE if live else Mode.SIM, account)
+    others_too = sharing.beside(mode) if shared else {"mode": mode, "profile": _OWNER}
+    unknown = unknown.filter(account if shared else Q(), **others_too)
+    at_risk = here.filter(**others_too)
+    binding = discrepancies.binding(_OWNER, mode, account)
     return {
         "unknown_order": _first(unknown),
         "lock": _first(protections.in_force(_OWNER, _NOW).order_by("-until")),
@@ -267,13 +270,11 @@ def _of_new_risk(live: bool, numbered: bool) -> dict[str, Any]:
         "best_equity": F("profile__balance__best_equity"),
         "booked_result": F("profile__balance__realised"),
         "booked_capital": F("profile__balance__capital"),
-        **_of_account(live, account),
+        **(_of_account(account, mode) if shared else {}),
     }
 
 
-def _of_account(live: bool, account: Q) -> dict[str, Any]:
-    if not live:
-        return {}
+def _of_account(account: Q, mode: str) -> dict[str, Any]:
     seen = ExchangeAccount.objects.filter(subaccount=SUBACCOUNT).order_by()
     resting = ForeignOrder.objects.filter(is_resting=True, subaccount=SUBACCOUNT)
     return {
@@ -281,7 +282,7 @@ def _of_account(live: bool, account: Q) -> dict[str, Any]:
         "cash": Subquery(seen.values("balance")[:1]),
         "foreign": Subquery(seen.values("foreign")[:1]),
         "foreign_orders": Exists(resting.filter(ticker__in=Market.objects.filter(_is_of_event()).values("pk"))),
-        **shard_cash.promised(account),
+        **shard_cash.promised(account, mode),
     }
 
 

@@ -15,6 +15,7 @@ from kalbot.common.db.prepared import Param, Prepared
 from markets import exchange_hours, selectors
 from markets.models import Certificate, Market
 from strategies.models import Decision, Mode, Profile
+from strategies.profiles.sharing import shares
 from trading.books import own_orders
 from trading.denials import DenialCode, Denied
 from trading.limits import day, facts
@@ -63,8 +64,8 @@ class Intent:
         values["subaccount"] = self.profile.subaccount or 0
         if self.completes:
             values |= facts.values_of_every_purchase(self.profile)
-        live = self.profile.mode == Mode.LIVE
-        return _markets(len(tickers), self.completes, live).rows(**values, **tickers)
+        markets = _markets(len(tickers), self.completes, self.profile.mode, shares(self.profile))
+        return markets.rows(**values, **tickers)
 
     def priced(self, worst_cost: int, legs: Mapping[tuple[str, str], int], *, orders: int = 1) -> Intent:
         """The same basket, or some of its legs (perhaps none any more), at other costs, on the rows that were read."""
@@ -140,7 +141,7 @@ class Intent:
     def own_bids(self) -> own_orders.Bids:
         """The highest bids that we rest in its markets ourselves, on any subaccount. None on paper, where each profile has an exchange of
         its own."""
-        return own_orders.of_rows(self.markets) if self.profile.mode == Mode.LIVE else {}
+        return own_orders.of_rows(self.markets) if shares(self.profile) else {}
 
     @property
     def fees_changed(self) -> bool:
@@ -149,7 +150,7 @@ class Intent:
 
 
 @cache
-def _markets(count: int, completes: bool, live: bool) -> Prepared[Market]:
+def _markets(count: int, completes: bool, mode: str, shared: bool) -> Prepared[Market]:
     def build() -> QuerySet[Market]:
         granted = Certificate.objects.filter(
             pk=Param("certificate", BigIntegerField()), status=Certificate.Status.GRANTED
@@ -159,9 +160,9 @@ def _markets(count: int, completes: bool, live: bool) -> Prepared[Market]:
         wanted = [Param(f"ticker{number}", CharField()) for number in range(count)]
         rows = Market.objects.filter(ticker__in=wanted).select_related("event", "event__series")
         if completes:
-            rows = rows.annotate(**facts.annotations_of_every_purchase(live))
-        if live:
-            rows = rows.annotate(**own_orders.columns())
+            rows = rows.annotate(**facts.annotations_of_every_purchase(mode == Mode.LIVE))
+        if shared:
+            rows = rows.annotate(**own_orders.columns(mode))
         return rows.annotate(
             certified_rules=Subquery(granted.values("rules_hash")),
             certified_states=Subquery(granted.values("states")),

@@ -19,6 +19,7 @@ from markets import exchange_hours
 from markets.terms.grades import Grade
 from strategies.models import Kind, Mode, Profile
 from strategies.profiles.blackout import in_blackout
+from strategies.profiles.sharing import shares
 from trading.accounting import collateral, shard_cash
 from trading.books.live_books import LiveBooks
 from trading.denials import DenialCode, Denied, Refusal
@@ -238,7 +239,7 @@ def _losses(intent: Intent, found: Facts) -> Checks:
 
 def _shard(intent: Intent, found: Facts) -> Checks:
     shard, free = intent.decision.event.exchange_index, found.free_on_shard
-    if found.profile.mode == Mode.LIVE and intent.position is None:
+    if shares(found.profile) and intent.position is None:
         refusal = shard_cash.refusal(found.profile, shard, intent.funds, free)
         if refusal is not None:
             yield refusal

@@ -111,7 +111,7 @@ class PaperVenue:
         for price, count in met:
             self._met(order, price, count)
         if paper.is_open:
-            self._joined(order, paper.queue_ahead)
+            self._joined(order, paper)
         return _ack(paper)
 
     def _taken(self, order: Order) -> dict[tuple[str, int], int]:
@@ -137,8 +137,8 @@ class PaperVenue:
     def _met(self, order: Order, price: int, count: int) -> None:
         """Called for each level that an order traded with; the levels' own price."""
 
-    def _joined(self, order: Order, ahead: int) -> None:
-        """Called when an order came to rest behind ``ahead`` contracts (1/100)."""
+    def _joined(self, order: Order, paper: PaperOrder) -> None:
+        """Called when what is left of an order came to rest."""
 
     def resolve(self, order: Order, wanted: bool, check: Check = allow) -> Ack | None:
         """What the paper exchange remembers. No request arrives late, so absent is absent."""

@@ -73,6 +73,8 @@ class ReplayVenue(PaperVenue):
         self._random = random.Random(seed)
         self._queues: dict[tuple[str, Side, int], dict[Any, Queue]] = {}
         self._joined_ms: dict[Any, int] = {}
+        self._wanted: dict[Any, int] = {}
+        """Order -> what trades may still bring to it."""
         self._reached: dict[Any, list[tuple[int, int]]] = {}
         """Order -> (time of a trade, contracts of it that reached the order) since it was read last."""
         self.rested = 0
@@ -94,12 +96,13 @@ class ReplayVenue(PaperVenue):
         side = Side(order.side) if selling else Side(order.side).other
         self._market.take(order.leg.market_id, side, price if selling else complement(price), count)
 
-    def _joined(self, order: Order, ahead: int) -> None:
+    def _joined(self, order: Order, paper: PaperOrder) -> None:
         self.rested += 1
         level = self._level_of(order)
         self._market.follow(level)
-        self._queues.setdefault(level, {})[order.pk] = Queue(self._model, ahead, ahead)
+        self._queues.setdefault(level, {})[order.pk] = Queue(self._model, paper.queue_ahead, paper.queue_ahead)
         self._joined_ms[order.pk] = clock.now_ms()
+        self._wanted[order.pk] = paper.remaining_count
 
     def _advance(self, order: Order, paper: PaperOrder) -> PaperOrder:
         """What prints brought to the order since the last call, then the rules of paper."""
@@ -129,6 +132,7 @@ class ReplayVenue(PaperVenue):
     def _left(self, order: Order) -> None:
         self._queues.get(self._level_of(order), {}).pop(order.pk, None)
         self._joined_ms.pop(order.pk, None)
+        self._wanted.pop(order.pk, None)
         self._reached.pop(order.pk, None)
 
     def _level_of(self, order: Order) -> tuple[str, Side, int]:
@@ -139,17 +143,20 @@ class ReplayVenue(PaperVenue):
 
     def on_print(self, ticker: str, side: Side, price: int, count: int, at_ms: int) -> None:
         """Somebody bought ``side`` at ``price`` at the time ``at_ms``: he met bids for the other side at the rest of a dollar. A trade may
-        be heard of late; what came to rest after it had no part in it."""
-        for key, queues in self._queues.items():
-            if key[0] != ticker or key[1] is not side.other or key[2] < complement(price):
-                continue
-            for pk, queue in queues.items():
+        be heard of late; what came to rest after it had no part in it. Where several orders of ours rest, the best bid is met first and at
+        one price the first that came, and what one took is not there for the next."""
+        met = complement(price)
+        bids = [key for key in self._queues if key[0] == ticker and key[1] is side.other and key[2] >= met]
+        for key in sorted(bids, key=lambda each: -each[2]):
+            for pk, queue in self._queues[key].items():
                 if at_ms <= self._joined_ms.get(pk, at_ms):
                     continue
-                through = key[2] > complement(price)
-                reached = count if through else queue.on_print(count)
+                reached = count if key[2] > met else queue.on_print(count)
+                reached = min(reached, self._wanted[pk])
                 if reached:
                     self._reached.setdefault(pk, []).append((at_ms, reached))
+                    self._wanted[pk] -= reached
+                    count -= reached
 
     def on_level(self, level: tuple[str, Side, int], displayed: int) -> None:
         """The recorded size of a level changed."""

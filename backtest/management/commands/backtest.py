@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentTypeError
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from backtest import runs
-from backtest.options import DEFAULT_LATENCY, BadOption, Options, profile_columns, rules_files
+from backtest.options import DEFAULT_LATENCY, WHOLE, BadOption, Options, profile_columns, rules_files, together
 from backtest.report import html, terminal, whole
 from backtest.report.results import Result
 from backtest.studies import leaks
@@ -24,6 +25,7 @@ from markets.tape.coverage import Coverage, coverage
 from markets.tape.imports.source import iso
 from markets.tape.reader import Tape
 from markets.terms.rules_file import RulesFileError, read_rules
+from strategies.models import DOLLAR
 from trading.venues.queues import QueueModel
 from trading.venues.replay import Latency
 
@@ -47,6 +49,17 @@ def contracts(text: str) -> int:
     return count
 
 
+def money(text: str) -> int:
+    """Dollars, in micro-dollars."""
+    try:
+        amount = int(Decimal(text) * DOLLAR)
+    except (InvalidOperation, ValueError, OverflowError):
+        amount = -1
+    if not 0 <= amount < 2**62:
+        raise ArgumentTypeError(f"{text!r} is no amount of dollars")
+    return amount
+
+
 def seconds(text: str) -> int:
     """Whole seconds, one to an hour."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 3600):
@@ -63,6 +76,14 @@ class Command(BaseCommand):
         parser.add_argument("--to", dest="end", type=moment, default=2**63)
         parser.add_argument(
             "--profile", action="append", default=[], help="stored or seeded name, or a TOML file; repeat for several"
+        )
+        parser.add_argument(
+            "--together",
+            action="store_true",
+            help="the profiles trade on one account: its cash, its books less what the others took, no event twice",
+        )
+        parser.add_argument(
+            "--cash", type=money, help="dollars on the account of profiles that trade together (what they may spend)"
         )
         parser.add_argument(
             "--set", dest="columns", action="append", default=[], help="column=value, for every profile"
@@ -154,7 +175,7 @@ class Command(BaseCommand):
             disable=quiet or not sys.stderr.isatty(),
             transient=True,
         ) as bar:
-            task = bar.add_task(str(options.profile["name"]), total=total)
+            task = bar.add_task(options.name, total=total)
             return session.run(options, progress=lambda at: bar.update(task, completed=at - tape.first_ns))
 
     def _check(self, wanted: list[Options]) -> None:
@@ -164,7 +185,7 @@ class Command(BaseCommand):
                 self.stderr.write(problem)
             self.stdout.write(found.sentence)
             if found.problems:
-                raise CommandError(f"{options.profile['name']}: something was known before it came")
+                raise CommandError(f"{options.name}: something was known before it came")
 
     def _print(self, results: list[Result], covered: Coverage) -> None:
         console = Console(width=None if sys.stdout.isatty() else 140)
@@ -185,7 +206,7 @@ def _in_time(tape: Tape, start: int, end: int) -> None:
 def _options(options: dict[str, Any]) -> list[Options]:
     names = options["profile"] or ["careful"]
     models = list(QueueModel) if options["queue"] == "all" else [QueueModel(options["queue"])]
-    return [
+    runs = [
         Options(
             tape=options["tape"],
             profile=profile_columns(name, options["columns"]),
@@ -202,3 +223,9 @@ def _options(options: dict[str, Any]) -> list[Options]:
         for name in names
         for model in models
     ]
+    if options["cash"] is not None and not options["together"]:
+        raise BadOption("--cash is for profiles that trade --together")
+    if not options["together"]:
+        return runs
+    cash = {} if options["cash"] is None else {WHOLE: options["cash"]}
+    return [together([run for run in runs if run.queue is model], cash) for model in models]

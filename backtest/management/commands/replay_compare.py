@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from backtest.options import Options, checked, columns_of
-from backtest.studies.comparison import Compared, CyclesUnknown, Pair, compare
+from backtest.studies.comparison import Compared, Pair, compare, exchanges
+from backtest.studies.recorded import CyclesUnknown
 from kalbot.common.clock import from_ms
 from kalbot.common.units import dollars
 from markets.management.commands.tape import moment
-from strategies.models import Profile
+from strategies.models import Mode, Profile
 
 
 class Command(BaseCommand):
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         if not wanted:
             raise CommandError("there is no such profile")
         try:
-            found = [self._compared(profile, options) for profile in list(wanted)]
+            found = [one for each in exchanges(_beside(list(wanted))) for one in self._compared(each, options)]
         except (FileNotFoundError, CyclesUnknown) as error:
             raise CommandError(str(error)) from None
         if options["json"]:
@@ -49,16 +50,26 @@ class Command(BaseCommand):
         for one in found:
             console.print(_table(one))
         console.print(_sums(found))
+        console.print(_causes(found))
 
-    def _compared(self, profile: Profile, options: dict[str, Any]) -> Compared:
+    def _compared(self, profiles: list[Profile], options: dict[str, Any]) -> list[Compared]:
         run = Options(
             tape=options["tape"],
-            profile=checked(columns_of(profile)),
+            profile=checked(columns_of(profiles[0])),
             start_ns=options["start"],
             end_ns=options["end"],
             seed=options["seed"],
         )
-        return compare(run, profile)
+        found = compare(run, profiles)
+        return [one for one in found if not options["profile"] or one.profile in options["profile"]]
+
+
+def _beside(wanted: list[Profile]) -> list[Profile]:
+    """``wanted``, and where one of them is live all others that took decisions on the account."""
+    if all(profile.mode != Mode.LIVE for profile in wanted):
+        return wanted
+    live = Profile.objects.filter(mode=Mode.LIVE, decisions__isnull=False).distinct()
+    return wanted + [profile for profile in live.order_by("name") if profile not in wanted]
 
 
 def _table(found: Compared) -> Table:
@@ -67,6 +78,18 @@ def _table(found: Compared) -> Table:
         table.add_column(head)
     for pair in found.pairs:
         table.add_row(*_row(pair))
+    return table
+
+
+def _causes(found: list[Compared]) -> Table:
+    """Agreement of each profile, and its differences by kind."""
+    table = Table(title="agreement")
+    for head in ("profile", "decisions", "the same", "differences by kind"):
+        table.add_column(head)
+    for one in found:
+        share = "" if one.agreement is None else f"{one.counts['same']} ({one.agreement:.0%})"
+        causes = ", ".join(f"{n} {what}" for what, n in one.causes.most_common())
+        table.add_row(one.profile, str(len(one.pairs)), share, causes)
     return table
 
 

@@ -248,3 +248,19 @@ def test_an_order_that_arrives_while_the_exchange_is_shut_is_refused(venue: Repl
         venue.create(order)
     exchange_hours.keep(Answer(clock.now_ms(), OPEN, schedule(), "1"))
     assert venue.create(order).fill_count == 400
+
+
+_RESTS: dict[str, Any] = {"count": 500, "time_in_force": "good_till_canceled", "status": "sending", "purpose": "entry"}
+
+
+def test_a_trade_reaches_what_several_orders_of_ours_want_once(db: None, redis_db: object, venue: ReplayVenue) -> None:
+    """Two orders rest at one price behind nobody, one a cent above: the better bid is met first, then the one that came first."""
+    _books()
+    first = _order(1)
+    orders = [first, *(world.add_order_of(first.position, price=price, **_RESTS) for price in (3_000, 3_100))]
+    for order in orders:
+        venue.create(order)
+    venue.on_print(A, Side.NO, 7_000, 1_200, LATER)
+    assert [venue.fetch(order).fill_count for order in orders] == [500, 200, 500]
+    venue.on_print(A, Side.NO, 7_000, 1_200, LATER)
+    assert [venue.fetch(order).fill_count for order in orders] == [500, 500, 500]
