@@ -30,7 +30,7 @@ def coverage_line(covered: Coverage) -> str:
     """What the tape has, in one sentence."""
     hours = {state: covered.count(state) for state in State}
     lacking = sorted({absent for about in covered.about for absent in about.get("absent", [])})
-    assumed = sorted({one for about in covered.about for one in about.get("assumed", [])})
+    assumed = covered.assumed
     text = (
         f"Tape: {hours[State.PRESENT]} hours present, {hours[State.DEGRADED]} degraded, {hours[State.MISSING]} missing."
     )
@@ -43,7 +43,7 @@ ROWS: tuple[tuple[str, Any], ...] = (
     ("could not be judged", lambda r: f"{r.unjudged:,}"),
     ("rules not recorded", lambda r: f"{r.without_rules:,}"),
     ("rules assumed from a file", lambda r: f"{r.assumed_rules:,}"),
-    ("fees assumed", lambda r: f"{r.assumed_fees:,}"),
+    ("fees assumed", lambda r: f"{r.assumed_fees:,}" + (f" ({r.options['fees']} x 1)" if r.assumed_fees else "")),
     ("decisions", lambda r: f"{r.decisions:,}"),
     ("denied", lambda r: f"{sum(r.denials.values()):,}"),
     ("baskets", lambda r: f"{r.baskets:,}"),

@@ -22,6 +22,7 @@ from backtest.studies import touch
 from kalbot.common.life import die_with_parent
 from kalbot.common.units import dollars
 from markets.tape.coverage import State, coverage
+from markets.tape.imports.listed_fees import FEES
 from markets.tape.reader import Tape
 
 log = logging.getLogger(__name__)
@@ -203,7 +204,7 @@ def _row(pair: Ran) -> tuple[str, ...]:
 
 def tapes_table(folder: Path) -> str:
     """What each tape is: hours, records, what it lacks."""
-    head = ("tape", "from", "to", "hours present", "degraded", "missing", "records", "not recorded")
+    head = ("tape", "from", "to", "hours present", "degraded", "missing", "records", "not recorded", "fees assumed")
     rows: list[tuple[str, ...]] = [head, tuple("---" for _ in head)]
     for path in tapes(folder):
         tape = Tape.open(path)
@@ -212,7 +213,8 @@ def tapes_table(folder: Path) -> str:
         covered = (str(found.count(state)) for state in (State.PRESENT, State.DEGRADED, State.MISSING))
         first, last = found.hours[0].text, found.hours[-1].text
         records = sum(found.kinds.values())
-        rows.append((path.name, first, last, *covered, f"{records:,}", ", ".join(lacking)))
+        fees = [one.removeprefix(FEES) for one in found.assumed if one.startswith(FEES)]
+        rows.append((path.name, first, last, *covered, f"{records:,}", ", ".join(lacking), "; ".join(fees)))
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
 
 

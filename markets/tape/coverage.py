@@ -56,6 +56,11 @@ class Coverage:
         """Hours in this state."""
         return sum(hour.state is state for hour in self.hours)
 
+    @property
+    def assumed(self) -> list[str]:
+        """What the tape's writers took for granted, fees of another day among it."""
+        return sorted({one for about in self.about for one in about.get("assumed", [])})
+
     def document(self) -> dict[str, Any]:
         """For JSON."""
         return {

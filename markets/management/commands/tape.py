@@ -99,6 +99,8 @@ class Command(BaseCommand):
         for hour in found.hours:
             if hour.state is State.DEGRADED:
                 console.print(f"{hour.text}: {'; '.join(hour.reasons)} ({hour.gap_ns / 1e9:,.0f} s)")
+        if found.assumed:
+            console.print(f"Assumed: {'; '.join(found.assumed)}.")
         for about in found.about[:20]:
             console.print(about)
 

@@ -15,7 +15,7 @@ from markets.tape.imports.event_quotes import quote
 from markets.tape.imports.listing import ASSUMED_RULES, DAILY, Listing, event_of, market, series_of
 from markets.tape.imports.packed import files, one_file
 from markets.tape.imports.rest_books import _catalogued, day_of, settlement
-from markets.tape.imports.source import Aside, Part, Refused, iso, nanoseconds, rows
+from markets.tape.imports.source import Aside, Part, Refused, beside, iso, nanoseconds, rows
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -44,7 +44,7 @@ def parts(root: Path) -> Iterator[Part]:
 
 
 class _Reader:
-    def __init__(self, path: Path, listing: Listing, results: Callable[[], dict[str, str]]) -> None:
+    def __init__(self, path: Path, listing: Listing, results: Callable[[], tuple[dict[str, str], Aside]]) -> None:
         self._path, self._listing, self._results = path, listing, results
 
     def __call__(self, aside: Aside) -> Iterator[Record]:
@@ -60,7 +60,8 @@ class _Reader:
         yield from changes
         yield json_record(last, Kind.CONNECTION, event, {"state": "closed"})
         known = _day(event) + RESULT_KNOWN
-        results = self._results()
+        results, unread = self._results()
+        aside.also(unread)
         for ticker in legs:
             if ticker in results:
                 yield settlement(int(known.timestamp()) * 10**9, ticker, results[ticker])
@@ -119,6 +120,16 @@ def _day(event: str) -> datetime:
     return datetime.strptime(event.split("-")[1], "%y%b%d").replace(tzinfo=UTC)
 
 
-def _results(path: Path | None) -> dict[str, str]:
-    found = rows(path, ("ticker", "result_derived")) if path is not None else ()
-    return {row["ticker"]: row["result_derived"] for row in found if row["result_derived"] in ("yes", "no")}
+def _results(path: Path | None) -> tuple[dict[str, str], Aside]:
+    """Market -> result, and what of the file cannot be read. A market that has two has none."""
+    aside, found, twice = Aside(), dict[str, str](), set[str]()
+    table = rows(path, ("ticker", "result_derived"), aside) if path is not None else ()
+    for row in beside(path, table, aside):
+        with aside.unreadable():
+            ticker, result = row["ticker"], row["result_derived"]
+            if result not in ("yes", "no", ""):
+                raise ValueError(f"not a result: {result!r}")
+            if result and found.setdefault(ticker, result) != result:
+                twice.add(ticker)
+                raise ValueError(f"{ticker} has another result above")
+    return {ticker: result for ticker, result in found.items() if ticker not in twice}, aside

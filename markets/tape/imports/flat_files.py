@@ -129,7 +129,7 @@ def book_l2(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
     """Rows of one message share ``ts_recv``: a snapshot's are the whole book, any other's are changes. Rows are in the order of time."""
     frames = NumberedFrames(sid, f"archive-{sid}")
     at = 0
-    for (moment, ticker, whole), message in _messages(rows, aside):
+    for (moment, ticker, whole), message in _messages(map(_plain, rows), aside):
         found: list[Record] = []
         with aside.unreadable():
             read = instant(moment)
@@ -148,6 +148,12 @@ def book_l2(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
         yield from frames.lost(at, ticker, found) if at else ()
     if at:
         yield frames.opened(at, "closed")
+
+
+def _plain(row: Row) -> Row:
+    """The row; what no cell can hold, such as a list, stands in it as text, which is no value of any column."""
+    odd = {name: repr(value) for name, value in row.items() if isinstance(value, list | tuple | dict | set)}
+    return {**row, **odd} if odd else row
 
 
 _Message = tuple[Any, Any, bool | None]

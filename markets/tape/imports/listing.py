@@ -14,8 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from markets.tape.imports.listed_fees import LISTED
 from markets.tape.imports.packed import files
-from markets.tape.imports.source import Aside, lines
+from markets.tape.imports.source import Aside, beside, lines
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -24,6 +25,7 @@ ASSUMED_RULES: Final = "rules: the series' recorded sample with the strike of ea
 CENT_GRID: Final = [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}]
 _STRIKE: Final = re.compile(r"(greater than|less than|between) (-?\d+(?:-\d+)?)°")
 _NEGATIVE: Final = re.compile(r"(?<=-[BT])-(?=\d+(\.\d+)?$)")
+_FILE_DAY: Final = re.compile(r"20\d\d-\d\d-\d\d")
 _DAY: Final = re.compile(r"[A-Z][a-z]{2,8} \d{1,2}, 20\d\d")
 
 
@@ -50,9 +52,11 @@ class Listing:
         """The last line of each ``name`` in the catalogue's files; the newest file is the last by name."""
         found, aside = {}, Aside()
         for path in files(self._root, f"catalog/{pattern}"):
-            for line in lines(path, aside):
+            of_name = _FILE_DAY.search(path.name)
+            day = "" if of_name is None else of_name[0]
+            for line in beside(path, lines(path, aside), aside):
                 with aside.unreadable():
-                    found[str(line[name])] = line
+                    found[str(line[name])] = line | {LISTED: day}
         aside.warn(f"catalogue {pattern}")
         return found
 
@@ -62,7 +66,7 @@ class Listing:
         found: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         aside = Aside()
         for path in files(self._root, "catalog/sports_markets_raw_*.jsonl"):
-            for line in lines(path, aside):
+            for line in beside(path, lines(path, aside), aside):
                 with aside.unreadable():
                     moment = datetime.strptime(line["capture_id"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
                     found.setdefault(line["event_ticker"], (int(moment.timestamp()) * 10**9, line["markets"]))
@@ -131,7 +135,7 @@ class Listing:
 
 
 _SERIES: Final = frozenset(
-    {"ticker", "title", "category", "fee_type", "fee_multiplier", "frequency", "settlement_sources", "tags"}
+    {"ticker", "title", "category", "fee_type", "fee_multiplier", "frequency", "settlement_sources", "tags", LISTED}
 )
 _CAPTURED: Final = (
     "can_close_early",
@@ -150,7 +154,7 @@ _CAPTURED: Final = (
     "strike_type",
     "yes_sub_title",
 )
-_META: Final = ("title", "fee_type", "fee_multiplier", "frequency", "settlement_sources")
+_META: Final = ("title", "fee_type", "fee_multiplier", "frequency", "settlement_sources", LISTED)
 
 
 def _fee(series: dict[str, Any]) -> Any:

@@ -40,14 +40,10 @@ class NumberedFrames:
 
     def lost(self, at: int, ticker: Any, began: Sequence[Record]) -> Iterator[Record]:
         """A message that cannot be read, after those of ``began`` that open the connection: nothing that was known of its event before is a
-        price, until the next snapshots. Where its market is not known either, its number is left out, and every book is suspect."""
+        price, until the next snapshots. Where its market is not known either, that holds for every event."""
         yield from (record for record in began if record.kind is Kind.CONNECTION)
-        if isinstance(ticker, str):
-            yield json_record(
-                at, Kind.GAP, ticker, {"after_ns": at, "before_ns": at, "reason": "a row that cannot be read"}
-            )
-        else:
-            self._seq += 1
+        hole = {"after_ns": at, "before_ns": at, "reason": "a row that cannot be read"}
+        yield json_record(at, Kind.GAP, ticker if isinstance(ticker, str) else "", hole)
 
     def _frame(self, at: int, kind: str, message: dict[str, Any]) -> Record:
         self._seq += 1

@@ -11,7 +11,7 @@ from markets.tape.imports.answers import as_listed, settled
 from markets.tape.imports.listing import Listing, event_of, series_of
 from markets.tape.imports.packed import files, one_file
 from markets.tape.imports.rest_books import _catalogued
-from markets.tape.imports.source import Aside, Part, contracts, dollars, lines, nanoseconds, rows
+from markets.tape.imports.source import Aside, Part, beside, contracts, dollars, lines, nanoseconds, rows
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
 
@@ -43,7 +43,8 @@ class _Reader:
         prints = list(self._prints(aside))
         traded = {event_of(record.key) for record in prints}
         series: set[str] = set()
-        for answer in lines(self._events, aside) if self._events is not None else ():
+        answers = lines(self._events, aside) if self._events is not None else ()
+        for answer in beside(self._events, answers, aside):
             with aside.unreadable():
                 ticker = source.ticker(answer["event"]["event_ticker"])
                 if ticker not in traded:

@@ -18,6 +18,7 @@ from markets.tape.imports import (
     flat_files,
     frames,
     inventory,
+    listed_fees,
     prints,
     rest_books,
     settled,
@@ -92,6 +93,8 @@ def run(part: Part, folder: Path, events: Path | None = None) -> Imported:
         moments = [record.received_ns for record in records]
         records = [*answers.of_file(events, min(moments), max(moments), aside, part.wrong), *records]
     about = part.about | ({"set aside": {"count": aside.count, "first": aside.named}} if aside.count else {})
+    if fees := listed_fees.assumed(records):
+        about["assumed"] = [*about.get("assumed", ()), *fees]
     return Imported(store.write(folder / part.tape, part.writer, about, records), aside)
 
 

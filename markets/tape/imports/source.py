@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from markets.tape.imports.packed import BREAKS_OFF, opened
 from markets.tape.records import UNREADABLE, Record
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _UNDECODED: Final = re.compile("[\udc80-\udcff]")
 """What stands for a byte that is no text."""
@@ -49,6 +50,11 @@ class Aside:
         self.count += 1
         if len(self.named) < MOST_NAMED:
             self.named.append(f"{self.place}: {why}"[:300])
+
+    def also(self, other: Aside) -> None:
+        """Count what was set aside elsewhere."""
+        self.count += other.count
+        self.named = [*self.named, *other.named][:MOST_NAMED]
 
     def warn(self, what: str) -> None:
         """Log what was set aside, where no tape can say so."""
@@ -95,6 +101,16 @@ def lines(path: Path, aside: Aside | None = None, parse_float: Callable[[str], A
             aside.add(error)
             continue
         yield value
+
+
+def beside(path: Path | None, found: Iterable[T], aside: Aside) -> Iterator[T]:
+    """What a file beside the prices says (``found``, read from ``path``). One that cannot be read is set aside by name, and the prices are
+    imported without it."""
+    try:
+        yield from found
+    except (Refused, OSError) as error:
+        aside.place = "" if path is None else path.name
+        aside.add(error)
 
 
 def rows(path: Path, columns: Collection[str], aside: Aside | None = None) -> Iterator[dict[str, str]]:

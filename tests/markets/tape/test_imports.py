@@ -13,7 +13,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import zstandard
+from django.core.management import call_command
 
+from backtest.report import terminal
+from backtest.studies import evidence
+from markets.tape.coverage import coverage
 from markets.tape.imports import answers, inventory, registry
 from markets.tape.imports.source import Aside, Refused, nanoseconds
 from markets.tape.imports.touches import touch
@@ -315,6 +319,80 @@ def test_a_catalogue_with_lines_that_cannot_be_read_serves_with_the_others(
     _table(tmp_path / "catalog" / "series_all_2026-03-31.jsonl.gz", "{\n[]\n{}\n" + json.dumps(series) + "\n")
     assert [key for _, key, _ in _of(_records("best-changes", tmp_path), Kind.SERIES)] == ["KXHIGHNY"]
     assert "catalogue series_all_*.jsonl: 3 lines cannot be read" in caplog.text
+
+
+def _changes(root: Path) -> str:
+    """One event-day of best bids; its event."""
+    event = "KXHIGHNY-25DEC05"
+    table = f"ts_utc,ticker,yes_bid,no_bid\n2025-12-05T15:00:00Z,{event}-T4,1,85\n"
+    _table(root / "quotes_hf" / f"{event}.csv.gz", table)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("ticker,result\n{leg},yes\n", "results_derived.csv: results_derived.csv has no column result_derived"),
+        ("", "results_derived.csv has no column result_derived, ticker"),
+        ("ticker,result_derived\n{leg},perhaps\n", "not a result: 'perhaps'"),
+        ("ticker,result_derived\n{leg},yes\n{leg},no\n", "{leg} has another result above"),
+        ("ticker,result_derived\n{leg},yes,1\n", "3 fields that are text, 2 expected"),
+    ],
+    ids=["no column", "empty", "no result", "two results", "a field too many"],
+)
+def test_results_that_cannot_be_read_are_set_aside_and_the_prices_are_imported(
+    tmp_path: Path, table: str, why: str
+) -> None:
+    leg = f"{_changes(tmp_path)}-T4"
+    (tmp_path / "quotes_hf" / "results_derived.csv").write_text(table.format(leg=leg))
+    (part,) = registry.parts("best-changes", tmp_path)
+    done = registry.run(part, tmp_path / "tapes")
+    assert done.aside.count == 1
+    assert why.format(leg=leg) in done.aside.named[0]
+    tape = Tape.open(tmp_path / "tapes" / "best-changes")
+    assert tape.about["set aside"] == {"count": 1, "first": done.aside.named}
+    kinds = [record.kind for record in tape.records()]
+    assert (kinds.count(Kind.QUOTE), kinds.count(Kind.SETTLEMENT)) == (1, 0)
+
+
+def test_a_file_beside_the_prices_that_cannot_be_unpacked_is_set_aside(tmp_path: Path) -> None:
+    _table(
+        tmp_path / "trades" / "weather" / "KXHIGHNY_2025-01.csv.gz",
+        "created_time,ticker,yes_price_cents,count,taker_side\n2025-01-01T13:00:00Z,KXHIGHNY-25JAN01-B31.5,2,1,no\n",
+    )
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "KXHIGHNY.jsonl.gz").write_bytes(b"\x1f\x8bnot packed")
+    (part,) = registry.parts("prints", tmp_path)
+    done = registry.run(part, tmp_path / "tapes")
+    assert (done.records >= 1, done.aside.count) == (True, 1)
+    assert "KXHIGHNY.jsonl.gz cannot be unpacked" in done.aside.named[0]
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ("2026-01-31", ["fees of KXHIGHNY: quadratic x 0.5, as listed on 2026-01-31, 57 days later"]),
+        ("2025-12-01", ["fees of KXHIGHNY: quadratic x 0.5, as listed on 2025-12-01, 4 days earlier"]),
+        ("2025-12-05", []),
+        ("new", ["fees of KXHIGHNY: quadratic x 0.5, from a list without a day"]),
+    ],
+)
+def test_a_tape_says_of_which_day_the_fees_are_that_it_assumes(
+    tmp_path: Path, listed: str, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the prices' own day nothing is assumed."""
+    _changes(tmp_path)
+    series = {"ticker": "KXHIGHNY", "fee_type": "quadratic", "fee_multiplier": 0.5, "title": "", "category": ""}
+    _table(tmp_path / "catalog" / f"series_all_{listed}.jsonl.gz", json.dumps(series) + "\n")
+    (part,) = registry.parts("best-changes", tmp_path)
+    registry.run(part, tmp_path / "tapes")
+    found = coverage(Tape.open(tmp_path / "tapes" / "best-changes"))
+    assert [one for one in found.assumed if one.startswith("fees")] == said
+    assert all(one in terminal.coverage_line(found) for one in said)
+    assert all(one.removeprefix("fees of ") in evidence.tapes_table(tmp_path / "tapes") for one in said)
+    call_command("tape", "info", str(tmp_path / "tapes" / "best-changes"))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert all(one in printed for one in said)
 
 
 def answered(event: str, day: str, **said: Any) -> dict[str, Any]:

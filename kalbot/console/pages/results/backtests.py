@@ -52,7 +52,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "result": result,
         "hours": run.coverage.get("hours", {}),
         "lacking": sorted({name for about in run.coverage.get("about", []) for name in about.get("absent", [])}),
-        "assumed": sorted({name for about in run.coverage.get("about", []) for name in about.get("assumed", [])}),
+        "assumed": _assumed(run),
         "annualised": terminal.percent(result.get("annualised")),
         "on_locked": terminal.percent(result.get("return_on_locked")),
         "too_few": run.baskets < terminal.FEW,
@@ -70,6 +70,16 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         **plot.context("equity"),
     }
     return TemplateResponse(request, "console/backtest.html", context)
+
+
+def _assumed(run: BacktestRun) -> list[str]:
+    """What the tape's writers took for granted, and the fees that the run itself assumed."""
+    found = {name for about in run.coverage.get("about", []) for name in about.get("assumed", [])}
+    events = run.result.get("assumed_fees", 0)
+    own = (
+        [f"fees of {events} events whose series were recorded without: {run.options.get('fees')} x 1"] if events else []
+    )
+    return [*sorted(found), *own]
 
 
 @require_POST
