@@ -18,7 +18,7 @@ def save(result: Result, covered: Coverage, *, name: str = "", actor: str = "kal
     return BacktestRun.objects.create(
         name=name[:120],
         tape=str(result.options["tape"])[:200],
-        profile=result.profile,
+        profile=result.profile[:48],
         actor=actor,
         **columns(result, covered),
     )

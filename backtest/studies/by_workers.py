@@ -47,10 +47,10 @@ class Variation:
 def variations(options: Options) -> Iterator[Variation]:
     """What is varied about a run, one thing at a time; each begins with the least."""
     for factor in SIZES:
-        profile: dict[str, Any] = {
-            name: min(MOST, round(options.profile[name] * factor)) for name in SIZED if name in options.profile
-        }
-        yield Variation("size", f"x {factor:g}", replace(options, profile=checked({**options.profile, **profile})))
+        profile, *beside = (_sized(columns, factor) for columns in options.profiles)
+        cash = {shard: min(MOST, round(amount * factor)) for shard, amount in options.cash.items()}
+        sized = replace(options, profile=profile, beside=tuple(beside), cash=cash)
+        yield Variation("size", f"x {factor:g}", sized)
     for factor in LATENCIES:
         drawn = options.latency
         latency = Latency(drawn.p10 * factor, drawn.p50 * factor, drawn.p90 * factor)
@@ -58,6 +58,11 @@ def variations(options: Options) -> Iterator[Variation]:
     for factor in FEES:
         fees = round(options.fee_ppm * factor)
         yield Variation("fees", f"x {factor:g}", replace(options, fee_ppm=fees))
+
+
+def _sized(columns: dict[str, Any], factor: float) -> dict[str, Any]:
+    """The columns of a profile with every limit of money times ``factor``."""
+    return checked(columns | {name: min(MOST, round(columns[name] * factor)) for name in SIZED if name in columns})
 
 
 def sensitivity(run: BacktestRun, *, actor: str) -> Study:

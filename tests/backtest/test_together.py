@@ -13,6 +13,7 @@ from backtest.options import WHOLE, BadOption, Options, from_document, together
 from backtest.replay import session
 from backtest.replay.turns import Judged, Recorded
 from backtest.report.results import Result
+from backtest.studies import by_workers
 from backtest.studies.comparison import exchanges
 from strategies.models import Decision, Profile
 from tests.backtest.tapes import SECOND, START, options, planted
@@ -89,3 +90,12 @@ def test_the_command_replays_profiles_together(tmp_path: Path, capsys: pytest.Ca
     assert (run["profile"], run["options"]["cash"]) == ("careful + balanced", {"": 1_000_000_000})
     with pytest.raises(CommandError, match="--cash is for profiles that trade --together"):
         call_command(*command, "--cash", "1000")
+
+
+def test_what_varies_a_run_s_size_varies_every_profile_and_the_cash(tmp_path: Path) -> None:
+    wanted = together(_two(planted(tmp_path)), {WHOLE: 100})
+    sized = [one.options for one in by_workers.variations(wanted) if one.varied == "size"]
+    most = [[columns["leg_risk_budget"] for columns in one.profiles] for one in sized]
+    own = wanted.profile["leg_risk_budget"]
+    assert most == [[round(own * factor)] * 2 for factor in by_workers.SIZES]
+    assert [one.cash for one in sized] == [{WHOLE: round(100 * factor)} for factor in by_workers.SIZES]
