@@ -16,9 +16,10 @@ from django.db.models import QuerySet
 from kalbot.common import clock
 from kalbot.common.db import bulk
 from kalbot.common.units import CENT
+from trading.closing import waiting
 from trading.closing.exit_prices import LeastPrices
 from trading.closing.exits import advised_prices, request_exit
-from trading.models import PositionStatus
+from trading.models import Position
 from triage.assessment import exit_plan
 from triage.assessment.assess import Assessed, open_states, word_of
 from triage.assessment.case import Word
@@ -166,9 +167,9 @@ def _least_prices(row: Recommendation) -> LeastPrices | None:
 
 
 def end_of_ended_positions() -> int:
-    """Close the recommendations of positions that are no longer open; returns how many."""
-    over = Recommendation.objects.exclude(position__status=PositionStatus.OPEN)
-    return _close(over, Recommendation.Status.ENDED)
+    """Close the recommendations of positions that are assessed no more; returns how many."""
+    assessed = Position.objects.filter(waiting.advised())
+    return _close(Recommendation.objects.exclude(position__in=assessed), Recommendation.Status.ENDED)
 
 
 def dismiss(recommendation_id: int, *, actor: str, reason: str) -> bool:

@@ -18,7 +18,8 @@ from kalbot.common import clock
 from kalbot.common.db import bulk
 from kalbot.common.db.retry import retried
 from markets.prices import Prices
-from trading.models import Position, PositionStatus
+from trading.closing import waiting
+from trading.models import Position
 from triage import advice, policy
 from triage.assessment import combine
 from triage.assessment.assess import Assessed, assess
@@ -60,9 +61,9 @@ class RunSummary:
 
 
 def open_position_ids() -> list[int]:
-    """Open positions, those of one event together (they share its facts, prices and opinions), beginning anywhere: a run
-    that is cut short leaves out others each time."""
-    rows = Position.objects.filter(status=PositionStatus.OPEN).order_by("event_id", "pk")
+    """Open positions and those whose advised exit waits for bids, those of one event together (they share its facts, prices and
+    opinions), beginning anywhere: a run that is cut short leaves out others each time."""
+    rows = Position.objects.filter(waiting.advised()).order_by("event_id", "pk")
     ids = list(rows.values_list("pk", flat=True))
     start = random.randrange(len(ids)) if ids else 0
     return ids[start:] + ids[:start]

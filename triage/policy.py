@@ -6,6 +6,9 @@ that source's record has passed the sequential test at the profile's level). Wha
 - the position has not opted out, has been held for the profile's least time, and all of it can be sold now;
 - leaving gains at least the profile's minimum, by the prices of this very assessment (a negative minimum means: willing to pay);
 - the recommendation has stood since an earlier assessment, so that one odd price does not sell a position.
+
+An exit that the policy accepted and that goes on waiting for bids is assessed like an open position: advice that stands names its least
+prices anew, and once the reason is seen to have gone the exit ends with that.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from kalbot.common import clock
 from kalbot.common.units import PPM, format_money
 from strategies.models import Profile
 from trading import states
-from trading.closing import exits
-from trading.models import ACTIVE, Position
-from triage.advice import accept, advice_of, gain_of
+from trading.closing import exits, waiting
+from trading.models import ACTIVE, Position, PositionStatus
+from triage.advice import accept, advice_of, could_see, gain_of
 from triage.assessment.assess import Assessed
 from triage.assessment.gather import Gathered
 from triage.models import Recommendation
@@ -73,6 +76,8 @@ def refusal(proposal: ExitProposal) -> str | None:
 
 def act(item: Gathered, result: Assessed) -> int:
     """Request an exit if the profile's policy allows it; 1 if it did. Notes on each recommendation why not."""
+    if item.position.status == PositionStatus.EXITING and not _goes_on(item, result):
+        return 0
     if item.profile.triage_policy == Profile.TriagePolicy.ADVISE or result.advice != "exit":
         return 0
     wanted = {s.code: s for s in result.signals if advice_of(s, result, item) == "exit"}
@@ -91,6 +96,20 @@ def act(item: Gathered, result: Assessed) -> int:
         if row.policy != why_not[:300]:
             Recommendation.objects.filter(pk=row.pk).update(policy=why_not[:300])
     return 0
+
+
+def _goes_on(item: Gathered, result: Assessed) -> bool:
+    """Whether the exit that waits is the policy's own, whose least prices may be named anew. It is withdrawn once its reason could be seen
+    and is not there any more, nor another one."""
+    request = exits.open_request(item.position)
+    if request is None or request.actor != waiting.TRIAGE:
+        return False
+    taken = Recommendation.objects.filter(position=item.position, status=Recommendation.Status.ACCEPTED)
+    last = taken.order_by("-closed_at", "-pk").first()
+    if last is None or result.advice == "exit" or not (result.can_leave and could_see(last, result)):
+        return True
+    exits.withdraw(item.position.pk, actor=waiting.TRIAGE, reason=f"{last.reason} is no reason any more")
+    return False
 
 
 def _proposal(item: Gathered, result: Assessed, row: Recommendation, gain: int | None, now: datetime) -> ExitProposal:

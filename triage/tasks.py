@@ -14,7 +14,8 @@ from celery import shared_task
 
 from kalbot.common import cache, messages
 from kalbot.common.db.batches import batched
-from trading.models import Position, PositionStatus
+from trading.closing import waiting
+from trading.models import Position
 from triage import advice, agent
 from triage.assessment import triggers
 from triage.learning import learn, points
@@ -76,7 +77,7 @@ def refresh_sources() -> dict[str, int]:
         if not acquired:
             return {"skipped": 1}
         run = refresh.refresh(seconds=FETCH_SECONDS)
-    about = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=run.events).order_by("event_id", "pk")
+    about = Position.objects.filter(waiting.advised(), event_id__in=run.events).order_by("event_id", "pk")
     ids = list(about.values_list("pk", flat=True))
     for batch in batched(ids, agent.BATCH):
         _send(assess_batch.name, batch, "observation", queue="triage")

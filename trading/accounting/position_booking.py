@@ -28,7 +28,8 @@ class BookingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FillReport:
-    """One execution as a venue reports it. ``price`` of the order's own side, ``fee`` net, both exact; ``at_ms`` Unix ms."""
+    """One execution as a venue reports it. ``price`` of the order's own side, ``fee`` net, both exact; ``at_ms`` Unix ms. ``moves``:
+    (market ticker, side that the account moved towards), where the venue says so."""
 
     trade_id: str
     price: int
@@ -36,6 +37,7 @@ class FillReport:
     fee: int
     is_taker: bool
     at_ms: int
+    moves: tuple[str, str] | None = None
 
 
 LEG_COLUMNS: Final = (
@@ -97,11 +99,13 @@ class PositionBooking:
     def add(self, order_id: UUID, report: FillReport, source: str) -> bool:
         """Take one execution in. False when it is booked already (whichever way it came first).
 
-        Raises BookingError when it would fill beyond the order's count or sell more than the leg holds.
+        Raises BookingError when it would fill beyond the order's count, sell more than the leg holds, or is of another market or direction.
         """
         order = self.orders[order_id]
         if self._is_booked(order, report, source):
             return False
+        if report.moves not in (None, order.moves):
+            raise BookingError(f"{order.pk}: fill {report.trade_id} is of {report.moves}, the order of {order.moves}")
         if report.count <= 0:
             raise BookingError(f"{order.pk}: fill {report.trade_id} of {report.count}")
         if order.filled_count + report.count > order.count:

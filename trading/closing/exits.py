@@ -15,7 +15,7 @@ from kalbot.common import clock, events, messages
 from kalbot.common.units import dollars
 from markets.terms.grades import Grade
 from trading import selectors, states
-from trading.closing import exit_counts, exit_preview, exit_prices
+from trading.closing import exit_counts, exit_preview, exit_prices, waiting
 from trading.closing.exit_counts import Counts
 from trading.closing.exit_prices import LeastPrices, LegKey
 from trading.denials import DenialCode, Denied, Refusal
@@ -57,7 +57,7 @@ def request_exit(
     by_rest: bool = False,
 ) -> ExitRequest:
     """Request the exit of a position. A second request while one is open returns the first; a person's with other prices or counts
-    takes its place.
+    takes its place, and so does newer advice where an advised exit waits for bids.
 
     ``least_prices``: what a contract of each leg must bring, 1/10,000 dollar. Without them: the bids of now less the tolerance,
     and not less than the guaranteed baskets are sure to pay. ``counts``: of each leg, 1/100 contract, where not everything is to be
@@ -79,7 +79,8 @@ def request_exit(
             raise CannotExit(refusal.code, refusal.detail)
         legs = list(position.legs.all())
         part = _partial(position, legs, counts, bool(wanted.below_floor))
-        if first is not None and not (source == "person" and _differs(first, legs, least_prices, part, counts)):
+        may_replace = source == "person" or (first and waiting.may_renew(position, first, source, actor))
+        if first is not None and not (may_replace and _differs(first, legs, least_prices, part, counts)):
             return first
         accepted = _accepted(position, least_prices, part, bool(wanted.below_floor), by_rest)
         if first is not None:

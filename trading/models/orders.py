@@ -145,6 +145,12 @@ class Order(models.Model):
         """What it may fill in all, as the exchange showed it last, 1/100 contract."""
         return self.count if self.shrunk_to is None else self.shrunk_to
 
+    @property
+    def moves(self) -> tuple[str, str]:
+        """(market ticker, side) that the account moves towards as it fills; selling YES moves it towards NO."""
+        other = "no" if self.side == "yes" else "yes"
+        return self.leg.market_id, self.side if self.action == self.Action.BUY else other
+
     def __str__(self) -> str:
         return f"{self.action} {self.count / 100:g} {self.side} {self.leg.market_id} @ {self.price / 10_000:.4f}"
 

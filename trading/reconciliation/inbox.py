@@ -19,6 +19,7 @@ from trading.execution.orders import record
 from trading.models import Order, OrderStatus
 from trading.reconciliation import foreign
 from trading.venues.protocol import Ack
+from trading.venues.wire import contradiction
 
 BATCH: Final = 500
 log = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ def _apply(message: ExchangeMessage) -> str:
             if isinstance(frame, UserOrderFrame):
                 foreign.note_frame(frame)
             return "not an order of ours"
+        ticker = frame.market_ticker if isinstance(frame, FillFrame) else frame.ticker
+        if said := contradiction(order, ticker, frame.outcome_side):
+            raise BookingError(said)
         if isinstance(frame, FillFrame):
             _fill(order, frame)
         else:
@@ -79,6 +83,7 @@ def _fill(order: Order, frame: FillFrame) -> None:
         fee=frame.fee,
         is_taker=frame.is_taker,
         at_ms=frame.ts_ms,
+        moves=(frame.market_ticker, frame.outcome_side.value),
     )
     booking.book_fill(order.pk, report, "websocket")
     if order.purpose == Order.Purpose.QUOTE:

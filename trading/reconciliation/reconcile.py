@@ -137,6 +137,8 @@ def _orders(row: Reconciliation, since: datetime) -> None:
 def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
     """Bring the row of an order of ours to what the exchange lists of it. A refusal within a batch proves nothing, so what is listed
     counts; of any other rejected order a fill is a difference."""
+    if discrepancies.contradicts(row, order, theirs):
+        return
     if inflight.is_refused_in_batch(order) and record.revive(order):
         log.warning("order %s was refused as %s and exists: it is booked", order.pk, order.error_code)
     rests = not theirs.status.is_terminal and theirs.remaining_count > 0
@@ -230,10 +232,8 @@ def _missing(row: Reconciliation, since: datetime, listed: Mapping[tuple[str, st
 
 def _unlisted() -> QuerySet[Order]:
     """Orders whose fills were booked from their totals because they were not listed."""
-    keys = Discrepancy.objects.filter(code=Discrepancy.Code.FILLS_UNLISTED, resolved_at=None).values_list(
-        "key", flat=True
-    )
-    return Order.objects.filter(mode=Mode.LIVE, pk__in=list(keys))
+    named = Discrepancy.objects.filter(code=Discrepancy.Code.FILLS_UNLISTED, resolved_at=None)
+    return Order.objects.filter(mode=Mode.LIVE, pk__in=list(named.values_list("key", flat=True)))
 
 
 def _listed_after_all(fills: Iterable[ListedFill]) -> None:

@@ -13,8 +13,9 @@ from django.db.models import Expression, Q, QuerySet
 
 from kalbot.common import clock, events
 from markets.kalshi.schemas.boundary import Rejection
+from markets.kalshi.schemas.orders import Order as ListedOrder
 from strategies.models import Mode, Profile
-from trading.models import Discrepancy, Reconciliation, TradingState
+from trading.models import Discrepancy, Order, Reconciliation, TradingState
 from trading.safety import halt, protections
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,17 @@ def name_unreadable(row: Reconciliation | None, what: str, unreadable: Iterable[
     for one in unreadable:
         digest = hashlib.sha256(one.sample.encode()).hexdigest()[:16]
         found(row, Discrepancy.Code.UNREADABLE, f"{what}:{digest}", ours=one.reason[:120], theirs=one.sample[:120])
+
+
+def contradicts(row: Reconciliation, order: Order, theirs: ListedOrder) -> bool:
+    """Name an order of the exchange that goes by an id of ours and is of another market or direction; False for one that is not."""
+    moves = theirs.ticker, theirs.outcome_side.value
+    if moves == order.moves:
+        return False
+    ours, said = (f"{towards} {ticker}" for ticker, towards in (order.moves, moves))
+    key = f"order:{theirs.order_id}"
+    found(row, Discrepancy.Code.UNREADABLE, key, ours=ours, theirs=said, profile=order.profile)
+    return True
 
 
 def _reason(code: Discrepancy.Code, key: str) -> str:

@@ -34,7 +34,7 @@ from trading.accounting.booking import FillReport
 from trading.models import Order, OrderError
 from trading.venues import averages, connection
 from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
-from trading.venues.wire import harmless, report_of, to_wire
+from trading.venues.wire import contradiction, harmless, report_of, to_wire
 
 LISTING_MARGIN_S: Final = 60
 LISTED_FOR: Final = timedelta(hours=1)
@@ -83,14 +83,14 @@ class LiveVenue:
         """
         listed = self._listed(order)
         if listed is not None:
-            return _ack(listed)
+            return _ack(listed, order)
         sent_ms = _sent_ms(order)
         request = to_wire(order) if wanted else harmless(order)
         resend = request is not None and clock.now_ms() <= sent_ms + SIGNATURE_LIFE_MS and _allowed(check)
         with _translated():
             found = self.client.resolve_create(request or to_wire(order), sent_ms, resend=resend, check=check)
         if found.outcome is Outcome.FOUND and found.order is not None:
-            return _ack(found.order)
+            return _ack(found.order, order)
         if found.outcome is Outcome.PLACED and found.result is not None:
             return _made(found.result, order)
         if found.outcome is Outcome.ABSENT:
@@ -107,12 +107,12 @@ class LiveVenue:
                 listed = next((one for one in self._history(order) if one.client_order_id == str(order.pk)), None)
         if listed is None and as_of < (order.moved_at or clock.now()) + connection.ahead(self.client):
             raise Unresolved("the exchange's reads are older than the order")
-        return None if listed is None else _ack(listed)
+        return None if listed is None else _ack(listed, order)
 
     def fetch(self, order: Order) -> Ack:
         """GET the order, or find it in the history that old orders move to."""
         with _translated():
-            return _ack(self._read(order))
+            return _ack(self._read(order), order)
 
     def cancel(self, order: Order) -> Ack:
         """DELETE the order with its ticker and shard, and read what it filled: somebody else may have made it smaller, so its count
@@ -125,7 +125,7 @@ class LiveVenue:
                 withdrawn = answer.reduced_by
             for pause in READ_BACK_WAITS:
                 clock.sleep(pause)
-                if not (ended := _ack(self._read(order))).remaining_count:
+                if not (ended := _ack(self._read(order), order)).remaining_count:
                     return replace(ended, withdrawn=withdrawn)
         raise Unresolved("the order is cancelled, but the listing still shows it resting")
 
@@ -135,7 +135,7 @@ class LiveVenue:
         An amend names price and size as well, so the order is read before: what a person has changed meanwhile stays as it is.
         """
         with _translated():
-            now = _ack(self._read(order))
+            now = _ack(self._read(order), order)
             if not now.remaining_count or now.price != order.price:
                 return now
             self.client.orders.amend(
@@ -151,7 +151,7 @@ class LiveVenue:
                 ),
                 keep_back=keep_back,
             )
-            return _ack(self._read(order))
+            return _ack(self._read(order), order)
 
     def fills(self, order: Order) -> list[FillReport]:
         """Exact executions with exact fees, those of an old order from the history."""
@@ -233,7 +233,10 @@ def _of_item(item: BatchItem, order: Order) -> Ack | Refused | Unresolved:
     return _meaning(item.error)
 
 
-def _ack(listed: ListedOrder) -> Ack:
+def _ack(listed: ListedOrder, order: Order) -> Ack:
+    """What is listed as the state of our order. Raises Unresolved where it is of another market or direction."""
+    if said := contradiction(order, listed.ticker, listed.outcome_side):
+        raise Unresolved(said)
     remaining = 0 if listed.status.is_terminal else listed.remaining_count
     return Ack(listed.order_id, listed.fill_count, remaining, price=listed.price)
 

@@ -61,4 +61,11 @@ def report_of(fill: ListedFill, side: str) -> FillReport:
     """A listed execution with its price in our order's own side, whichever way the exchange words it."""
     price = fill.yes_price if side == "yes" else complement(fill.yes_price)
     at_ms = int(fill.created.timestamp() * 1000) if fill.created else 0
-    return FillReport(fill.fill_id, price, fill.count, fill.fee, fill.is_taker, at_ms)
+    moves = fill.ticker, fill.outcome_side.value
+    return FillReport(fill.fill_id, price, fill.count, fill.fee, fill.is_taker, at_ms, moves)
+
+
+def contradiction(order: Order, ticker: str, towards: Side) -> str:
+    """Why what the exchange says of an order of ours cannot be of it: another market or direction. Empty where it can."""
+    moves = ticker, towards.value
+    return "" if moves == order.moves else f"order {order.pk} of {order.moves} is shown as one of {moves}"

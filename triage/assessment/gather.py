@@ -20,7 +20,8 @@ from markets.prices import EventPrices, Prices, families
 from markets.terms.special_settlements import SettlementTerms, of_states
 from markets.terms.states import StateList
 from strategies.models import Decision, Profile
-from trading.models import Leg, Position, PositionStatus
+from trading.closing import waiting
+from trading.models import Leg, Position
 from triage.assessment import across_events
 from triage.assessment.case import Case, Thresholds
 from triage.assessment.fees_in_force import fee_schedules
@@ -47,6 +48,7 @@ _POSITION = (
     "event_id",
     "decision_id",
     "kind",
+    "status",
     "cost",
     "states",
     "triage_opt_out",
@@ -94,8 +96,8 @@ class Batch:
 
 
 def gather(position_ids: Sequence[int], now_ms: int, reader: Prices | None = None) -> list[Gathered]:
-    """Cases of those of the positions that are open. Positions without a held leg are left out."""
-    rows = Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN)
+    """Cases of those of the positions that are open, or whose advised exit waits for bids. Positions without a held leg are left out."""
+    rows = Position.objects.filter(waiting.advised(), pk__in=position_ids)
     positions = list(rows.only(*_POSITION))
     if not positions:
         return []

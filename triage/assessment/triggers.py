@@ -14,7 +14,8 @@ from kalbot.common.db.batches import batched
 from markets.models import ExchangeMessage, Market
 from markets.prices import Prices
 from strategies.models import Kind
-from trading.models import Position, PositionStatus
+from trading.closing import waiting
+from trading.models import Position
 from triage.assessment.assess import market_belief
 from triage.assessment.gather import gather
 
@@ -70,13 +71,13 @@ def announced() -> list[int]:
     rows = ExchangeMessage.objects.filter(pk__gt=int(before), pk__lte=newest, kind__in=LIFECYCLE)
     events = set(Market.objects.filter(ticker__in=rows.values("market_ticker")).values_list("event_id", flat=True))
     events |= {p.get("event_ticker", "") for p in rows.filter(kind="event_lifecycle").values_list("payload", flat=True)}
-    positions = Position.objects.filter(status=PositionStatus.OPEN, event_id__in=events)
+    positions = Position.objects.filter(waiting.advised(), event_id__in=events)
     return list(positions.values_list("pk", flat=True))
 
 
 def coverage_position_ids() -> list[int]:
     """Open coverage positions, the kind with a loss state: those of one event together, beginning anywhere."""
-    rows = Position.objects.filter(status=PositionStatus.OPEN, kind=Kind.COVERAGE).order_by("event_id", "pk")
+    rows = Position.objects.filter(waiting.advised(), kind=Kind.COVERAGE).order_by("event_id", "pk")
     ids = list(rows.values_list("pk", flat=True))
     start = random.randrange(len(ids)) if ids else 0
     return ids[start:] + ids[:start]

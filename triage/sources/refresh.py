@@ -15,7 +15,8 @@ from django.db import connection
 
 from kalbot.common import cache, clock
 from markets.models import Event
-from trading.models import Position, PositionStatus
+from trading.closing import waiting
+from trading.models import Position
 from triage import conf
 from triage.sources import cached, registry
 from triage.sources.facts import event_facts
@@ -60,8 +61,8 @@ def refresh(seconds: float = 20.0, client: Client | None = None) -> Refreshed:
 
 
 def open_event_facts() -> list[EventFacts]:
-    """Facts of all events in which a position is open."""
-    positions = Position.objects.filter(status=PositionStatus.OPEN).values("event_id")
+    """Facts of all events in which a position is assessed."""
+    positions = Position.objects.filter(waiting.advised()).values("event_id")
     events = {e.ticker: e for e in Event.objects.filter(ticker__in=positions).select_related("series")}
     return list(event_facts(events).values())
 

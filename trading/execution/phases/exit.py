@@ -16,6 +16,7 @@ from trading.books.live_books import LiveBooks
 from trading.closing import exit_counts, exit_preview, exit_prices
 from trading.closing.exit_preview import floor_beside, guaranteed_floor
 from trading.closing.exit_prices import LeastPrices, Quoted
+from trading.closing.waiting import TOO_FEW
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import finality, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
@@ -29,9 +30,6 @@ from trading.states import Lease
 SOLD: Final = "everything is sold"
 EXIT_PATIENCE: Final = timedelta(minutes=3)
 """How long an exit waits for bids, on live books, before what is left becomes an explicit residual (see ``_leaves_alone``)."""
-
-TOO_FEW: Final = (DenialCode.NO_BID, DenialCode.OWN_ORDER)
-"""What patience is for: nobody else bids enough."""
 
 
 def open_position(position: Position, lease: Lease) -> bool:
