@@ -76,7 +76,7 @@ def _all_at_once_is_planned_like_one_by_one(patch: pytest.MonkeyPatch) -> None:
 def _absent_from_a_listing_is_gone(patch: pytest.MonkeyPatch) -> None:
     def resolve(self: live.LiveVenue, order: Order, wanted: bool) -> Ack | None:
         listed = self._listed(order)
-        return live._ack(listed) if listed is not None else None
+        return live._ack(listed, order) if listed is not None else None
 
     patch.setattr(live.LiveVenue, "resolve", resolve)
 
