@@ -8,7 +8,7 @@ that source's record has passed the sequential test at the profile's level). Wha
 - the recommendation has stood since an earlier assessment, so that one odd price does not sell a position.
 
 An exit that the policy accepted and that goes on waiting for bids is assessed like an open position: advice that stands names its least
-prices anew, and once the reason is seen to have gone the exit ends with that.
+prices again, and once the reason is seen to have gone the exit ends with that.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def act(item: Gathered, result: Assessed) -> int:
 
 
 def _goes_on(item: Gathered, result: Assessed) -> bool:
-    """Whether the exit that waits is the policy's own, whose least prices may be named anew. It is withdrawn once its reason could be seen
+    """Whether the exit that waits is the policy's own, whose least prices may be named again. It is withdrawn once its reason could be seen
     and is not there any more, nor another one."""
     request = exits.open_request(item.position)
     if request is None or request.actor != waiting.TRIAGE:

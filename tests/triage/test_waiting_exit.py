@@ -1,4 +1,4 @@
-"""An exit that triage requested and nobody bids enough for: priced anew by the same rule, or ended once its reason has gone."""
+"""An exit that triage requested and nobody bids enough for: priced again by the same rule, or ended once its reason has gone."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _prices(request: ExitRequest) -> list[int]:
     return [price for _, price in sorted(exit_prices.loaded(request.least_prices).items())]
 
 
-def test_an_exit_that_nobody_bids_enough_for_is_priced_anew_by_the_same_rule(world: World) -> None:
+def test_an_exit_that_nobody_bids_enough_for_is_priced_again_by_the_same_rule(world: World) -> None:
     position = _waiting(world)
     first = ExitRequest.objects.get()
     _bid(world, {"A": 100, "B": 5_600, "C": 5_500})

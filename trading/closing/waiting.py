@@ -1,4 +1,4 @@
-"""Exits that have waited for bids for longer than their patience: which of them triage sees, and whose least prices may be named anew."""
+"""Exits that have waited for bids for longer than their patience: which of them triage sees, and whose least prices may be named again."""
 
 from __future__ import annotations
 
