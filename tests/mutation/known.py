@@ -361,4 +361,52 @@ KNOWN: tuple[Known, ...] = (
         "        if is_whole:\n",
         "        if True:\n",
     ),
+    Known(
+        "an execution of another market or direction is booked on our leg",
+        "trading/accounting/position_booking.py",
+        "if report.moves not in (None, order.moves):",
+        "if False:",
+    ),
+    Known(
+        "an order that is read as another one is believed",
+        "trading/venues/live.py",
+        "if said := contradiction(order, listed.ticker, listed.outcome_side):",
+        "if said := '':",
+    ),
+    Known(
+        "an order that is listed as another one is brought up to date",
+        "trading/reconciliation/reconcile.py",
+        "if discrepancies.contradicts(row, order, theirs):",
+        "if False:",
+    ),
+    Known(
+        "a message that shows an order as another one changes it",
+        "trading/reconciliation/inbox.py",
+        "if said := contradiction(order, ticker, frame.outcome_side):",
+        "if said := '':",
+    ),
+    Known(
+        "of a basket that is sold whole a leg is sold beyond what the ones before it sold",
+        SELLING,
+        "most = _most(sale, fit(sold)) if fit and sold else sale.count",
+        "most = sale.count",
+    ),
+    Known(
+        "a basket is sold beside a sale whose end is not known",
+        SELLING,
+        "if fit and order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):",
+        "if False:",
+    ),
+    Known(
+        "newer advice replaces an exit before its patience is over",
+        "trading/closing/waiting.py",
+        "return is_waiting and is_patience_over and source",
+        "return is_waiting and source",
+    ),
+    Known(
+        "newer advice replaces what a person accepted",
+        "trading/closing/waiting.py",
+        "and first.actor in (TRIAGE, actor)",
+        "",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -54,6 +55,13 @@ class LyingTwin(StruckTwin):
     session: Lying
 
 
+@pytest.fixture(autouse=True)
+def _stopped() -> Iterator[None]:
+    """Nothing gets old while the machine is busy: time passes where a test says so."""
+    with time_machine.travel(clock.now(), tick=False):
+        yield
+
+
 @pytest.fixture
 def twin(settings: Any) -> LyingTwin:
     found = LyingTwin()
@@ -85,7 +93,7 @@ def test_an_execution_of_another_market_or_direction_is_not_booked_on_our_leg(tw
     lie = {"ticker": twin.markets[0]} if what == "market" else _other(twin, what)
     twin.session.lies = {"/portfolio/fills": ("fills", lie)}
     twin.quote(twin.markets[2], "ask", 3_100, 5_000, rest=False)
-    with time_machine.travel(clock.now() + timedelta(seconds=2)):
+    with time_machine.travel(clock.now() + timedelta(seconds=2), tick=False):
         twin.sync()
         executor.step(position.pk)
         reconcile.run("live", "test")
@@ -93,7 +101,7 @@ def test_an_execution_of_another_market_or_direction_is_not_booked_on_our_leg(tw
     assert order.filled_count == 0
     assert set(Discrepancy.objects.filter(code="fill_impossible").values_list("profile__name", flat=True)) == {"live"}
     twin.session.lies = {}
-    with time_machine.travel(clock.now() + timedelta(seconds=10)):
+    with time_machine.travel(clock.now() + timedelta(seconds=10), tick=False):
         twin.sync()
         reconcile.run("live", "test")
         executor.step(position.pk)
@@ -121,6 +129,29 @@ def test_a_message_of_an_execution_that_contradicts_its_order_changes_nothing(tw
 
 
 @pytest.mark.parametrize("what", ["market", "direction"])
+def test_a_message_that_shows_our_order_as_another_does_not_end_it(twin: LyingTwin, what: str) -> None:
+    _, order = _resting(twin)
+    theirs = twin.exchange.ledger.orders[order.exchange_order_id]
+    truth = theirs.ticker, theirs.book_side, theirs.status, theirs.remaining
+    theirs.status, theirs.remaining = "canceled", 0
+    if what == "market":
+        theirs.ticker = twin.markets[1]
+    else:
+        theirs.book_side = "ask"
+    twin.send_order(order.exchange_order_id)
+    inbox.apply_waiting()
+    order.refresh_from_db()
+    assert order.status == "resting"
+    assert "BookingError" in ExchangeMessage.objects.get().error
+    theirs.ticker, theirs.book_side, theirs.status, theirs.remaining = truth
+    theirs.status = "canceled"
+    twin.send_order(order.exchange_order_id)
+    inbox.apply_waiting()
+    order.refresh_from_db()
+    assert order.status == "done", "a true one does"
+
+
+@pytest.mark.parametrize("what", ["market", "direction"])
 def test_an_order_that_is_shown_as_another_is_not_believed(twin: LyingTwin, what: str) -> None:
     position, order = _resting(twin)
     lie = {"ticker": twin.markets[0]} if what == "market" else _other(twin, what)
@@ -141,7 +172,7 @@ def test_an_order_that_is_shown_as_another_is_not_believed(twin: LyingTwin, what
     assert not ForeignOrder.objects.exists()
     twin.session.lies = {}
     twin.quote(twin.markets[2], "ask", 3_100, 5_000, rest=False)
-    with time_machine.travel(clock.now() + timedelta(seconds=3)):
+    with time_machine.travel(clock.now() + timedelta(seconds=3), tick=False):
         twin.sync()
         sweeper.sweep()
     position.refresh_from_db()

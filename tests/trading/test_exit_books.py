@@ -301,3 +301,41 @@ def test_an_exit_that_sold_one_leg_waits_for_bids_for_the_others(
     assert (position.status, bool(position.residual_code)) == (expected[ends], ends == "withdrawn")
     assert not position.exit_requests.filter(status="open").exists()
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "renews"), [("triage", "triage", True), ("ann", "ann", True), ("ann", "triage", False)]
+)
+def test_newer_advice_names_the_prices_of_an_advised_exit_once_its_patience_is_over(
+    struck: StruckTwin, first: str, second: str, renews: bool
+) -> None:
+    position = execute(struck)
+    Position.objects.update(guaranteed=False)
+    others = struck.markets[1:]
+    for ticker in others:
+        struck.cancel_makers(ticker, "bid")
+        struck.quote(ticker, "bid", 2_100, 5_000)
+    struck.sync()
+
+    def advise(actor: str, price: int) -> int:
+        least = _least(position, price)
+        request = exits.request_exit(
+            position_id=position.pk, actor=actor, reason="r", source="triage", least_prices=least
+        )
+        return request.pk
+
+    began = advise(first, 2_800)
+    executor.step(position.pk)
+    assert struck.held() == dict.fromkeys(others, 1_000)
+    with _later(2):
+        struck.sync()
+        assert executor.step(position.pk).residual_code == "no_bid"
+        assert advise(second, 2_000) == began, "its patience is not over"
+    with _later(exit.EXIT_PATIENCE.total_seconds() + 10):
+        struck.sync()
+        assert executor.step(position.pk).residual_code == "no_bid"
+        assert (advise(second, 2_000) != began) is renews
+    with _later(exit.EXIT_PATIENCE.total_seconds() + 80):
+        struck.sync()
+        position = executor.step(position.pk)
+    assert (position.status, struck.held() == {}) == (("closed", True) if renews else ("exiting", False))

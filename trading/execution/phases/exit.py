@@ -116,17 +116,20 @@ def _sell_some(
     if whole and refusal is not None:
         return refusal
     sales = [Sale(leg, count, least[exit_counts.key(leg)]) for leg, count in now]
-    if whole:
-        sales = whole_baskets(position, legs, sales, live)
+    takes = _takes(sales, live)
+
+    def fit(sold: Mapping[int, int]) -> list[Sale]:
+        return whole_baskets(position, legs, sales, {**takes, **sold})
+
     not_sold = selling.sell(
         position,
         lease,
         live,
-        sales,
+        fit({}) if whole else sales,
         purpose=Order.Purpose.EXIT,
         reason=request.reason,
         actor=request.actor,
-        at_once=whole,
+        fit=fit if whole else None,
     )
     if not_sold is None:
         return None
@@ -149,15 +152,19 @@ def _not_below_floor(position: Position, legs: list[Leg], least: LeastPrices, li
     return {**least, **exit_prices.for_total(whole, floor, live.fees)}
 
 
-def whole_baskets(position: Position, legs: list[Leg], sales: list[Sale], live: LiveBooks) -> list[Sale]:
-    """What may be sold of a guaranteed basket: of every leg as much as the same number of whole baskets holds, so that what is left
-    is guaranteed too. What is beyond the whole baskets goes first: where it pays for itself, the same share of each leg. The leg with the
-    fewest bids first."""
-    target, matched = position.target_count, baskets.matched(legs, position.target_count)
-    takes = {
+def _takes(sales: list[Sale], live: LiveBooks) -> dict[int, int]:
+    """How much of each leg (by its id) the bids take at its least price."""
+    return {
         sale.leg.pk: sell_ladder.sellable(live.bids(sale.leg.market_id, sale.leg.side), sale.count, sale.least)[0]
         for sale in sales
     }
+
+
+def whole_baskets(position: Position, legs: list[Leg], sales: list[Sale], takes: Mapping[int, int]) -> list[Sale]:
+    """What may be sold of a guaranteed basket: of every leg as much as the same number of whole baskets holds, so that what is left
+    is guaranteed too. What is beyond the whole baskets goes first: where it pays for itself, the same share of each leg. The leg with the
+    fewest bids first. ``takes``: how much of each leg (by its id) is bought, or has been bought already."""
+    target, matched = position.target_count, baskets.matched(legs, position.target_count)
     shares = _shares_beside(position, legs, takes)
     if shares is not None:
         return [Sale(sale.leg, count, sale.least) for sale in sales if (count := shares.get(sale.leg.pk, 0)) > 0]

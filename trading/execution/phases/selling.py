@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -38,6 +38,8 @@ SENT: Final = Refusal(DenialCode.ORDER_UNSETTLED, "a sale was sent a moment ago"
 """What the next try waits for after each one."""
 Holding = tuple[Leg, int]
 """(leg, count to sell)."""
+Fit = Callable[[Mapping[int, int]], Sequence[Sale]]
+"""What may be sold together, where these counts of some legs (by their ids) have been sold already and no more of those."""
 
 
 def books(position: Position, legs: Iterable[Leg], request: ExitRequest | None) -> LiveBooks:
@@ -126,11 +128,12 @@ def sell(
     purpose: str,
     reason: str,
     actor: str = "kalbot",
-    at_once: bool = False,
+    fit: Fit | None = None,
 ) -> Refusal | None:
-    """One try for every sale: a rung of the ladder, with ``at_once`` down to the least price. None when the venue took an order,
-    else why it did not."""
+    """One try for every sale: a rung of the ladder. None when the venue took an order, else why it did not. ``fit``: each is sold at once
+    down to its least price, and no more of it than belongs with what the ones before it sold; nothing beside one that is not known."""
     sent, refused = False, None
+    sold: dict[int, int] = {}
     funds = collateral.SaleFunds.of(position)
     for sale in sales:
         try:
@@ -138,14 +141,16 @@ def sell(
         except Denied as denied:
             return None if sent else denied.refusal
         bids = live.bids(sale.leg.market_id, sale.leg.side)
-        limit = sale.least if at_once else sell_ladder.rung_limit(bids, position.attempts, sale.least)
-        now, worst = (0, 0) if limit is None else sell_ladder.sellable(bids, sale.count, limit)
+        limit = sale.least if fit else sell_ladder.rung_limit(bids, position.attempts, sale.least)
+        most = _most(sale, fit(sold)) if fit and sold else sale.count
+        now, worst = (0, 0) if limit is None else sell_ladder.sellable(bids, most, limit)
         if now <= 0:
             continue
         if funds is not None:
             now = funds.fundable(sale.leg, now, worst, live.fees)
             if now <= 0:
                 refused = refused or Refusal(DenialCode.SALE_NEEDS_FUNDS, funds.words(sale.leg))
+                sold[sale.leg.pk] = 0
                 continue
         order = submit.place(
             lease,
@@ -158,13 +163,20 @@ def sell(
             actor=actor,
             reason=reason,
         )
+        sold[sale.leg.pk] = max(order.reported_fill_count or 0, order.filled_count)
         if order.status == OrderStatus.REJECTED:
             refused = refusal_of(order)
         else:
             sent = True
+        if fit and order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+            break
     if sent:
         return None
     return refused or Refusal(DenialCode.NO_BID, "no bid at the least price or better")
+
+
+def _most(sale: Sale, fitting: Iterable[Sale]) -> int:
+    return next((one.count for one in fitting if one.leg.pk == sale.leg.pk), 0)
 
 
 def refusal_of(order: Order) -> Refusal:
