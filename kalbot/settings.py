@@ -113,12 +113,14 @@ TEMPLATES = [
 ]
 
 DATABASE_URL = env.str("DATABASE_URL", "")
+_statement_seconds = env.int("DATABASE_STATEMENT_SECONDS", 120, 0, 86_400)
+_connection_seconds = env.int("DATABASE_CONN_MAX_AGE", 600, 0, 86_400)
 if DATABASE_URL:
     if not DEVELOPMENT and (password := urlsplit(DATABASE_URL).password):
         refuse_placeholder("The password in DATABASE_URL", password)
     require_postgres(DATABASE_URL)
-    DATABASES = {"default": database(env.db_url("DATABASE_URL"), env.int("DATABASE_STATEMENT_SECONDS", 120, 0, 86_400))}
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 600, 0, 86_400)
+    DATABASES = {"default": database(env.db_url("DATABASE_URL"), _statement_seconds)}
+    DATABASES["default"]["CONN_MAX_AGE"] = _connection_seconds
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
     DATABASES = {
@@ -183,10 +185,12 @@ X_FRAME_OPTIONS = "DENY"
 BEHIND_PROXY = boolean("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+_hsts_seconds = env.int("SECURE_HSTS_SECONDS", 3600, 0, 63_072_000)
+_redirects = boolean("SECURE_SSL_REDIRECT", BEHIND_PROXY)
 if SECURE_COOKIES:
-    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 3600, 0, 63_072_000)
+    SECURE_HSTS_SECONDS = _hsts_seconds
     # without a proxy that says what it speaks, sending people to https would be a loop
-    SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", BEHIND_PROXY)
+    SECURE_SSL_REDIRECT = _redirects
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]  # machines ask inside, without a proxy
 
 # Redis: logical database 0 carries Celery's messages, database 1 the prices, so that one can be emptied without the other.
