@@ -14,7 +14,7 @@ from typing import Final
 
 from markets.terms.atoms import Atoms, Fallback
 from markets.terms.facts import EventFacts, rules_hash
-from markets.terms.family_members import read_member
+from markets.terms.family_members import MemberRead, read_member
 from markets.terms.grades import Grade
 from markets.terms.reading.forms import Measure
 from markets.terms.reading.meanings import Meaning
@@ -94,6 +94,7 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
         intervals |= read.intervals
         meanings |= read.meanings
     one_rest([read.rest for read in reads])
+    _told_apart(members, reads)
     if len({read.source for read in reads}) > 1:
         raise NotRead("source_differs", "The members are settled by different sources.")
     if len(frozenset().union(*(read.units for read in reads))) > 1:
@@ -145,6 +146,20 @@ def common_terms(registered: Sequence[tuple[str, RegisteredTerms | None]]) -> Re
             "common_determination", "The registered terms have no clause by which one value settles all markets."
         )
     return first
+
+
+def _told_apart(members: Sequence[Member], reads: Sequence[MemberRead]) -> None:
+    """Raises NotRead where two events of one series have a market for the same values. The exchange does not list one contract twice: what
+    tells them apart (the second game of a day, say) is nowhere in what was read."""
+    listed: dict[tuple[str, Interval], str] = {}
+    for member, read in zip(members, reads, strict=True):
+        event, series = member.facts.event_ticker, member.facts.series_ticker
+        for interval in set(read.intervals.values()):
+            other = listed.setdefault((series, interval), event)
+            if other != event:
+                raise NotRead(
+                    "listed_twice", f"{other} and {event} say the same: nothing that is read tells them apart."
+                )
 
 
 def _one_moment(members: Sequence[Member], *, dated: bool) -> None:

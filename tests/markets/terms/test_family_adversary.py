@@ -87,6 +87,24 @@ def test_what_regulation_time_is_must_be_said_by_all_members_or_by_none() -> Non
     assert refused(certify_family([replace(members[0], facts=noted(WINNER, REGULATION)), members[1]])) == "rules_differ"
 
 
+def test_two_games_of_one_day_that_nothing_tells_apart_are_no_family() -> None:
+    """A double header whose rules name the day alone: who wins the first says nothing about the second."""
+    second = replace(
+        WINNER,
+        event_ticker="KXGAME-A2",
+        markets=tuple(replace(m, ticker=m.ticker.replace("-A-", "-A2-")) for m in WINNER.markets),
+    )
+    assert {m.ticker for m in second.markets}.isdisjoint(m.ticker for m in WINNER.markets)
+    assert refused(certify_family([member(WINNER, GAMES), member(second, GAMES)])) == "listed_twice"
+    found = certify_family([member(WINNER, GAMES), member(SPREADS, GAMES), member(second, GAMES)])
+    assert refused(found) == "listed_twice"
+    days = dated("Jan 1, 2027", "Feb 1, 2027")
+    again = replace(
+        days, event_ticker="KXLEAVE-B", markets=tuple(replace(m, ticker=f"{m.ticker}-B") for m in days.markets[:1])
+    )
+    assert refused(certify_family([member(days), member(again)])) == "listed_twice"
+
+
 HALF = f"If {{side}} wins the first half of the {GAME}{THEN}"
 SETS = f"If {{side}} wins the {GAME} by {{strike}} sets{THEN}"
 BARE = f"If {{side}} wins the {GAME} by {{strike}}{THEN}"
