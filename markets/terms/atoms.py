@@ -30,6 +30,8 @@ Cut = tuple[int, Decimal, int]
 """Between two atoms: (-1, 0 or 1 for minus infinity, a number or infinity; the number; 0 just below it, 1 just above)."""
 FIRST: Final[Cut] = (-1, Decimal(0), 0)
 LAST: Final[Cut] = (1, Decimal(0), 0)
+NOBODY: Final = "every market resolves No"
+"""What may happen beside the values where one of them may be missing."""
 
 
 class AtomError(ValueError):
@@ -126,6 +128,12 @@ class Atoms:
             if winners not in known:
                 known.add(winners)
                 yield f"{self.fallback.named} wins whatever the value; {words}", winners
+
+    def further(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """All that is listed beside the values, in words, with the members that resolve Yes."""
+        if self.nobody:
+            yield NOBODY, ()
+        yield from self.beside()
 
     def is_sure(self, ticker: str, side: Side) -> bool:
         """Whether a leg pays beside the values what it pays at the same value: any but NO of the market that then wins, and YES of the

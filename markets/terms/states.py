@@ -32,7 +32,7 @@ from typing import Any, Final
 
 from kalbot.common.units import DOLLAR_PRICE, Money, Price, format_price
 from markets.book import Side
-from markets.terms.atoms import Atoms
+from markets.terms.atoms import NOBODY, Atoms
 
 Holding = tuple[str, Side, int]
 """(ticker, side, count)."""
@@ -154,7 +154,7 @@ class StateList:
     @classmethod
     def of_atoms(cls, atoms: Atoms) -> StateList:
         """One state for each atom, and what the terms add."""
-        further = [none("every market resolves No")] if atoms.nobody else []
+        further = [none(NOBODY)] if atoms.nobody else []
         return cls(tuple(atoms.spans), (*_values(atoms), *further), atoms)
 
     def about(self, tickers: Collection[str]) -> StateList:

@@ -2,76 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from kalbot.console.ui import formats
 from markets.terms.atoms import FIRST, LAST, Atoms, Cut
 from markets.terms.reading.text import counted
+from markets.terms.states import State, StateKind
 
 WIDTH: Final = 600
 HEIGHT: Final = 120
 MARGIN: Final = 14
-LEFT: Final = 64
-"""Where the line begins: amounts stand before it."""
-LEAST_APART: Final = 70
-"""Between two marks."""
+LETTER: Final = 11
+"""The width of a letter of the marks where the page is narrow and they are drawn large."""
+ELSE: Final = 60
+"""Width of the step beside the line: what is paid where no value decides."""
+MOST_MARKS: Final = 6
+Amounts = Sequence[tuple[State, int]]
+"""What a basket pays in each state of a family, micro-dollars; those of its atoms in their order (``StateList.of_atoms``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValuePlot:
-    """``line``: points of the steps; ``cost``: height of the line at the cost, None without one; ``marks``: (across, strike) of some cuts;
-    ``levels``: (height, amount) of the least and the most that is paid; ``words``: what it shows, for who cannot see it."""
+    """``line``: points of the steps over the values; ``beside``: those of what is least paid beside them, "" where a value always decides;
+    ``cost``: height of the line at the cost, None without one; ``left``: where the lines begin; ``marks``: (across, across of the text,
+    strike) of some cuts; ``levels``: (height, amount) of the least and the most that is paid; ``words``: what it shows, for who cannot
+    see it."""
 
     line: str
+    beside: str
     cost: float | None
-    marks: tuple[tuple[float, str], ...]
-    levels: tuple[tuple[float, int], ...]
+    left: float
+    marks: tuple[tuple[float, float, str], ...]
+    levels: tuple[tuple[float, str], ...]
     words: str
     width: int = WIDTH
     height: int = HEIGHT
 
 
-def of(atoms: Atoms, pays: Sequence[float], cost: float | None = None, most_marks: int = 6) -> ValuePlot | None:
-    """``pays``: of each atom in order, micro-dollars; ``cost`` in the same. None where nothing is cut."""
+def of(atoms: Atoms, amounts: Amounts, cost: int | None = None) -> ValuePlot | None:
+    """``amounts`` of all states of ``atoms``; ``cost`` in micro-dollars. None where nothing is cut, or a state is missing."""
     inner = [cut for cut in atoms.cuts if cut not in (FIRST, LAST)]
+    pays = [amount for state, amount in amounts if state.kind is StateKind.VALUE]
+    others = [(amount, state.quote) for state, amount in amounts if state.kind is not StateKind.VALUE]
     if not inner or len(pays) != len(atoms):
         return None
-    low, high = _place(atoms, inner[0]), _place(atoms, inner[-1])
-    beside = (high - low or 1.0) * 0.08
-    low, high = low - beside, high + beside
-    most, least = max([*pays, cost or 0]), min([*pays, cost or pays[0]])
-    span = (most - least) or 1
-
-    def across(cut: Cut) -> float:
-        value = low if cut == FIRST else high if cut == LAST else _place(atoms, cut)
-        return round(LEFT + (value - low) / (high - low) * (WIDTH - LEFT - MARGIN), 1)
+    every = [*pays, *(amount for amount, _ in others)]
+    drawn = every if cost is None else [*every, cost]
+    least, span = min(drawn), (max(drawn) - min(drawn)) or 1
 
     def up(amount: float) -> float:
         return round(HEIGHT - MARGIN - (amount - least) / span * (HEIGHT - 2 * MARGIN), 1)
 
+    places = formats.decimals("money", every)
+    levels = tuple((up(amount), formats.money(amount, places)) for amount in sorted({min(every), max(every)}))
+    left = float(LETTER * max(len(text) for _, text in levels) + MARGIN)
+    axis = _Axis(atoms, inner, left, WIDTH - MARGIN - (ELSE if others else 0), WIDTH - (ELSE + MARGIN if others else 0))
     points = []
     for atom, amount in enumerate(pays):
-        points += [f"{across(atoms.cuts[atom])},{up(amount)}", f"{across(atoms.cuts[atom + 1])},{up(amount)}"]
-    each = max(1, len(inner) // most_marks)
-    marks = tuple(
-        (across(cut), atoms.mark(cut) if atoms.dated else f"{cut[1]:,}") for cut in _apart(inner[::each], across)
+        points += [f"{end},{up(amount)}" for end in map(axis.across, atoms.cuts[atom : atom + 2])]
+    worst = min(others, default=None)
+    beside = "" if worst is None else f"{WIDTH - MARGIN - ELSE + 16},{up(worst[0])} {WIDTH - MARGIN},{up(worst[0])}"
+    words = _words(atoms, pays, places)
+    if worst is not None:
+        words += f"; beside it at least {formats.money(worst[0], places)}: {worst[1]}"
+    return ValuePlot(
+        " ".join(points), beside, None if cost is None else up(cost), left, tuple(axis.marks()), levels, words
     )
-    where = atoms.words(list(pays).index(min(pays)))
-    levels = tuple((up(amount), round(amount)) for amount in sorted({min(pays), max(pays)}))
-    words = f"payoff over the value, least where {where}"
-    return ValuePlot(" ".join(points), None if cost is None else up(cost), marks, levels, words)
 
 
-def _place(atoms: Atoms, cut: Cut) -> float:
-    """Where a cut lies on the axis: days by the calendar."""
-    return float(counted(atoms.mark(cut)) if atoms.dated else cut[1])
+def _words(atoms: Atoms, pays: Sequence[int], places: int) -> str:
+    least, most = min(pays), max(pays)
+    where = atoms.words(list(pays).index(least))
+    if least == most:
+        return f"payoff over the value: {formats.money(least, places)} at every value"
+    top = atoms.words(list(pays).index(most))
+    return f"payoff over the value: least {formats.money(least, places)} where {where}, most {formats.money(most, places)} where {top}"
 
 
-def _apart(cuts: Sequence[Cut], across: Callable[[Cut], float]) -> list[Cut]:
-    """Those whose marks do not lie on the one before."""
-    kept: list[Cut] = []
-    for cut in cuts:
-        if not kept or across(cut) - across(kept[-1]) >= LEAST_APART:
-            kept.append(cut)
-    return kept
+class _Axis:
+    """Where values lie: numbers by their size, days by the calendar, a little of the open ends on either side."""
+
+    def __init__(self, atoms: Atoms, inner: Sequence[Cut], left: float, right: float, end: float) -> None:
+        self._atoms, self._inner, self._left, self._right, self._end = atoms, inner, left, right, end
+        low, high = self._place(inner[0]), self._place(inner[-1])
+        beside = (high - low or 1.0) * 0.08
+        self._low, self._high = low - beside, high + beside
+
+    def _place(self, cut: Cut) -> float:
+        return float(counted(self._atoms.mark(cut)) if self._atoms.dated else cut[1])
+
+    def across(self, cut: Cut) -> float:
+        """In units of the view box."""
+        value = self._low if cut == FIRST else self._high if cut == LAST else self._place(cut)
+        return round(self._left + (value - self._low) / (self._high - self._low) * (self._right - self._left), 1)
+
+    def marks(self) -> Iterable[tuple[float, float, str]]:
+        """Some of the cuts, whose texts neither lie on each other nor leave the drawing."""
+        end = 0.0
+        for cut in self._inner[:: max(1, len(self._inner) // MOST_MARKS)]:
+            at, text = self.across(cut), self._atoms.mark(cut) if self._atoms.dated else f"{cut[1]:,}"
+            half = LETTER * len(text) / 2
+            middle = min(max(at, half), self._end - half)
+            if middle - half >= end:
+                end = middle + half + LETTER
+                yield at, middle, text

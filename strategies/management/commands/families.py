@@ -91,8 +91,10 @@ class Command(BaseCommand):
         for atom, paying in enumerate(atoms.paying()):
             share = "" if coherent is None else f"{coherent.measure[atom]:.4f}"
             table.add_row(atoms.words(atom), ", ".join(paying) or "none", share)
-        for words, paying in atoms.beside():
+        for words, paying in atoms.further():
             table.add_row(words, ", ".join(paying) or "none", "")
+        if atoms.any_no:
+            table.add_row("any market may resolve No by itself", "", "")
         Console(file=self.stdout, width=WIDTH).print(table)  # type: ignore[arg-type]
 
 

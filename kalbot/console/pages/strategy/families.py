@@ -14,7 +14,7 @@ from kalbot.console.ui import value_plot
 from markets.book import Side
 from markets.models import Certificate, Event, RefusedFamily
 from markets.terms.atoms import Atoms
-from markets.terms.states import Holding, StateList
+from markets.terms.states import Holding, StateError, StateList, payoffs
 from strategies.catalogue import live_quotes, universe
 from strategies.catalogue.universe import EventView
 from strategies.families import graphs, synthetic
@@ -67,7 +67,7 @@ def one(request: HttpRequest, family: str) -> HttpResponse:
     if event is None:
         raise Http404("no such family")
     certificate = Certificate.objects.filter(event=event).exclude(states={}).order_by("-version").first()
-    atoms = None if certificate is None else StateList.from_json(certificate.states).atoms
+    atoms = None if certificate is None else _atoms(certificate)
     view = universe.load([family]).get(family)
     if view is not None:
         view = live_quotes.overlay(view, live_quotes.read([view]))
@@ -82,6 +82,14 @@ def one(request: HttpRequest, family: str) -> HttpResponse:
         **({} if atoms is None else _prices(atoms, view)),
     }
     return TemplateResponse(request, "console/family.html", context)
+
+
+def _atoms(certificate: Certificate) -> Atoms | None:
+    """Those that it lists; None where what is stored cannot be read."""
+    try:
+        return StateList.from_json(certificate.states).atoms
+    except StateError:
+        return None
 
 
 def _prices(atoms: Atoms, view: EventView | None) -> dict[str, Any]:
@@ -107,12 +115,13 @@ def _prices(atoms: Atoms, view: EventView | None) -> dict[str, Any]:
             "more": max(0, len(paying) - 6),
             "chance": chance,
         }
-        for words, paying, chance in [*values, *((words, paying, None) for words, paying in atoms.beside())]
+        for words, paying, chance in [*values, *((words, paying, None) for words, paying in atoms.further())]
     ]
     return {
         "rows": rows[:MOST],
         "rest": max(0, len(rows) - MOST),
         "coherent": measure is not None,
+        "any_no": atoms.any_no,
         "rests": rests,
         **_nearest(atoms, nearest, names),
     }
@@ -145,7 +154,8 @@ def _nearest(atoms: Atoms, cycle: Cycle | None, names: dict[str, str]) -> dict[s
     if cycle is None:
         return {}
     holdings: list[Holding] = [(ask.ticker, ask.side, CONTRACT) for ask in cycle.legs]
-    pays, least = atoms.payoffs(holdings), atoms.floor(holdings)
+    own = StateList.of_atoms(atoms.about({ask.ticker for ask in cycle.legs}))
+    least = atoms.floor(holdings)
     cost = sum(ask.price for ask in cycle.legs) * DOLLAR
     legs = [
         (ask.side is Side.YES, ask.ticker, names.get(ask.ticker) or ask.ticker, round(ask.price * DOLLAR))
@@ -156,5 +166,5 @@ def _nearest(atoms: Atoms, cycle: Cycle | None, names: dict[str, str]) -> dict[s
         "cost": round(cost),
         "pays": least,
         "profit": round(least - cost),
-        "plot": value_plot.of(atoms, pays, cost),
+        "plot": own.atoms and value_plot.of(own.atoms, payoffs(holdings, own), round(cost)),
     }
