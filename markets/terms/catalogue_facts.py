@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from markets.kalshi.vocabulary import COMBO_PREFIX
 from markets.models import Event, Market, ReviewedSeries
 from markets.terms import exhaustiveness
-from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.facts import UNREADABLE, EventFacts, MarketFacts
 from markets.terms.reading.identity import stated_pairs
 from markets.terms.reading.text import plain
 
@@ -82,18 +82,29 @@ def build_facts(event: Mapping[str, Any], markets: Iterable[Mapping[str, Any]]) 
         sources=_sources(event["settlement_sources"], event.get(OF_SERIES) or ()),
         strike_period=event["strike_period"],
         strike_date="" if event["strike_date"] is None else f"{event['strike_date']:%Y-%m-%d}",
-        metadata=tuple(sorted((key, _text(value)) for key, value in event["product_metadata"].items())),
+        metadata=_metadata(event["product_metadata"]),
         markets=tuple(_market_facts(row) for row in markets),
     )
 
 
-def _sources(*listed: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+def _sources(*listed: Any) -> tuple[str, ...]:
     """Name and address of each source of the event and its series, once."""
-    return tuple(sorted({f"{source['name']} {source['url']}" for sources in listed for source in sources}))
+    every = [source for sources in listed for source in (sources if isinstance(sources, list | tuple) else [sources])]
+    return tuple(sorted({_source(source) for source in every}))
+
+
+def _source(source: Any) -> str:
+    named = isinstance(source, dict) and all(isinstance(source.get(key), str) for key in ("name", "url"))
+    return f"{source['name']} {source['url']}" if named else f"{UNREADABLE}: {_text(source)}"
+
+
+def _metadata(stored: Any) -> tuple[tuple[str, str], ...]:
+    named = stored if isinstance(stored, dict) else {UNREADABLE: stored}
+    return tuple(sorted((key, _text(value)) for key, value in named.items()))
 
 
 def _market_facts(row: Mapping[str, Any]) -> MarketFacts:
-    custom, other = row["custom_strike"], row["other_texts"]
+    custom, other = row["custom_strike"], _texts(row["other_texts"])
     return MarketFacts(
         ticker=row["ticker"],
         status=row["status"],
@@ -112,7 +123,7 @@ def _market_facts(row: Mapping[str, Any]) -> MarketFacts:
         no_sub_title=other.get("no_sub_title", ""),
         early_close_condition=other.get("early_close_condition", ""),
         functional_strike=other.get("functional_strike", ""),
-        unusual=_unusual(row),
+        unusual=UNREADABLE if UNREADABLE in other else _unusual(row, other),
         ends=" ".join(str(row[name]) for name in ("close_time", "expected_expiration_time", "latest_expiration_time")),
     )
 
@@ -122,13 +133,19 @@ def _is_valued(row: Mapping[str, Any]) -> bool:
     return row["settlement_value_e6"] is not None or bool(row["expiration_value"])
 
 
-def _unusual(row: Mapping[str, Any]) -> str:
+def _texts(stored: Any) -> Mapping[str, str]:
+    if isinstance(stored, dict) and all(isinstance(text, str) for text in stored.values()):
+        return stored
+    return {UNREADABLE: _text(stored)}
+
+
+def _unusual(row: Mapping[str, Any], other: Mapping[str, str]) -> str:
     """What a market pays other than nothing or one dollar, in words."""
     if row["notional_e6"] != UNIT_E6:
         return f"{row['notional_e6'] / UNIT_E6:g} dollar a contract"
     if row["settlement_bounds"] not in ("", "default"):
         return f"values with bounds: {row['settlement_bounds']}"
-    least = row["other_texts"].get("settlement_floor", "")
+    least = other.get("settlement_floor", "")
     return f"at least {least}" if least else ""
 
 
@@ -137,7 +154,11 @@ def _text(value: object) -> str:
 
 
 def _strike(text: str) -> Decimal | None:
-    return Decimal(text) if text else None
+    """None where there is none; not a number where a text is none, which no reading takes for a strike."""
+    try:
+        return Decimal(text) if text else None
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 def review_of(review: ReviewedSeries | None) -> exhaustiveness.ReviewedSeries | None:

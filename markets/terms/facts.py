@@ -13,6 +13,8 @@ from markets.kalshi.vocabulary import MarketStatus
 FACTS_VERSION: Final = 3
 """Part of the hash: a new way to read the facts voids every certificate given under the old one."""
 
+UNREADABLE: Final = "what is stored cannot be read"
+"""Stands for columns that are not what a scan writes: no reading lets it pass, and no other event is the worse for it."""
 _DIGITS: Final = 64
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from markets.terms.facts import EventFacts, MarketFacts
+from markets.terms.facts import UNREADABLE, EventFacts, MarketFacts
 from markets.terms.reading.rules import NotRead, Texts
 from markets.terms.reading.secondary import Topic
 from markets.terms.reading.text import DATE, counted, plain, same_day
@@ -40,6 +40,9 @@ def check_fields(event: EventFacts, *, one_time: bool = True) -> None:
         raise NotRead("label_differs", f"{ticker} does not have the ticker of its series {series}.")
     if one_time and len({market.ends for market in event.markets}) > 1:
         raise NotRead("times_differ", "The markets do not close and expire at the same times.")
+    for said in (*event.sources, *(key for key, _ in event.metadata)):
+        if said.startswith(UNREADABLE):
+            raise NotRead("unreadable", f"Of {ticker}, {said}.")
     for market in event.markets:
         _check_market(market)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -23,6 +24,7 @@ from markets.models import ContractTerms, Series
 from markets.terms.reading.text import address_of
 from markets.terms.registry.entry import NoDataRule, RegisteredTerms
 
+log = logging.getLogger(__name__)
 Exchange, Status = ContractTerms.Exchange, ContractTerms.Status
 
 
@@ -65,6 +67,7 @@ def terms_of(series: Iterable[str]) -> dict[str, Held]:
     )
     moment = now()
     found = {}
+    rows = [row for row in rows if _is_readable(row)]
     for ticker, url in urls.items():
         entry = _entry_for(ticker, document_key(url, where) if url else "", rows)
         if entry is not None:
@@ -72,6 +75,15 @@ def terms_of(series: Iterable[str]) -> dict[str, Held]:
                 entry.pk, as_terms(entry, same_document=bool(url) and entry.url == document_key(url, where), at=moment)
             )
     return found
+
+
+def _is_readable(entry: ContractTerms) -> bool:
+    """Whether its lists are lists of texts. One that is not counts as none: what it says cannot be relied on, and others still do."""
+    lists = (entry.series_tickers, entry.must_contain, entry.must_not_contain, entry.family_forms, entry.levels_before)
+    odd = next((one for one in lists if not isinstance(one, list) or any(not isinstance(t, str) for t in one)), None)
+    if odd is not None:
+        log.error("the entry of %s cannot be read, so it counts for nothing: %r", entry.url, odd)
+    return odd is None
 
 
 def _entry_for(ticker: str, key: str, rows: list[ContractTerms]) -> ContractTerms | None:
