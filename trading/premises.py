@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from markets.models import Certificate, Market
+from markets.terms.atoms import AtomError
 from markets.terms.grades import Grade
 from markets.terms.states import StateError, StateList, listed_states
 from strategies.models import Decision
@@ -27,7 +28,7 @@ def of(decision: Decision, certified: Any) -> dict[str, Any]:
                 Market.objects.filter(event_id=decision.event_id).order_by("ticker").values_list("ticker", flat=True)
             )
             listed, grade = listed_states(list(tickers), certified=False), Grade.CONDITIONAL
-    except StateError:
+    except (StateError, AtomError):
         return {"states": [], "grade": Grade.CONDITIONAL, "rules_hash": decision.rules_hash}
     return {"states": [listed.to_json()], "grade": grade, "rules_hash": decision.rules_hash}
 

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Final
 
-from kalbot.common.units import Money, Price
+from kalbot.common.units import DOLLAR, DOLLAR_PRICE, Money, Price
 from markets.book import Side
 from markets.models import ContractTerms
 from markets.terms.grades import Grade, grade_of
@@ -15,6 +16,9 @@ from markets.terms.settled import given
 from markets.terms.states import Holding, State, StateError, StateList, floor_over, payoffs
 from trading.execution.sizing import baskets
 from trading.models import ACTIVE, ExchangeAccount, Leg, Position, Settlement
+
+MONEY_PER_PRICE: Final = DOLLAR // DOLLAR_PRICE
+"""Micro-dollars in 1/10,000 dollar."""
 
 
 def exchange_difference() -> int | None:
@@ -152,6 +156,8 @@ def _possible(position: Position, settled: Sequence[Settlement]) -> list[StateLi
     """The stored state lists less what has settled. StateError where they cannot be read or contradict what settled."""
     if not position.states:
         raise StateError("no settlement states were stored with this position")
-    known = {one.leg.market_id: Price(one.value_e6 // 100) for one in settled}
+    if fine := next((one for one in settled if one.value_e6 % MONEY_PER_PRICE), None):
+        raise StateError(f"{fine.leg.market_id} settled at a value finer than a price")
+    known = {one.leg.market_id: Price(one.value_e6 // MONEY_PER_PRICE) for one in settled}
     lists = [StateList.from_json(stored) for stored in position.states]
     return [left for one in lists if (left := given(one, known)) is not None]

@@ -116,8 +116,9 @@ def _vouched(facts: EventFacts, found: Certificate | None, reason: str) -> Certi
 
 
 def revoke(event: Event, actor: str, reason: str) -> Certificate:
-    """A person withdraws the certificate; only a person can grant another one."""
+    """A person withdraws the certificate, and with it those of the event's families; only a person can grant another one."""
     with catalogue_transaction([event.pk]):
+        _void_families([event.pk], f"{actor} revoked the certificate of {event.pk}: {reason}")
         digest = Event.objects.values_list("rules_hash", flat=True).get(pk=event.pk)
         _end(event.pk, actor, f"revoked: {reason}")
         return Certificate.objects.create(
@@ -174,10 +175,10 @@ def _refresh(tickers: Sequence[str], force: bool) -> int:
     return len(voided)
 
 
-def _void_families(changed: Sequence[str]) -> None:
+def _void_families(changed: Sequence[str], reason: str = "The facts or terms of one of its events changed.") -> None:
     """What one value settles together is judged again, by the next scan, as soon as anything about one of the events has changed."""
     Certificate.objects.filter(event__members__event__in=changed, status=Status.GRANTED).update(
-        status=Status.VOID, ended_at=clock.now(), reason="The facts or terms of one of its events changed."
+        status=Status.VOID, ended_at=clock.now(), reason=reason
     )
 
 

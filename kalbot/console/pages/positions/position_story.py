@@ -17,11 +17,10 @@ from kalbot.console.pages.positions import triage_card
 from kalbot.console.ui import formats, value_plot
 from kalbot.console.ui.links import page_url
 from kalbot.console.ui.order_words import outcome
-from markets.models import Market
+from markets.models import Certificate, Market
 from markets.terms.atoms import Atoms
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
-from markets.terms.states import StateKind
 from strategies.models import Kind
 from trading import selectors
 from trading.models import ACTIVE, TERMINAL, ExitRequest, Fill, Leg, Position, PositionStatus
@@ -74,12 +73,12 @@ def payoff(held: Held, names: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def plot_of(position: Position, held: Held) -> value_plot.ValuePlot | None:
-    """What a basket across events pays over the value that settles it; None for other baskets, and once a market has settled."""
-    if len(position.states) != 1 or "atoms" not in position.states[0]:
+    """What a basket across events pays over the value that settles it; None for other baskets, once a market has settled, and where
+    nothing is known of the payoff."""
+    if not held.payoff or "atoms" not in position.states[0]:
         return None
     atoms = Atoms.from_json(position.states[0]["atoms"])
-    pays = [row.pays for row in held.payoff if row.state.kind is StateKind.VALUE]
-    return value_plot.of(atoms, pays, held.cost)
+    return value_plot.of(atoms, [(row.state, row.pays) for row in held.payoff], held.cost)
 
 
 def in_words(position: Position, held: Held, names: dict[str, str]) -> str:
@@ -118,6 +117,19 @@ def at_discretion(position: Position) -> str:
     return residual(position.event_id, () if certificate is None else certificate.residual)
 
 
+def demoted(position: Position) -> str:
+    """Of a basket across events: why nothing more is bought on its certificate, which may be because a market has ended; "" while one is
+    in force."""
+    if position.kind != Kind.FAMILY or position.status not in ACTIVE:
+        return ""
+    newest = Certificate.objects.filter(event=position.event_id).order_by("-version").first()
+    if newest is None:
+        return "Nothing more is bought: its events have no certificate in common."
+    if newest.status == Certificate.Status.GRANTED and newest.rules_hash == position.event.rules_hash:
+        return ""
+    return f"Nothing more is bought: the certificate of its events is {newest.get_status_display().lower()}. {newest.reason}"
+
+
 def ended_in_words(position: Position) -> str:
     """The sentence of a position that holds nothing: not bought yet, never bought, or how it ended; the grade in the past tense."""
     bought = position.legs.aggregate(total=Sum("bought_count"))["total"] or 0
@@ -146,6 +158,7 @@ def progress(position: Position) -> dict[str, Any]:
         "quote": open_quotes.of(position) if position.status == PositionStatus.QUOTING else None,
         "grade": "" if held.is_flat else held.grade.label,
         "discretion": "" if held.is_flat else at_discretion(position),
+        "demoted": demoted(position),
         "payoff": [] if held.is_flat else payoff(held, names),
         "plot": plot_of(position, held),
         "sentence": in_words(position, held, names),
