@@ -20,7 +20,7 @@ Money in 1/1,000,000 dollar, prices in 1/10,000 dollar, counts in 1/100 contract
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -79,6 +79,27 @@ class FeeSchedule:
     def rate_e10(self, is_taker: bool = True) -> int:
         """Rate x multiplier in 1e-10."""
         return self.taker_e10 if is_taker else self.maker_e10
+
+    def of(self, ticker: str) -> FeeSchedule:
+        """That of one market: the same for all."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class MixedFees:
+    """Of markets whose fills are charged differently, as those of several events may be: each its own schedule."""
+
+    by_market: Mapping[str, FeeSchedule]
+
+    def of(self, ticker: str) -> FeeSchedule:
+        """That of one market. FeeError for one that is not among them."""
+        if ticker not in self.by_market:
+            raise FeeError(f"nothing is known of the fee of {ticker}")
+        return self.by_market[ticker]
+
+
+Fees = FeeSchedule | MixedFees
+"""How the fills of an event's markets are charged."""
 
 
 def resolve(

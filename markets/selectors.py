@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -13,24 +13,49 @@ from django.db.models.expressions import Combinable
 from kalbot.common import clock
 from kalbot.common.errors import SettingError
 from kalbot.common.units import Money, UnitError, parse_money
-from markets.fees import FeeError, FeeSchedule, resolve
+from markets.fees import FeeError, Fees, FeeSchedule, MixedFees, resolve
 from markets.kalshi.grid import PriceBand
 from markets.models import Event, FamilyMember, FeeChange, Market
 
 
+def fees_of(event: Event, *, is_changed: bool = True) -> Fees:
+    """The fees in force now for the markets of ``event`` (fetch it with its series: ``select_related("series")``), of a family those of
+    each member's markets. See ``fee_schedule``."""
+    if not event.is_family:
+        return fee_schedule(event, is_changed=is_changed)
+    members = Event.objects.filter(families__family=event).select_related("series")
+    of_event = {member.pk: fee_schedule(member, is_changed=is_changed) for member in members}
+    if len(set(of_event.values())) == 1:
+        return next(iter(of_event.values()))
+    markets = Market.objects.filter(event__in=of_event).values_list("ticker", "event_id")
+    return MixedFees({ticker: of_event[member] for ticker, member in markets})
+
+
+def fees_of_many(events: Mapping[str, Event]) -> dict[str, Fees | None]:
+    """The same by ticker, None where they are not known. Only series with an announced change that has come due are read one by one."""
+    families = [ticker for ticker, event in events.items() if event.is_family]
+    series: dict[str, set[str]] = {ticker: {event.series_id} for ticker, event in events.items()}
+    if families:
+        members = FamilyMember.objects.filter(family__in=families).values_list("family_id", "event__series_id")
+        for family, one in members:
+            series[family].add(one)
+    due = FeeChange.objects.filter(series__in=set().union(*series.values()), scheduled_at__lte=clock.now())
+    changed = set(due.values_list("series_id", flat=True))
+    found: dict[str, Fees | None] = {}
+    for ticker, event in events.items():
+        try:
+            found[ticker] = fees_of(event, is_changed=not changed.isdisjoint(series[ticker]))
+        except FeeError:
+            found[ticker] = None
+    return found
+
+
 def fee_schedule(event: Event, *, is_changed: bool = True) -> FeeSchedule:
-    """The fees in force now for every market of ``event`` (fetch it with its series: ``select_related("series")``).
+    """The fees in force now for every market of ``event``, which is no family.
 
     An announced change counts from its time on, whatever the rows still say; ``is_changed`` False: it is known that none is due
-    (``due_changes``). Raises markets.fees.FeeError for a fee type that is not known: then nothing of this event may be traded. The
-    members of a family must have one schedule.
+    (``due_changes``). Raises markets.fees.FeeError for a fee type that is not known: then nothing of this event may be traded.
     """
-    if event.is_family:
-        members = Event.objects.filter(families__family=event).select_related("series")
-        schedules = {fee_schedule(member, is_changed=is_changed) for member in members}
-        if len(schedules) != 1:
-            raise FeeError(f"the events of {event.pk} have {len(schedules)} fee schedules")
-        return schedules.pop()
     series_type, series_multiplier = event.series.fee_type, event.series.fee_multiplier_e6
     override, override_multiplier = event.fee_type_override, event.fee_multiplier_override_e6
     due = due_changes(event.series_id, clock.now()).order_by("scheduled_at") if is_changed else ()

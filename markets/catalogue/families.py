@@ -61,9 +61,13 @@ def refresh() -> Result:
     registered = terms_of({one.series for one in events})
     with catalogue_transaction(Event.objects.filter(is_family=True, is_open=True).values_list("pk", flat=True)):
         result = _judge(events, registered)
-        Event.objects.filter(is_family=True, is_open=True).exclude(pk__in=result.families).update(
-            is_open=False, updated_at=clock.now()
+        ended = Event.objects.filter(is_family=True, is_open=True).exclude(pk__in=result.families)
+        Certificate.objects.filter(event__in=ended, status=Status.GRANTED).update(
+            status=Status.VOID,
+            ended_at=clock.now(),
+            reason="Its events are no family any more, or one of them has ended.",
         )
+        ended.update(is_open=False, updated_at=clock.now())
         _write_refused(result)
     return result
 
@@ -170,8 +174,6 @@ def _family(
 ) -> str | FamilyRefusal:
     """The ticker of the family with a certificate for its facts of now, or why it is none. ``revoked``: events whose certificate a person
     revoked, and who."""
-    if len({one.fees for one in members}) > 1:
-        return FamilyRefusal("fees_differ", "The members do not have one fee.")
     if taken := next((one.ticker for one in members if one.ticker in revoked), ""):
         return FamilyRefusal("member_revoked", f"{revoked[taken]} revoked the certificate of {taken}.")
     held = registered[members[0].series]
@@ -228,8 +230,6 @@ def _store(ticker: str, digest: str, members: Sequence[Listed]) -> None:
             "sub_title": " + ".join(one.ticker for one in members)[:400],
             "category": first.category,
             "exchange_index": first.shard,
-            "fee_type_override": first.override[0],
-            "fee_multiplier_override_e6": first.override[1],
             "close_time": first.closes,
             "market_count": sum(one.markets for one in members),
             "volume": sum(one.volume for one in members),

@@ -29,8 +29,6 @@ class Listed:
     expires: datetime
     latest: tuple[datetime | None, datetime | None]
     """The first and the last of the moments at which its markets expire at the latest."""
-    fees: tuple[str, int]
-    override: tuple[str, int | None]
     rules_hash: str
     volume: int
     open_interest: int
@@ -67,17 +65,9 @@ def listed() -> Iterable[Listed]:
         )
     }
     columns = ("ticker", "series_id", "title", "category", "exchange_index", "rules_hash", "volume", "open_interest")
-    fees = (
-        "mutually_exclusive",
-        "fee_type_override",
-        "fee_multiplier_override_e6",
-        "series__fee_type",
-        "series__fee_multiplier_e6",
-        "settlement_sources",
-        "series__settlement_sources",
-    )
+    more = ("mutually_exclusive", "settlement_sources", "series__settlement_sources")
     events = Event.objects.filter(is_open=True, is_family=False).order_by("ticker")
-    for row in events.values(*columns, *fees):
+    for row in events.values(*columns, *more):
         span = spans.get(row["ticker"])
         if span is None or None in (span["closes"], span["expires"]):
             continue
@@ -85,8 +75,11 @@ def listed() -> Iterable[Listed]:
             yield _listed(row, span)
 
 
+def _listed_in(sources: Any) -> list[Any]:
+    return sources if isinstance(sources, list) else [sources]
+
+
 def _listed(row: Mapping[str, Any], span: Mapping[str, Any]) -> Listed:
-    override, multiplier = row["fee_type_override"], row["fee_multiplier_override_e6"]
     sources = row["settlement_sources"] or row["series__settlement_sources"]
     return Listed(
         row["ticker"],
@@ -97,14 +90,12 @@ def _listed(row: Mapping[str, Any], span: Mapping[str, Any]) -> Listed:
         span["closes"],
         span["expires"],
         (span["latest"], span["last_of_all"]),
-        (override or row["series__fee_type"], row["series__fee_multiplier_e6"] if multiplier is None else multiplier),
-        (override, multiplier),
         row["rules_hash"],
         row["volume"],
         row["open_interest"],
         span["n"],
         bool(span["floor"] or span["cap"]),
-        json.dumps(sorted(json.dumps(source, sort_keys=True) for source in sources)) if sources else "",
+        json.dumps(sorted(json.dumps(source, sort_keys=True) for source in _listed_in(sources))) if sources else "",
         not row["mutually_exclusive"] and span["n"] > 1,
         (span["first"], span["sooner"]) == (span["last"], span["later"]),
     )

@@ -96,7 +96,7 @@ def _view(family: Family, atoms: Atoms, events: Sequence[EventView]) -> EventVie
         ticker=family.ticker,
         title=family.title,
         exclusive=False,
-        fee_type=first.fee_type if len({(e.fee_type, e.fee_multiplier_e6) for e in events}) == 1 else "",
+        fees=_fees(events),
         shards=tuple(sorted({shard for event in events for shard in event.shards})),
         oddity=odd,
         closes_ms=_first(event.closes_ms for event in events),
@@ -115,6 +115,13 @@ def _view(family: Family, atoms: Atoms, events: Sequence[EventView]) -> EventVie
         members=tuple(Member(event.ticker, event.series) for event in events),
         atoms=atoms,
     )
+
+
+def _fees(events: Sequence[EventView]) -> Mapping[str, tuple[str, int]]:
+    """The fee of each market; empty where all events have one."""
+    if len({event.fee_of("") for event in events}) == 1:
+        return {}
+    return {outcome.ticker: event.fee_of("") for event in events for outcome in event.outcomes}
 
 
 def _first(moments: Iterable[int | None]) -> int | None:

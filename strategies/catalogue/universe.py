@@ -8,7 +8,7 @@ catalogues (12,500 events, 100,000 markets) are read in a few plain queries; ``d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -83,6 +83,8 @@ class EventView:
     atoms: Atoms | None = None
     power: float = 1.0
     """Of its probabilities, where a correction has earned its use (``catalogue.corrections``); 1: as prices say."""
+    fees: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Market -> its own fee type and multiplier, where the events of a family have different ones; empty where all have ``fee_type``."""
     discretion: tuple[str, ...] = ()
     """Sentences of its own rules or terms that name the exchange's discretion (deep views only)."""
 
@@ -104,7 +106,17 @@ class EventView:
     @property
     def fee_known(self) -> bool:
         """Whether the exchange's fee on this event can be computed."""
-        return self.fee_type in RATES and self.fee_multiplier_e6 >= 0
+        return all(kind in RATES and multiplier >= 0 for kind, multiplier in self.fees.values() or (self.fee_of(""),))
+
+    @property
+    def fee_types(self) -> str:
+        """The exchange's words for how its fills are charged."""
+        kinds = {kind for kind, _ in self.fees.values()} or {self.fee_type}
+        return ", ".join(sorted(kind or "none" for kind in kinds))
+
+    def fee_of(self, ticker: str) -> tuple[str, int]:
+        """Fee type and multiplier (millionths) of one of its markets."""
+        return self.fees[ticker] if self.fees else (self.fee_type, self.fee_multiplier_e6)
 
     def settles_in_days(self, now_ms: int) -> float | None:
         """Days until money is expected back: from the later of close and expected end, as much later (``late_ms``) as its series has

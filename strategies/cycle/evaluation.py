@@ -57,12 +57,13 @@ def most_cost(profile: Profile, capital_left: int) -> Money:
 def legs_of(event: EventView, depths: Mapping[str, Depth], grid: Money | None = None) -> list[LegMarket]:
     """Every listed outcome with its book; one without a book has an empty one, never a missing leg. FeeError if the fee is
     not known."""
-    fees = FeeSchedule(event.fee_type, event.fee_multiplier_e6, fee_grid() if grid is None else grid)
+    grid = fee_grid() if grid is None else grid
+    same = None if event.fees else FeeSchedule(*event.fee_of(""), grid)
     return [
         LegMarket(
             ticker=outcome.ticker,
             depth=depths.get(outcome.ticker, EMPTY),
-            fees=fees,
+            fees=same or FeeSchedule(*event.fee_of(outcome.ticker), grid),
             price_bands=outcome.price_bands,
             name=outcome.name,
         )

@@ -53,7 +53,7 @@ def explain_event(event_ticker: str, profile: Profile) -> list[str]:
 
 def _heading(event: EventView, profile: Profile) -> Iterator[str]:
     yield f"{event.ticker}: {event.title}"
-    yield f"{event.category or 'no category'}, series {event.series}, {len(event.outcomes)} outcomes, fee type {event.fee_type}"
+    yield f"{event.category or 'no category'}, series {event.series}, {len(event.outcomes)} outcomes, fee type {event.fee_types}"
     if event.ends_ms is not None:
         yield f"Over for us at {clock.from_ms(event.ends_ms):%Y-%m-%d %H:%M} UTC"
     yield f"Profile {profile.name} ({profile.mode}): {', '.join(profile.kinds) or 'no kind of basket'}"
@@ -149,7 +149,7 @@ def _live(event: EventView, profile: Profile, prices: EventPrices) -> Iterator[s
     if blocked is not None:
         yield f"The profile would not decide on this event now: {blocked.sentence}."
     if not event.fee_known:
-        yield f"The fee type {event.fee_type!r} is not known, so nothing of this event may be traded."
+        yield f"The fee ({event.fee_types}) is not known, so nothing of this event may be traded."
         return
     books, left = depths_of(prices), None
     if exposure is not None:

@@ -125,7 +125,7 @@ def _shard(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
 def _fee(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     if event.fee_known:
         return None
-    return Miss(Reason.FEE_TYPE, event.fee_type or "none", "a fee type whose formula is known")
+    return Miss(Reason.FEE_TYPE, event.fee_types, "a fee type whose formula is known")
 
 
 def _closes(event: EventView, rules: Rules, now_ms: int) -> Miss | None:

@@ -157,9 +157,10 @@ def family(event: EventView, profile: Profile) -> Quoted | Miss:
 
 def family_legs(event: EventView, min_size: int = 0) -> dict[tuple[str, Side], QuotedLeg]:
     """Every side that is offered for less than a dollar, by (ticker, side)."""
-    fees = _fees(event.fee_type, event.fee_multiplier_e6)
     legs: dict[tuple[str, Side], QuotedLeg] = {}
+    fees = _fees(event.fee_type, event.fee_multiplier_e6)
     for outcome in event.outcomes:
+        fees = _fees(*event.fees[outcome.ticker]) if event.fees else fees
         for side, leg in ((Side.YES, _yes_leg(outcome, fees)), (Side.NO, _no_leg(outcome, fees))):
             if leg is not None and leg.cost < DOLLAR and leg.size >= min_size:
                 legs[outcome.ticker, side] = leg

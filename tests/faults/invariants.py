@@ -192,7 +192,7 @@ def _must_be_kept(run: Run, position: Position) -> bool:
     for leg in alone:
         book, least = exchange.books[leg.market_id], 100 if leg.held % 100 == 0 else 1
         bids = book.yes_levels() if leg.side == "yes" else book.no_levels()
-        if bids and sell_ladder.loss_bound(leg, least, max(price for price, _ in bids), fees) <= left:
+        if bids and sell_ladder.loss_bound(leg, least, max(price for price, _ in bids), fees.of(leg.market_id)) <= left:
             return False
     return True
 

@@ -84,6 +84,6 @@ def _half_filled(legs: list[Leg], ordered: dict[str, int], quoted: live_books.Li
         bought = [max(o.filled_count, o.reported_fill_count or 0) for o in leg.orders.filter(action="buy")]
         count = sum(bought) + ordered.get(leg.market_id, 0)
         lacking += count == 0
-        paid = walk.buy(quoted.asks(leg.market_id, leg.side), count, leg.limit_price, quoted.fees).cost
-        loss += paid - walk.sell(quoted.bids(leg.market_id, leg.side), count, 1, quoted.fees).proceeds
+        paid = walk.buy(quoted.asks(leg.market_id, leg.side), count, leg.limit_price, quoted.fee(leg.market_id)).cost
+        loss += paid - walk.sell(quoted.bids(leg.market_id, leg.side), count, 1, quoted.fee(leg.market_id)).proceeds
     return loss, lacking

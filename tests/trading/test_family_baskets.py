@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import permutations, product
 
 import pytest
 
+from kalbot.common import clock
 from markets import watchlist
 from markets.book import Side
-from markets.models import Certificate, Event, Market
+from markets.models import Certificate, Event, FeeChange, Market, Series
 from markets.terms.states import StateKind, StateList
 from strategies.collateral.groups import Alone, Choices, Exclusive, Group, Ladder, returned
 from strategies.models import Profile
@@ -17,13 +19,14 @@ from tests.trading.families import FAMILY
 from tests.trading.twin import Twin
 from trading import selectors
 from trading.accounting import collateral, ledger
-from trading.closing import exits, settlement
+from trading.closing import exits, marks, settlement
 from trading.denials import DenialCode, Denied
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, ExchangeAccount, LiveEventClaim, Position
 from trading.reconciliation import reconcile
 from trading.safety import live_readiness
 from trading.venues import connection
+from triage.assessment import gather, valuation
 
 Pair = tuple[Twin, Twin]
 
@@ -163,6 +166,74 @@ def denied_again(owner: Profile, pair: Pair) -> str:
     return str(plain.denial.code)
 
 
+def announced(event: str, multiplier_e6: int | None, series: str = "KXT") -> None:
+    """A fee change of one event (of all of the series: "") that has come due, and that no row says yet."""
+    FeeChange.objects.create(
+        change_id="1",
+        series_id=series,
+        event_ticker=event,
+        fee_type="quadratic",
+        fee_multiplier_e6=multiplier_e6,
+        scheduled_at=clock.now(),
+    )
+
+
+def of_another_series(pair: Pair) -> None:
+    """The thresholds are listed in a series of their own."""
+    Series.objects.create(ticker="KXU", category="Sports", fee_type="quadratic")
+    Event.objects.filter(pk="KXT-2").update(series="KXU")
+
+
+def charge(pair: Pair, fee_type: str, multiplier: int) -> None:
+    """The thresholds are charged by another schedule, ``multiplier`` in 1/10,000: on the exchange and in the catalogue."""
+    listed = pair[1].exchange.events["KXT-2"]
+    listed.fee_type_override, listed.fee_multiplier_override = fee_type, multiplier
+    columns = {"fee_type_override": fee_type, "fee_multiplier_override_e6": multiplier * 100}
+    Event.objects.filter(pk="KXT-2").update(**columns)
+
+
+@pytest.mark.parametrize("multiplier", [0, 5_000, 20_000])
+@pytest.mark.parametrize("mode", ["sim", "live"])
+def test_each_leg_is_charged_by_the_fees_of_its_own_event(pair: Pair, mode: str, multiplier: int) -> None:
+    charge(pair, "quadratic_with_maker_fees", multiplier)
+    position = bought(pair, mode=mode)
+    fees = {leg.market_id: leg.fees for leg in position.legs.all()}
+    ranges, thresholds = pair
+    for ticker, price, times in (
+        (ranges.markets[0], 2_000, 10_000),
+        (ranges.markets[1], 2_500, 10_000),
+        (thresholds.markets[1], 4_000, multiplier),
+    ):
+        exact = Fraction(7 * times * price * (10_000 - price), 10**7)  # of ten contracts, micro-dollars
+        assert fees[ticker] == -(-exact // 100) * 100, "to the next hundredth of a cent"
+    (mark,) = marks.of([Position.objects.select_related("profile", "event__series").get(pk=position.pk)]).values()
+    exits.request_exit(position_id=position.pk, actor="ann", reason="want out", below_floor="the person said so")
+    position = executor.step(position.pk)
+    assert (position.status, mark.proceeds) == ("closed", sum(leg.sold_proceeds for leg in position.legs.all()))
+    if mode == "live":
+        agree(position.profile)
+
+
+def test_a_fee_change_of_any_members_series_counts_for_what_a_position_would_bring(pair: Pair) -> None:
+    of_another_series(pair)
+    position = bought(pair)
+    found = Position.objects.select_related("profile", "event__series").get(pk=position.pk)
+
+    def proceeds() -> int:
+        (mark,) = marks.of([found]).values()
+        (case,) = gather.gather([position.pk], clock.now_ms())
+        assert case.case.fees is not None
+        sale = valuation.sell(case.case.legs, case.case.books, case.case.fees)
+        assert mark.proceeds == sale.proceeds
+        return int(sale.proceeds)
+
+    before = proceeds()
+    announced("", 2_000_000, series="KXU")
+    assert before - proceeds() == 159_200, (
+        "0.07 x 10 x 0.35 x 0.65, twice for once, each to the next hundredth of a cent"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -170,9 +241,11 @@ def denied_again(owner: Profile, pair: Pair) -> str:
         (lambda: Event.objects.filter(pk=FAMILY).update(rules_hash="other"), "rules_changed"),
         (lambda: Event.objects.get(pk=FAMILY).members.filter(event="KXT-2").delete(), "price_no_book"),
         (lambda: Event.objects.filter(pk="KXT-2").update(fee_type_override="flat"), "fee_unknown"),
-        (lambda: Event.objects.filter(pk="KXT-2").update(fee_multiplier_override_e6=500_000), "fee_unknown"),
+        (lambda: Event.objects.filter(pk="KXT-2").update(fee_multiplier_override_e6=20_000_000), "margin_gone"),
+        (lambda: announced("KXT-2", 20_000_000), "margin_gone"),
+        (lambda: announced("", None), "fee_unknown"),
     ],
-    ids=["certificate", "rules", "member", "fee", "other_fee"],
+    ids=["certificate", "rules", "member", "fee", "other fee", "announced fee", "announced without an amount"],
 )
 def test_what_it_rests_on_is_read_again_before_it_is_bought(pair: Pair, change: object, code: str) -> None:
     owner = profile()

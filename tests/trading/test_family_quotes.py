@@ -121,7 +121,7 @@ def _stale(pair: Pair, position: Position) -> None:
 
 
 def _fees(pair: Pair, position: Position) -> None:
-    Event.objects.filter(pk="KXT-2").update(fee_type_override="quadratic_with_maker_fees")
+    Event.objects.filter(pk="KXT-2").update(fee_type_override="flat")
 
 
 def _halted(pair: Pair, position: Position) -> None:

@@ -173,7 +173,7 @@ def test_legs_share_one_budget_less_the_losses_already_taken(position: Position)
     live, legs = live_books.read(position.event), list(position.legs.select_related("market"))
 
     def losses(sales: list[sell_ladder.Sale]) -> list[int]:
-        return [max(0, sell_ladder.loss_bound(s.leg, s.count, s.least, live.fees)) for s in sales]
+        return [max(0, sell_ladder.loss_bound(s.leg, s.count, s.least, live.fee(s.leg.market_id))) for s in sales]
 
     alone = losses(unwind.within_budget([(leg, leg.held) for leg in legs], live, 10**9))
     allowed = max(alone)

@@ -9,7 +9,7 @@ from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE
 from markets import prices, selectors
 from markets.book import Depth, Side
-from markets.fees import FeeError, FeeSchedule
+from markets.fees import FeeError, Fees, FeeSchedule
 from markets.models import Event
 from markets.prices import EventPrices, families
 from strategies.profiles.sharing import shares
@@ -19,10 +19,10 @@ from trading.denials import DenialCode, Denied
 from trading.models import Position
 
 
-def fee_schedule(event: Event, *, is_changed: bool = True) -> FeeSchedule:
+def fees_of(event: Event, *, is_changed: bool = True) -> Fees:
     """The fees in force for the event's markets. Denied(FEE_UNKNOWN) for a type that is not known. ``is_changed``: see selectors."""
     try:
-        return selectors.fee_schedule(event, is_changed=is_changed)
+        return selectors.fees_of(event, is_changed=is_changed)
     except FeeError as error:
         raise Denied(DenialCode.FEE_UNKNOWN, str(error)) from None
 
@@ -33,8 +33,15 @@ class LiveBooks:
     no order of ours may trade with it, so from that price on nobody else's bids are within reach."""
 
     prices: EventPrices
-    fees: FeeSchedule
+    fees: Fees
     own: Mapping[tuple[str, Side], int] = field(default_factory=dict)
+
+    def fee(self, ticker: str) -> FeeSchedule:
+        """How fills of one market are charged. Denied(FEE_UNKNOWN) for one of which that is not known."""
+        try:
+            return self.fees.of(ticker)
+        except FeeError as error:
+            raise Denied(DenialCode.FEE_UNKNOWN, str(error)) from None
 
     def depth(self, ticker: str) -> Depth:
         """The book of one market; empty when there is none (an empty book sells and buys nothing)."""
@@ -87,7 +94,7 @@ class LiveBooks:
 def read(event: Event, *, is_changed: bool = True) -> LiveBooks:
     """The event's books now. An unreachable Redis reads as no prices at all. ``is_changed``: whether its fees may have been."""
     found = families.read(prices.reader(), {event.ticker: selectors.books_of(event)})[event.ticker]
-    return LiveBooks(found, fee_schedule(event, is_changed=is_changed))
+    return LiveBooks(found, fees_of(event, is_changed=is_changed))
 
 
 def versions(event: Event) -> dict[str, str]:

@@ -32,14 +32,17 @@ def markets_of(position: Position, legs: Sequence[Leg], orders: Iterable[Order],
     """The legs' markets with the bids and asks of others; ``orders``: the position's own. Orders on paper are in no book, so there is
     nothing to leave out, and only what another one of the account bids stands in the way."""
     if not shares(position.profile):
-        return [LegMarket(leg.market_id, live.depth(leg.market_id), live.fees, price_bands(leg.market)) for leg in legs]
+        return [
+            LegMarket(leg.market_id, live.depth(leg.market_id), live.fee(leg.market_id), price_bands(leg.market))
+            for leg in legs
+        ]
     own = [*filter(_is_shown, orders), *_beside(position, legs)]
     persons = _bids_of_persons(legs)
     return [
         LegMarket(
             leg.market_id,
             _of_others(leg, own, persons, live, in_books=position.mode == Mode.LIVE),
-            live.fees,
+            live.fee(leg.market_id),
             price_bands(leg.market),
         )
         for leg in legs

@@ -13,7 +13,7 @@ from markets.book import BookError, Depth, Side
 from markets.kalshi.errors import KalshiError
 from markets.models import Event, Market
 from markets.prices import EventPrices, MarketPrice
-from trading.books.live_books import LiveBooks, fee_schedule
+from trading.books.live_books import LiveBooks, fees_of
 from trading.denials import DenialCode, Denied
 from trading.venues import connection
 
@@ -30,7 +30,7 @@ def read(event: Event, tickers: Sequence[str]) -> LiveBooks:
         }
     except (KalshiError, KalbotError, BookError) as error:
         raise Denied(DenialCode.PRICE_NO_BOOK, f"the REST interface does not answer: {error}"[:200]) from None
-    return LiveBooks(EventPrices(event.ticker, "rest", True, now, markets), fee_schedule(event))
+    return LiveBooks(EventPrices(event.ticker, "rest", True, now, markets), fees_of(event))
 
 
 def _price(ticker: str, depth: Depth, status: str, now_ms: int) -> MarketPrice:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markets.book import Level
-from markets.fees import FeeSchedule
+from markets.fees import Fees
 from trading import selectors
 from trading.books import live_books, rest_books
 from trading.books.live_books import LiveBooks
@@ -67,7 +67,7 @@ class ExitPreview:
     unsellable: int
     unpriced: DenialCode | None
     floor: int = 0
-    schedule: FeeSchedule | None = None
+    schedule: Fees | None = None
     left: Held | None = None
     naked: tuple[Leg, ...] = ()
 
@@ -108,11 +108,11 @@ def preview(position: Position, counts: Counts | None = None, *, by_rest: bool =
             live = live_books.beside_own(position, rest_books.read(position.event, [leg.market_id for leg, _ in parts]))
         else:
             live = live_books.read_beside(position)
+        found = [_of_leg(leg, count, live) for leg, count in parts]
     except Denied as error:
         unknown = tuple(LegPreview(leg, count, (), 0, 0, count, 0) for leg, count in parts)
         unsellable = sum(count for _, count in parts)
         return ExitPreview(unknown, 0, 0, cost, unsellable, error.code, floor, left=left, naked=naked)
-    found = [_of_leg(leg, count, live) for leg, count in parts]
     return ExitPreview(
         legs=tuple(found),
         proceeds=sum(one.expected_proceeds for one in found),
@@ -152,5 +152,5 @@ def of_fills_since(legs: Iterable[Leg], accepted: LeastPrices) -> dict[LegKey, i
 
 def _of_leg(leg: Leg, count: int, live: LiveBooks) -> LegPreview:
     bids = live.bids(leg.market_id, leg.side)
-    sold = walk.sell(bids, count, 1, live.fees)
+    sold = walk.sell(bids, count, 1, live.fee(leg.market_id))
     return LegPreview(leg, count, bids, sold.proceeds, sold.fees, count - sold.count, sold.worst_price)

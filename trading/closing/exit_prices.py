@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kalbot.common.units import DOLLAR_PRICE, Money
-from markets.fees import FeeSchedule
+from markets.fees import Fees, FeeSchedule
 from trading.execution.sizing import walk
 
 LegKey = tuple[str, str]
@@ -35,9 +35,9 @@ def within_tolerance(legs: Iterable[Quoted]) -> dict[LegKey, int]:
     return {leg.key: max(1, leg.price - min(TOLERANCE, leg.price // 2)) for leg in legs}
 
 
-def worth(legs: Iterable[Quoted], prices: LeastPrices, fees: FeeSchedule) -> Money:
+def worth(legs: Iterable[Quoted], prices: LeastPrices, fees: Fees) -> Money:
     """What selling everything at its least price brings, after the most that the fees can be."""
-    return Money(sum(proceeds_at(prices[leg.key], leg.count, fees) for leg in legs))
+    return Money(sum(proceeds_at(prices[leg.key], leg.count, fees.of(leg.key[0])) for leg in legs))
 
 
 def proceeds_at(price: int, count: int, fees: FeeSchedule) -> Money:
@@ -46,7 +46,7 @@ def proceeds_at(price: int, count: int, fees: FeeSchedule) -> Money:
     return Money(price * count - walk.most_fees(price, count, fees, buys=False))
 
 
-def for_total(legs: Iterable[Quoted], total: int, fees: FeeSchedule) -> dict[LegKey, int]:
+def for_total(legs: Iterable[Quoted], total: int, fees: Fees) -> dict[LegKey, int]:
     """The quoted prices, all moved by the same amount, so that together they bring at least ``total``.
 
     Where not even the highest prices would, those: then nothing is sold.

@@ -6,13 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kalbot.common import clock
 from markets import prices, selectors
-from markets.fees import FeeError, FeeSchedule
-from markets.models import Event, FeeChange
+from markets.fees import Fees
 from markets.prices import EventPrices, families
 from trading.books.live_books import LiveBooks
-from trading.denials import DenialCode
+from trading.denials import DenialCode, Denied
 from trading.execution.sizing import walk
 from trading.models import Leg, Position
 
@@ -36,28 +34,14 @@ def of(positions: Sequence[Position]) -> dict[int, Mark]:
             legs[leg.position_id].append(leg)
     events = {position.event_id: position.event for position in positions}
     books = families.read(prices.reader(), {ticker: selectors.books_of(event) for ticker, event in events.items()})
-    fees = _fees(events)
+    fees = selectors.fees_of_many(events)
     return {
         position.pk: _mark(position, legs[position.pk], books[position.event_id], fees[position.event_id])
         for position in positions
     }
 
 
-def _fees(events: dict[str, Event]) -> dict[str, FeeSchedule | None]:
-    series = {event.series_id for event in events.values()}
-    due = FeeChange.objects.filter(series__in=series, scheduled_at__lte=clock.now()).values_list("series_id", flat=True)
-    changed = set(due)
-    return {ticker: _schedule(event, event.series_id in changed) for ticker, event in events.items()}
-
-
-def _schedule(event: Event, is_changed: bool) -> FeeSchedule | None:
-    try:
-        return selectors.fee_schedule(event, is_changed=is_changed)
-    except FeeError:
-        return None
-
-
-def _mark(position: Position, legs: list[Leg], books: EventPrices, fees: FeeSchedule | None) -> Mark:
+def _mark(position: Position, legs: list[Leg], books: EventPrices, fees: Fees | None) -> Mark:
     if not legs:
         return Mark(0)
     if fees is None:
@@ -66,6 +50,9 @@ def _mark(position: Position, legs: list[Leg], books: EventPrices, fees: FeeSche
     unpriced = live.unusable([leg.market_id for leg in legs], position.profile.max_price_age_ms)
     if unpriced is not None:
         return Mark(None, unpriced=unpriced)
-    sold = [walk.sell(live.bids(leg.market_id, leg.side), leg.held, 1, fees) for leg in legs]
+    try:
+        sold = [walk.sell(live.bids(leg.market_id, leg.side), leg.held, 1, live.fee(leg.market_id)) for leg in legs]
+    except Denied as denied:
+        return Mark(None, unpriced=denied.code)
     held = sum(leg.held for leg in legs)
     return Mark(sum(one.proceeds for one in sold), held - sum(one.count for one in sold))

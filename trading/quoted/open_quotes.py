@@ -113,10 +113,10 @@ def of(position: Position) -> OpenQuote:
 def _markets(position: Position, legs: Sequence[Leg], own: Sequence[Order]) -> dict[str, LegMarket]:
     """The books without our own orders; nothing where fees or prices cannot be read."""
     try:
-        live = live_books.read(position.event)
+        markets = others_books.markets_of(position, legs, own, live_books.read(position.event))
     except Denied:
         return {}
-    return {one.ticker: one for one in others_books.markets_of(position, legs, own, live)}
+    return {one.ticker: one for one in markets}
 
 
 def _leg(leg: Leg, market: LegMarket | None, order: Order | None, ahead: dict[object, int]) -> QuotedLeg:

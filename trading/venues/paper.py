@@ -199,7 +199,7 @@ class PaperVenue:
             levels = [level for level in live.asks(ticker, order.side) if level[0] <= order.price]
         else:
             levels = [level for level in live.bids(ticker, order.side) if level[0] >= order.price]
-        return levels, live.fees, ahead
+        return levels, live.fee(ticker), ahead
 
     def _advance(self, order: Order, paper: PaperOrder) -> PaperOrder:
         expired = order.expires_at is not None and clock.now() >= order.expires_at

@@ -114,7 +114,7 @@ class ReplayVenue(PaperVenue):
             with transaction.atomic():
                 paper = PaperOrder.objects.select_for_update().get(pk=order.pk)
                 if paper.is_open:
-                    fees = live_books.fee_schedule(order.position.event)
+                    fees = live_books.fees_of(order.position.event).of(order.leg.market_id)
                     fill(paper, order, fees, order.price, reached, is_taker=False)
                     paper.save()
         paper = super()._advance(order, paper)

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from kalbot.common.units import CENT, Money
 from markets.book import Depth
-from markets.fees import FeeSchedule
+from markets.fees import Fees
 from markets.terms.special_settlements import ORDINARY, SettlementTerms
 from markets.terms.states import StateList
 from triage.assessment.signals import EntryFacts, MarketFacts
@@ -56,7 +56,7 @@ class Case:
     entry: EntryFacts
     now: MarketFacts
     books: Mapping[str, Depth]
-    fees: FeeSchedule | None
+    fees: Fees | None
     now_ms: int
     settles_ms: int | None = None
     terms: SettlementTerms = ORDINARY

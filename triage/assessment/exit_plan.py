@@ -16,7 +16,7 @@ from typing import Any
 
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Money
 from markets.book import Depth, Side
-from markets.fees import FeeSchedule, OrderFees
+from markets.fees import Fees, FeeSchedule, OrderFees
 from markets.terms.states import StateList
 from strategies.dutch.payoff import floor_of
 from trading.closing import exit_prices
@@ -40,7 +40,7 @@ class Purchase:
         return {"legs": legs, "cost": self.cost, "fees": self.fees, "nets": self.nets}
 
 
-def least_prices(sale: Sale, fees: FeeSchedule, *, hold: int, gain: int | None, floor: int) -> LeastPrices:
+def least_prices(sale: Sale, fees: Fees, *, hold: int, gain: int | None, floor: int) -> LeastPrices:
     """What each leg that can be sold must bring: together more than holding by half of the gain; without a gain the bids less
     the usual tolerance."""
     quoted = [
@@ -55,7 +55,7 @@ def least_prices(sale: Sale, fees: FeeSchedule, *, hold: int, gain: int | None, 
 
 def plan(
     sale: Sale,
-    fees: FeeSchedule,
+    fees: Fees,
     books: Mapping[str, Depth],
     states: StateList,
     prices: LeastPrices,
@@ -72,10 +72,11 @@ def plan(
     }
 
 
-def _legs(sale: Sale, fees: FeeSchedule, books: Mapping[str, Depth], prices: LeastPrices) -> Iterator[dict[str, Any]]:
+def _legs(sale: Sale, fees: Fees, books: Mapping[str, Depth], prices: LeastPrices) -> Iterator[dict[str, Any]]:
     for sold in sale.legs:
         leg = sold.leg
-        opposite = buy_opposite(HeldLeg(leg.ticker, leg.side, sold.sold, leg.name), books.get(leg.ticker), fees)
+        held = HeldLeg(leg.ticker, leg.side, sold.sold, leg.name)
+        opposite = buy_opposite(held, books.get(leg.ticker), fees.of(leg.ticker))
         record = of_leg(leg.side, sold.worst_price)
         yield {
             "ticker": leg.ticker,
@@ -101,7 +102,7 @@ def buy_opposite(leg: HeldLeg, depth: Depth | None, fees: FeeSchedule) -> Purcha
 
 
 def buy_missing(
-    legs: tuple[HeldLeg, ...], books: Mapping[str, Depth], states: StateList, fees: FeeSchedule
+    legs: tuple[HeldLeg, ...], books: Mapping[str, Depth], states: StateList, fees: Fees
 ) -> Purchase | None:
     """Buy YES of every outcome that may still pay and is not held, as many as of the most held of those; None unless all that is held is
     YES, every missing outcome is offered in full, and the whole then pays something in every state."""
@@ -113,7 +114,7 @@ def buy_missing(
     wanted = {ticker: count - held.get(ticker, 0) for ticker in may_pay if held.get(ticker, 0) < count}
     cost = paid = 0
     for ticker, number in wanted.items():
-        bought = _buy(books.get(ticker), Side.YES, number, fees)
+        bought = _buy(books.get(ticker), Side.YES, number, fees.of(ticker))
         if bought is None:
             return None
         cost, paid = cost + bought[0], paid + bought[1]

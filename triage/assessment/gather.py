@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from kalbot.common.units import Count, Money
 from markets import prices as live_prices
 from markets.book import Depth, Side
-from markets.fees import FeeSchedule
+from markets.fees import Fees
 from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, Prices, families
+from markets.selectors import fees_of_many
 from markets.terms.special_settlements import SettlementTerms, of_states
 from markets.terms.states import StateList
 from strategies.models import Decision, Profile
@@ -24,7 +25,6 @@ from trading.closing import waiting
 from trading.models import Leg, Position
 from triage.assessment import across_events
 from triage.assessment.case import Case, Thresholds
-from triage.assessment.fees_in_force import fee_schedules
 from triage.assessment.signals import TRADING, EntryFacts, MarketFacts, OutcomeFacts
 from triage.assessment.valuation import HeldLeg
 from triage.models import Baseline
@@ -90,7 +90,7 @@ class Batch:
     terms: Mapping[str, SettlementTerms]
     certificates: Mapping[str, str]
     prices: Mapping[str, EventPrices]
-    fees: Mapping[str, FeeSchedule | None]
+    fees: Mapping[str, Fees | None]
     now_ms: int
     shared: dict[tuple[str, bool, int], Shared] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ def gather(position_ids: Sequence[int], now_ms: int, reader: Prices | None = Non
         prices=families.read(
             reader or live_prices.reader(), {t: [event.pk for event in members.get(t, [e])] for t, e in events.items()}
         ),
-        fees=fee_schedules(events),
+        fees=fees_of_many(events),
         now_ms=now_ms,
     )
     baselines = _baselines(positions, batch)

@@ -17,7 +17,7 @@ from typing import Final
 
 from kalbot.common.units import Count, Money
 from markets.book import Depth, Side
-from markets.fees import FeeSchedule, OrderFees
+from markets.fees import Fees, FeeSchedule, OrderFees
 from markets.terms.states import State, StateKind, StateList
 from strategies.dutch.payoff import Payoff, expected_of, payoff
 
@@ -84,12 +84,12 @@ class Sale:
 
 
 def sell(
-    legs: Iterable[HeldLeg], books: Mapping[str, Depth | None], fees: FeeSchedule, untradable: Iterable[str] = ()
+    legs: Iterable[HeldLeg], books: Mapping[str, Depth | None], fees: Fees, untradable: Iterable[str] = ()
 ) -> Sale:
     """Walk the bids for every leg. A market in ``untradable`` sells nothing whatever its book says; a market without
     a book sells nothing either."""
     closed = frozenset(untradable)
-    return Sale(tuple(_sell_leg(leg, books.get(leg.ticker), fees, leg.ticker in closed) for leg in legs))
+    return Sale(tuple(_sell_leg(leg, books.get(leg.ticker), fees.of(leg.ticker), leg.ticker in closed) for leg in legs))
 
 
 def _sell_leg(leg: HeldLeg, depth: Depth | None, schedule: FeeSchedule, paused: bool) -> LegSale:

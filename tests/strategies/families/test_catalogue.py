@@ -10,7 +10,7 @@ import pytest
 from kalbot.common import clock
 from markets import watchlist
 from markets.catalogue import families
-from markets.models import Certificate, ContractTerms, Event, Market, RefusedFamily, Series
+from markets.models import Certificate, ContractTerms, Event, Market, RefusedFamily
 from markets.prices import families as family_prices
 from markets.prices import reader as prices_of
 from markets.terms import certificates
@@ -100,10 +100,9 @@ def test_no_family_outlives_a_word_of_its_terms(columns: dict[str, Any], code: s
     [
         (lambda: ContractTerms.objects.update(common_determination=""), "common_determination"),
         (lambda: ContractTerms.objects.update(series_tickers=["KXBTC"], url="/other.txt"), "terms_missing"),
-        (lambda: Series.objects.filter(pk="KXBTCD").update(fee_multiplier_e6=500_000), "fees_differ"),
         (lambda: Market.objects.filter(event="KXBTCD-1").update(rules_primary="Another rule."), "rules_unread"),
     ],
-    ids=["clause", "terms", "fees", "rule"],
+    ids=["clause", "terms", "rule"],
 )
 def test_what_is_no_family_says_which_clause_is_missing(change: Any, code: str) -> None:
     change()
@@ -143,6 +142,7 @@ def test_what_is_no_family_any_more_is_seen_although_no_rule_has_changed(change:
     families.refresh()
     assert FAMILY not in universe.load()
     assert RefusedFamily.objects.get(series_tickers="KXBTC + KXBTCD").code == code
+    assert not Certificate.objects.filter(event=FAMILY, status="granted").exists(), "nothing that was decided is bought"
 
 
 def _second() -> Any:
@@ -173,10 +173,14 @@ def test_nobody_can_vouch_for_a_family() -> None:
     assert FAMILY in universe.load()
 
 
-def test_a_fee_change_of_one_member_alone_makes_the_fee_unknown() -> None:
+@pytest.mark.parametrize("member", ["KXBTC-1", "KXBTCD-1"])
+def test_a_member_whose_fee_nobody_knows_makes_that_of_the_family_unknown(member: str) -> None:
     families.refresh()
-    Event.objects.filter(pk="KXBTCD-1").update(fee_type_override="quadratic_with_maker_fees")
-    assert not universe.load()[FAMILY].fee_known
+    Event.objects.filter(pk=member).update(fee_type_override="flat")
+    view = universe.load()[FAMILY]
+    assert (view.fee_known, view.fee_types) == (False, "flat, quadratic")
+    profile()
+    assert (screened().constraint, Verdict.objects.get(event=FAMILY).value) == ("fee_type", "flat, quadratic")
 
 
 def profile(**columns: Any) -> Profile:
@@ -194,6 +198,8 @@ def screened() -> Verdict:
 def test_a_member_whose_certificate_a_person_revoked_makes_no_family() -> None:
     families.refresh()
     certificates.revoke(Event.objects.get(pk="KXBTC-1"), "ann", "I do not believe its rules")
+    assert FAMILY not in universe.load(), "at once"
+    assert "ann revoked the certificate of KXBTC-1" in Certificate.objects.get(event=FAMILY).reason
     families.refresh()
     assert FAMILY not in universe.load()
     assert RefusedFamily.objects.get().code == "member_revoked"

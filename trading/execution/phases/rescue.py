@@ -55,7 +55,7 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
         if any(got.count < baskets.missing(leg, wanted, target) for leg, got in bought):
             return None
         worst = {
-            (leg.market_id, leg.side): walk.most_for(got.worst_price, got.count, live.fees)
+            (leg.market_id, leg.side): walk.most_for(got.worst_price, got.count, live.fee(leg.market_id))
             for leg, got in bought
             if got.count
         }
@@ -96,7 +96,7 @@ def unwind_result(live: LiveBooks, position: Position, legs: list[Leg]) -> int:
     total = position.decision.floor * count // position.decision.count
     for leg in legs:
         extra = baskets.excess(leg, count, target)
-        sold = walk.sell(live.bids(leg.market_id, leg.side), extra, 1, live.fees)
+        sold = walk.sell(live.bids(leg.market_id, leg.side), extra, 1, live.fee(leg.market_id))
         total += sold.proceeds - leg.open_cost
     return total
 
@@ -110,10 +110,10 @@ def unwind_loss(live: LiveBooks, position: Position, legs: list[Leg]) -> int:
     for leg in legs:
         extra = baskets.excess(leg, count, position.target_count)
         if extra:
-            sold = walk.sell(live.bids(leg.market_id, leg.side), extra, 1, live.fees)
+            sold = walk.sell(live.bids(leg.market_id, leg.side), extra, 1, live.fee(leg.market_id))
             loss += booking.cost_share(leg, extra)[0] - sold.proceeds
     return loss
 
 
 def _buy(live: LiveBooks, leg: Leg, count: int) -> Walked:
-    return walk.buy(live.asks(leg.market_id, leg.side), count, 9_900, live.fees)
+    return walk.buy(live.asks(leg.market_id, leg.side), count, 9_900, live.fee(leg.market_id))

@@ -147,7 +147,7 @@ def sell(
         if now <= 0:
             continue
         if funds is not None:
-            now = funds.fundable(sale.leg, now, worst, live.fees)
+            now = funds.fundable(sale.leg, now, worst, live.fee(sale.leg.market_id))
             if now <= 0:
                 refused = refused or Refusal(DenialCode.SALE_NEEDS_FUNDS, funds.words(sale.leg))
                 sold[sale.leg.pk] = 0

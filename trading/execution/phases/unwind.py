@@ -92,7 +92,7 @@ def _sell_some(
 def _still_lost(open_sales: list[Order], live: LiveBooks) -> int:
     """What sales that may fill after all would lose at most, micro-dollars."""
     rest = [(one, min(finality.left_of(one), one.leg.held)) for one in open_sales]
-    return sum(max(0, sell_ladder.loss_bound(one.leg, count, one.price, live.fees)) for one, count in rest if count)
+    return sum(max(0, _loss_bound(one.leg, count, one.price, live)) for one, count in rest if count)
 
 
 def budget_left(position: Position) -> int:
@@ -107,16 +107,21 @@ def within_budget(wanted: list[Holding], live: LiveBooks, allowed: int) -> list[
     def loss_each(holding: Holding) -> tuple[int, int]:
         leg, count = holding
         bids = live.bids(leg.market_id, leg.side)
-        best = sell_ladder.loss_bound(leg, count, bids[0][0], live.fees) if bids else leg.open_cost
+        best = _loss_bound(leg, count, bids[0][0], live) if bids else leg.open_cost
         return best * 1_000 // count, leg.sequence
 
     found = []
     for leg, count in sorted(wanted, key=loss_each):
-        sale = sell_ladder.within_budget(live.bids(leg.market_id, leg.side), leg, count, allowed, live.fees)
+        bids = live.bids(leg.market_id, leg.side)
+        sale = sell_ladder.within_budget(bids, leg, count, allowed, live.fee(leg.market_id))
         if sale is not None:
             found.append(sale)
-            allowed -= max(0, sell_ladder.loss_bound(leg, sale.count, sale.least, live.fees))
+            allowed -= max(0, _loss_bound(leg, sale.count, sale.least, live))
     return found
+
+
+def _loss_bound(leg: Leg, count: int, price: int, live: LiveBooks) -> int:
+    return sell_ladder.loss_bound(leg, count, price, live.fee(leg.market_id))
 
 
 def _unwound(position: Position, lease: Lease, count: int) -> bool:

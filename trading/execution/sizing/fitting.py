@@ -32,7 +32,7 @@ def legs_of(decision: Decision, live: LiveBooks) -> list[PlanLeg]:
             limit=int(leg["limit_price"]),
             asks=live.asks(leg["ticker"], leg["side"]),
             bids=live.bids(leg["ticker"], leg["side"]),
-            fees=live.fees,
+            fees=live.fee(leg["ticker"]),
             seen=live.version(leg["ticker"]),
         )
         for leg in decision.legs

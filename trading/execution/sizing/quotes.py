@@ -246,7 +246,7 @@ def hedge_limits(position: Position, legs: Sequence[Leg], live: LiveBooks) -> di
     profile, target = position.profile, position.target_count
     count = baskets.most(legs, target)
     lacking = {leg.pk: baskets.missing(leg, count, target) for leg in legs}
-    markets = [LegMarket(leg.market_id, live.reach(leg.market_id), live.fees) for leg in legs]
+    markets = [LegMarket(leg.market_id, live.reach(leg.market_id), live.fee(leg.market_id)) for leg in legs]
     found, cost = {}, sum(leg.open_cost for leg in legs)
     for leg, market in zip(legs, markets, strict=True):
         if not lacking[leg.pk]:
@@ -255,7 +255,7 @@ def hedge_limits(position: Position, legs: Sequence[Leg], live: LiveBooks) -> di
         if isinstance(taken, Refused):
             return {}
         found[leg.pk] = int(taken.limit_price)
-        cost += walk.most_for(taken.limit_price, lacking[leg.pk], live.fees)
+        cost += walk.most_for(taken.limit_price, lacking[leg.pk], market.fees)
     profit = baskets.pays(position.decision, count) - cost
     return found if profit > 0 and profit * PPM >= profile.min_margin_ppm * cost else {}
 

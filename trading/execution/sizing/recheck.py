@@ -55,8 +55,11 @@ def achievable(
             return Refusal(DenialCode.DEPTH, "the books hold no whole basket at the limits any more")
         todo = [(leg, baskets.needed(count, leg.target_count, target) - kept(leg, orders)) for leg in legs]
         todo = [(leg, lack) for leg, lack in todo if lack > 0]
-        worst = {(leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, live.fees) for leg, lack in todo}
-        spent = sum(_spent(leg, orders, count, target, live.fees) for leg in legs)
+        worst = {
+            (leg.market_id, leg.side): walk.most_for(leg.limit_price, lack, live.fee(leg.market_id))
+            for leg, lack in todo
+        }
+        spent = sum(_spent(leg, orders, count, target, live.fee(leg.market_id)) for leg in legs)
         at_once = len(todo) if position.sends_together and not begun else 1
         intent = basket.priced(spent + sum(worst.values()), worst, orders=at_once)
         if not orders and is_cleared(position):
@@ -73,7 +76,8 @@ def achievable(
         cost = spent + sum(worst.values())
     else:
         cost = spent + sum(
-            walk.buy(live.asks(leg.market_id, leg.side), lack, leg.limit_price, live.fees).cost for leg, lack in todo
+            walk.buy(live.asks(leg.market_id, leg.side), lack, leg.limit_price, live.fee(leg.market_id)).cost
+            for leg, lack in todo
         )
     if not baskets.still_worth(decision, profile, count, cost, whole_plan=not orders):
         return Refusal(DenialCode.MARGIN_GONE, f"{count / 100:g} baskets would cost {dollars(cost)}")
@@ -82,11 +86,13 @@ def achievable(
 
 def funds_of(position: Position, wanted: Iterable[tuple[Leg, int]]) -> int:
     """What must be set aside to buy ``wanted`` (leg, count) at the legs' limits. Denied(FEE_UNKNOWN)."""
-    fees = live_books.fee_schedule(position.event)
+    fees = live_books.fees_of(position.event)
     return collateral.funds_to_complete(
         position,
         [
-            Purchase(leg.market_id, Side(leg.side), count, walk.most_for(leg.limit_price, count, fees))
+            Purchase(
+                leg.market_id, Side(leg.side), count, walk.most_for(leg.limit_price, count, fees.of(leg.market_id))
+            )
             for leg, count in wanted
             if count
         ],
@@ -103,7 +109,7 @@ def _leg_risk(position: Position, legs: list[Leg], count: int, live: LiveBooks) 
             leg.limit_price,
             live.asks(leg.market_id, leg.side),
             live.bids(leg.market_id, leg.side),
-            live.fees,
+            live.fee(leg.market_id),
         )
         for leg in legs
     ]
