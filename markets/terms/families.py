@@ -94,7 +94,7 @@ def _certified(members: Sequence[Member]) -> FamilyCertificate:
         intervals |= read.intervals
         meanings |= read.meanings
     one_rest([read.rest for read in reads])
-    _told_apart(members, reads)
+    _distinguished(members, reads)
     if len({read.source for read in reads}) > 1:
         raise NotRead("source_differs", "The members are settled by different sources.")
     if len(frozenset().union(*(read.units for read in reads))) > 1:
@@ -148,9 +148,9 @@ def common_terms(registered: Sequence[tuple[str, RegisteredTerms | None]]) -> Re
     return first
 
 
-def _told_apart(members: Sequence[Member], reads: Sequence[MemberRead]) -> None:
+def _distinguished(members: Sequence[Member], reads: Sequence[MemberRead]) -> None:
     """Raises NotRead where two events of one series have a market for the same values. The exchange does not list one contract twice: what
-    tells them apart (the second game of a day, say) is nowhere in what was read."""
+    distinguishes them (the second game of a day, say) is nowhere in what was read."""
     listed: dict[tuple[str, Interval], str] = {}
     for member, read in zip(members, reads, strict=True):
         event, series = member.facts.event_ticker, member.facts.series_ticker
@@ -158,7 +158,7 @@ def _told_apart(members: Sequence[Member], reads: Sequence[MemberRead]) -> None:
             other = listed.setdefault((series, interval), event)
             if other != event:
                 raise NotRead(
-                    "listed_twice", f"{other} and {event} say the same: nothing that is read tells them apart."
+                    "listed_twice", f"{other} and {event} say the same: nothing that is read distinguishes them."
                 )
 
 

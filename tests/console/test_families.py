@@ -174,7 +174,7 @@ def test_marks_of_any_strikes_stay_inside_and_apart(strikes: list[str]) -> None:
 
 
 @pytest.mark.parametrize("states", [{"atoms": None}, {"format": 1, "atoms": {"cuts": []}}, {"format": 2}], ids=str)
-def test_a_certificate_that_cannot_be_read_leaves_the_page_standing(viewer: Client, states: Any) -> None:
+def test_a_certificate_that_cannot_be_read_still_has_its_page(viewer: Client, states: Any) -> None:
     event = sample_rows.family()
     Certificate.objects.filter(event=event).update(states=states)
     shown = viewer.get(f"/admin/families/{event.pk}/")

@@ -154,7 +154,7 @@ def _no_family_any_more() -> None:
 @pytest.mark.parametrize(
     "change", [_revoked_member, _revoked, _other_rules, _no_family_any_more], ids=lambda change: change.__name__
 )
-def test_when_the_certificate_goes_a_person_is_told_and_nothing_more_is_bought(pair: Pair, change: Any) -> None:
+def test_when_the_certificate_goes_that_is_said_and_nothing_more_is_bought(pair: Pair, change: Any) -> None:
     position = bought(pair, mode="sim")
     waiting = families.decide(profile(name="later"), *pair)
     assert position_story.demoted(position) == ""

@@ -87,7 +87,7 @@ def test_what_regulation_time_is_must_be_said_by_all_members_or_by_none() -> Non
     assert refused(certify_family([replace(members[0], facts=noted(WINNER, REGULATION)), members[1]])) == "rules_differ"
 
 
-def test_two_games_of_one_day_that_nothing_tells_apart_are_no_family() -> None:
+def test_two_games_of_one_day_that_nothing_distinguishes_are_no_family() -> None:
     """A double header whose rules name the day alone: who wins the first says nothing about the second."""
     second = replace(
         WINNER,
