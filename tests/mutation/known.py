@@ -101,7 +101,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "the leg-risk budget is not shared over the legs",
         UNWIND,
-        "allowed -= max(0, sell_ladder.loss_bound(leg, sale.count, sale.least, live.fees))",
+        "allowed -= max(0, _loss_bound(leg, sale.count, sale.least, live))",
         "allowed -= 0",
     ),
     Known(
