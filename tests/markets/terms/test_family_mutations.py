@@ -94,9 +94,10 @@ def edited(text: str, draw: random.Random) -> str:
 
 
 def moved(bound: Decimal | None, draw: random.Random) -> Decimal | None:
-    return draw.choice(
-        (None, Decimal(0), *(() if bound is None else (bound + Decimal("0.01"), bound + 1, -bound, bound * 10)))
-    )
+    others: list[Decimal | None] = [None, Decimal(0)]
+    if bound is not None:
+        others += [bound + Decimal("0.01"), bound + 1, -bound, bound * 10]
+    return draw.choice(others)
 
 
 MarketChange = Callable[[MarketFacts, random.Random], MarketFacts]

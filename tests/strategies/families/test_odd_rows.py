@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_db")]
 
 LADDER: Final = "FAMILY-KXLEAVE-A"
 STRIKES: Final = ("NaN", "-Infinity", "0x10", " ", "\N{ARABIC-INDIC DIGIT FIVE}", "five")
-JSON: Final = (0, "text", 1.5, [None], [[]], {"a": None}, [{"name": "x"}], {"title": 5})
-LISTS: Final = (True, "text", [1], [[]])
+JSON: Final[tuple[Any, ...]] = (0, "text", 1.5, [None], [[]], {"a": None}, [{"name": "x"}], {"title": 5})
+LISTS: Final[tuple[Any, ...]] = (True, "text", [1], [[]])
 ODD: Final[tuple[tuple[Any, str, tuple[Any, ...]], ...]] = (
     (Market, "floor_strike", STRIKES),
     (Market, "other_texts", JSON),
