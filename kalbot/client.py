@@ -102,13 +102,24 @@ def _stops(found: Sequence[dict[str, Any]], out: Console) -> None:
 def positions(client: Client, options: argparse.Namespace, out: Console) -> Any:
     """Positions."""
     found = client.get("/positions", state=options.state, profile=options.profile, mode=options.mode)
-    table = _table("#", "Event", "Profile", "Mode", "Status", "Cost >", "Realised >")
+    table = _table("#", "Event", "Profile", "Mode", "Status", "Cost >", "Pays at least >", "Realised >")
     for row in found:
         event = Text(f"{row['title'] or row['event']}\n").append(row["event"], style="dim")
-        money = (_money(row["cost"]), _money(row["realised"]))
-        table.add_row(str(row["id"]), event, escape(row["profile"]), row["mode"], row["status"], *money)
+        status = Text(row["status"]).append(_waits(row), style="dim")
+        least = Text("–" if row["floor"] is None else _money(row["floor"]))
+        least.append(f"\n{row['grade']}{', naked legs' if row['naked'] else ''}" if row["grade"] else "", style="dim")
+        money = (_money(row["cost"]), least, _money(row["realised"]))
+        table.add_row(str(row["id"]), event, escape(row["profile"]), row["mode"], status, *money)
     out.print(table if found else "No position.")
     return found
+
+
+def _waits(row: dict[str, Any]) -> str:
+    """What a position waits for, on lines of its own; a server of an earlier version says nothing of it."""
+    if not row.get("waits_for"):
+        return ""
+    again = f"\nnext try {row['next_try']}" if row["next_try"] else ""
+    return f"\nwaits {row['waits_for']}\nsince {row['waits_since']}{again}"
 
 
 def pnl(client: Client, options: argparse.Namespace, out: Console) -> Any:

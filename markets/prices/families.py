@@ -19,9 +19,13 @@ def read(reader: Prices, wanted: Mapping[str, Sequence[str]]) -> dict[str, Event
 
 
 def together(ticker: str, parts: Sequence[EventPrices]) -> EventPrices:
-    """The prices of all parts under one name: live only where all are, as old as the oldest."""
+    """The prices of all parts under one name: live only where all are, as old as the oldest. A family without members has none."""
     markets: dict[str, MarketPrice] = {}
     for part in parts:
         markets.update(part.markets)
     epoch = next((part.epoch for part in parts if part.epoch), "")
-    return EventPrices(ticker, epoch, all(part.live for part in parts), min(part.alive_ms for part in parts), markets)
+    live, alive_ms = (
+        (bool(parts) and all(part.live for part in parts)),
+        min((part.alive_ms for part in parts), default=0),
+    )
+    return EventPrices(ticker, epoch, live, alive_ms, markets)

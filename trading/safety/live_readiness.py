@@ -22,6 +22,11 @@ def is_reconciled() -> bool:
     return reconciliations(counts_since()).exists()
 
 
+def is_compared() -> bool:
+    """Whether our books were compared with the exchange's lately, by whichever process: for people to read."""
+    return reconciliations(clock.now() - MAX_AGE).exists()
+
+
 def counts_since() -> datetime:
     """A comparison counts for this process if it began at this time or later. What is required since a time of the future, for a clock was
     set back, is required from now on."""

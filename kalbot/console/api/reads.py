@@ -17,17 +17,18 @@ from kalbot.console.exports import results as table
 from kalbot.console.ops.health import status
 from kalbot.console.pages.home import obstacles
 from kalbot.console.pages.home.obstacles import Obstacle
-from kalbot.console.pages.home.summary import grade_of_held
 from kalbot.console.pages.results import results as results_page
+from kalbot.console.ui.held import floor_of_held, floors_of_held, grade_of_held
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
 from strategies import reasons
 from strategies.explain import live_event
 from strategies.models import NearMiss, Profile
-from trading import selectors
+from trading import selectors, waiting
 from trading.accounting import results
 from trading.models import ACTIVE, Position
 from trading.safety import halt
+from trading.waiting import Waiting
 from triage.models import Recommendation
 
 
@@ -93,14 +94,14 @@ def profiles() -> list[shapes.ProfileOut]:
 
 
 def positions(rows: Iterable[Position]) -> list[shapes.PositionOut]:
-    """Positions with what is held of each; one query finds the naked legs of all."""
+    """Positions with what is held of each; a few queries find what is naked and what is waited for of all."""
     found = list(rows)
-    naked = selectors.naked_legs(found)
-    return [shapes.PositionOut(**position(row, row.pk in naked)) for row in found]
+    naked, waits, floors = selectors.naked_legs(found), waiting.of_all(found), floors_of_held(found)
+    return [shapes.PositionOut(**position(row, row.pk in naked, waits.get(row.pk), floors[row.pk])) for row in found]
 
 
-def position(row: Position, naked: bool) -> dict[str, Any]:
-    """The columns of a position."""
+def position(row: Position, naked: bool, waits: Waiting | None, floor: int | None) -> dict[str, Any]:
+    """The columns of a position. ``floor``: of what is held, micro-dollars."""
     return {
         "id": row.pk,
         "event": row.event_id,
@@ -110,7 +111,7 @@ def position(row: Position, naked: bool) -> dict[str, Any]:
         "kind": row.kind,
         "status": row.status,
         "cost": dollars(row.cost),
-        "floor": dollars(row.floor) if row.cost else None,
+        "floor": None if floor is None else dollars(floor),
         "grade": grade_of_held(row),
         "opened_as": Grade(row.grade).label,
         "at_discretion": residual(row.event_id),
@@ -118,6 +119,9 @@ def position(row: Position, naked: bool) -> dict[str, Any]:
         "fees": dollars(row.fees),
         "realised": dollars(row.realised),
         "residual": row.residual,
+        "waits_for": "" if waits is None else waits.what,
+        "waits_since": None if waits is None else waits.since,
+        "next_try": None if waits is None else waits.next_try,
         "created_at": row.created_at,
         "ended_at": row.ended_at,
     }
@@ -132,7 +136,11 @@ def position_detail(row: Position) -> shapes.PositionDetail:
         for leg in row.legs.all()
     ]
     history = [f"{one.at:%Y-%m-%d %H:%M:%S} UTC {one.actor}: {one.reason}" for one in row.events.order_by("id")]
-    return shapes.PositionDetail(**position(row, bool(selectors.naked_legs([row]))), legs=legs, history=history)
+    return shapes.PositionDetail(
+        **position(row, bool(selectors.naked_legs([row])), waiting.of(row), floor_of_held(row)),
+        legs=legs,
+        history=history,
+    )
 
 
 def near_miss(row: NearMiss) -> shapes.NearMissOut:

@@ -78,7 +78,9 @@ class PositionOut(Schema):
     kind: str
     status: str
     cost: Decimal = Field(description="Of what is held now, fees included.")
-    floor: Decimal | None = Field(description="The least that what is held now pays; empty while nothing is held.")
+    floor: Decimal | None = Field(
+        description="The least that what is held now pays; null while nothing is held, or nothing is known of it."
+    )
     grade: str = Field(description="How sure that is, by what is held now; empty while nothing is held.")
     opened_as: str = Field(description="The grade when it was opened; history.")
     at_discretion: str = Field(description="What the exchange may do that is in no grade, and how often it did.")
@@ -86,6 +88,9 @@ class PositionOut(Schema):
     fees: Decimal = Field(description="All that were paid.")
     realised: Decimal
     residual: str
+    waits_for: str = Field(description="What an open position waits for; empty when it has ended.")
+    waits_since: datetime | None
+    next_try: datetime | None = Field(description="When it is stepped again; null where nothing is tried.")
     created_at: datetime
     ended_at: datetime | None
 

@@ -34,6 +34,11 @@ WHOLE: Final = ("parts", "summaries")
 """What is judged as it is now instead of being read from rows."""
 PART_OF_A_TRY: Final = (DenialCode.ORDER_UNSETTLED, DenialCode.ORDER_UNKNOWN)
 """What a position waits for between two orders. An order that stays unknown is a notification of its own."""
+HELD_UP: Final[dict[str, str]] = {
+    PositionStatus.QUOTING: "Nothing rests",
+    PositionStatus.COMPLETING: "Waits to be completed",
+}
+"""What a residual means while nothing is to be sold."""
 STATUS_KINDS: Final[dict[str, EventKind]] = {
     PositionStatus.OPEN: EventKind.OPENED,
     PositionStatus.UNWINDING: EventKind.UNWINDING,
@@ -107,7 +112,7 @@ def residuals(since: datetime) -> Iterator[tuple[datetime, Draft]]:
     for position in held.select_related("profile", "event").iterator(MOST):
         why = position.residual_code if position.status == PositionStatus.OPEN else position.status
         key = f"residual:{position.pk}:{why}"
-        title = f"Held without a way to sell: {_name(position)}"
+        title = f"{HELD_UP.get(position.status, 'Held without a way to sell')}: {_name(position)}"
         yield since, _of_position(EventKind.RESIDUAL, key, position, title, [position.residual])
 
 
@@ -115,8 +120,8 @@ def _title(kind: EventKind, position: Position, to_status: str) -> str:
     verbs = {
         EventKind.OPENED: "Opened",
         EventKind.UNWINDING: "Unwinding",
-        EventKind.ABORTED: "Given up",
-        EventKind.CLOSED: "Settled" if to_status == PositionStatus.SETTLED else "Exited",
+        EventKind.ABORTED: "Aborted",
+        EventKind.CLOSED: "Settled" if to_status == PositionStatus.SETTLED else "Closed",
     }
     gain = f" {formats.gain(position.realised)}" if kind is EventKind.CLOSED else ""
     return f"{verbs[kind]}{gain}: {_name(position)}"

@@ -12,10 +12,13 @@ from django.http import HttpRequest
 from django.utils.text import smart_split
 from unfold.dataclasses import SearchResult
 
+from kalbot.console.ui import waits
+from kalbot.console.ui.held import grade_of_held
 from kalbot.console.ui.links import page_url
 from markets.models import Event, Market
 from strategies.models import Profile
 from trading.models import ACTIVE, Position
+from trading.waiting import of_all
 
 MOST: Final = 15
 """Results of each kind."""
@@ -106,9 +109,13 @@ def positions(words: list[str]) -> Iterator[SearchResult]:
     numbers = [number for number in map(number_in, words) if number is not None]
     named, others = rows.filter(pk__in=numbers), rows.exclude(pk__in=numbers)
     active, ended = others.filter(status__in=ACTIVE), others.exclude(status__in=ACTIVE)
-    for row in (*named[:MOST], *active[:MOST], *ended[:MOST]):
+    found = (*named[:MOST], *active[:MOST], *ended[:MOST])
+    waiting = of_all(found)
+    for row in found:
         title = f"#{row.pk} {row.event.title or row.event_id}"
-        what = f"position of {row.profile}, {row.mode}, {row.get_status_display()}, {row.event_id}"
+        held = f", {grade_of_held(row)}" if row.cost else ""
+        waiting_for = waits.unusual(waiting.get(row.pk))
+        what = f"position of {row.profile}, {row.mode}, {row.status}{held}, {row.event_id}{waiting_for and f'; {waiting_for}'}"
         yield SearchResult(title, what, page_url("trading.position", row.pk), "inventory_2")
 
 

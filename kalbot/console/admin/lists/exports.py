@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 from django.db.models import QuerySet
@@ -30,6 +31,7 @@ PLACES = {"money": 6, "gain": 6, "signed": 6, "price": 4, "count": 2, "percent":
 INTERNAL = ("lease_token", "lease_until", "token", "content_hash")
 ROWS_AT_ONCE: Final = 2_000
 Cell = Callable[[Any], str]
+Prepare = Callable[[list[Any]], None]
 
 
 class Computed(Field):
@@ -61,18 +63,24 @@ def writer(places: int | None, zone: tzinfo) -> Cell:
     return text
 
 
-def cells(queryset: QuerySet[Any], fields: list[Field], units: dict[str, str], zone: tzinfo) -> Iterator[list[str]]:
-    """The rows as texts, ``ROWS_AT_ONCE`` in memory. Rows of the table are made only where a column is computed from them."""
+def cells(
+    queryset: QuerySet[Any], fields: list[Field], units: dict[str, str], zone: tzinfo, prepare: Prepare
+) -> Iterator[list[str]]:
+    """The rows as texts, ``ROWS_AT_ONCE`` in memory. Rows of the table are made only where a column is computed from them, and are then
+    given to ``prepare``, as many at once."""
     written = [writer(PLACES.get(units.get(field.column_name, "")), zone) for field in fields]
     if not any(isinstance(field, Computed) for field in fields):
         for row in queryset.values_list(*(field.attribute for field in fields)).iterator(ROWS_AT_ONCE):
             yield [text(value) for text, value in zip(written, row, strict=True)]
         return
-    for row in queryset.select_related(None).iterator(ROWS_AT_ONCE):
-        values = (
-            field.value(row) if isinstance(field, Computed) else getattr(row, field.attribute) for field in fields
-        )
-        yield [text(value) for text, value in zip(written, values, strict=True)]
+    found = queryset.select_related(None).iterator(ROWS_AT_ONCE)
+    while some := list(islice(found, ROWS_AT_ONCE)):
+        prepare(some)
+        for row in some:
+            values = (
+                field.value(row) if isinstance(field, Computed) else getattr(row, field.attribute) for field in fields
+            )
+            yield [text(value) for text, value in zip(written, values, strict=True)]
 
 
 class ExportedAdmin(ExportMixin, ReadOnlyAdmin):
@@ -102,7 +110,7 @@ class ExportedAdmin(ExportMixin, ReadOnlyAdmin):
         resource = self.choose_export_resource_class(export_form, request)()
         fields = resource.get_export_fields(self.get_export_resource_fields_from_form(export_form))
         names = [field.column_name for field in fields]
-        rows = cells(queryset, fields, self.units, timezone.get_current_timezone())
+        rows = cells(queryset, fields, self.units, timezone.get_current_timezone(), self.prepare_rows)
         if isinstance(file_format, JSON):
             pieces = write.objects(rows, names)
         else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -23,13 +26,14 @@ from kalbot.console.admin.trading.orders import outcome_tag
 from kalbot.console.dialogs.exits import ForceExit, WithdrawExit
 from kalbot.console.dialogs.quotes import WithdrawQuote
 from kalbot.console.dialogs.register import detail_action
-from kalbot.console.pages.home.summary import grade_of_held
 from kalbot.console.pages.positions import position_story
-from kalbot.console.ui import formats
+from kalbot.console.ui import formats, waits
 from kalbot.console.ui.display import display
+from kalbot.console.ui.held import floors_of_held, grade_of_held
 from kalbot.console.ui.markup import signed, tag
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
+from trading import waiting
 from trading.closing import exits
 from trading.denials import DenialCode
 from trading.models import (
@@ -57,6 +61,10 @@ LEG_UNITS = {
     "open_fees": "money",
 }
 ORDER_UNITS = {"price": "price", "count": "count", "filled_count": "count", "reported_fill_count": "count"}
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else timezone.localtime(at).isoformat()
 
 
 class LegInline(ReadOnlyInline):
@@ -157,9 +165,12 @@ class PositionAdmin(ExportedAdmin):
     }
     left_out = ("guaranteed", "grade", "floor", "states")
     computed = {
-        "held_floor": lambda position: format_decimal(position.floor, 6) if position.cost else "",
+        "held_floor": lambda position: "" if position.held_floor is None else format_decimal(position.held_floor, 6),
         "held_grade": grade_of_held,
         "opened_as": lambda position: Grade(position.grade).label,
+        "waits_for": lambda position: position.waiting.what if position.waiting else "",
+        "waits_since": lambda position: _moment(position.waiting and position.waiting.since),
+        "next_try": lambda position: _moment(position.waiting and position.waiting.next_try),
         "at_discretion": lambda position: residual(position.event_id),
     }
     inlines = [LegInline, OrderInline, PositionEventInline]
@@ -187,6 +198,11 @@ class PositionAdmin(ExportedAdmin):
     withdraw_quote = detail_action(WithdrawQuote, "Withdraw quotes", icon="undo", name="withdraw_quote")
     withdraw_exit = detail_action(WithdrawExit, "Withdraw exit", icon="undo", name="withdraw_exit")
 
+    def prepare_rows(self, rows: Iterable[Position]) -> None:
+        floors, found = floors_of_held(rows), waiting.of_all(rows)
+        for row in rows:
+            row.held_floor, row.waiting = floors[row.pk], found.get(row.pk)  # type: ignore[attr-defined]  # no columns
+
     @display(description="Cost", ordering="cost", amount=("cost", "money"))
     def cost_now(self, position: Position) -> SafeString:
         """What is held cost; nothing where nothing is held."""
@@ -196,14 +212,17 @@ class PositionAdmin(ExportedAdmin):
     def least(self, position: Position) -> SafeString | str:
         """The floor of what is held, and below it how sure that is."""
         places = getattr(position, "_decimals", {}).get("floor", 2)
-        amount = signed("money", position.floor if position.cost else None, places)
+        amount = signed("money", getattr(position, "held_floor", None), places)
         return format_html("{}<br>{}", amount, tag(grade_of_held(position))) if position.cost else amount
 
     @display(description="Status", ordering="status")
     def state(self, position: Position) -> SafeString:
-        """The status, and below it the code of why nothing was bought or why something is still held."""
+        """The status, and below it the code of why nothing was bought or why something is still held, and what it waits for."""
         code = position.residual_code or position.close_code
         shown = tag(position.status, hint=position.get_status_display())
+        words = waits.unusual(getattr(position, "waiting", None))
+        if words:
+            shown = format_html('{}<small class="k-quiet k-below">{}</small>', shown, words)
         if not code:
             return shown
         sentence = next((known.sentence for known in DenialCode if known == code), code)

@@ -14,7 +14,8 @@ from kalbot.common import clock
 from kalbot.console.ops.health import heartbeats, status, tokens
 from kalbot.console.pages.home import attention, first_run, obstacles, summary
 from kalbot.console.pages.home.reading import Reading
-from kalbot.console.ui import formats, verdicts
+from kalbot.console.ui import formats, verdicts, waits
+from kalbot.console.ui.held import floors_of_held, grade_of_held
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from markets.prices import PriceReader
@@ -23,6 +24,7 @@ from trading.closing import marks
 from trading.denials import DenialCode
 from trading.limits import every_basket
 from trading.models import ACTIVE, Discrepancy, Position
+from trading.waiting import of_all
 from triage.models import Assessment
 
 SHOWN = 12
@@ -220,7 +222,8 @@ def positions(reading: Reading) -> dict[str, Any]:
     )
     rows = list(held[: SHOWN + 1])
     now = clock.now()
-    naked, worth = reading.naked, marks.of(rows[:SHOWN])
+    naked, worth, waiting = reading.naked, marks.of(rows[:SHOWN]), of_all(rows[:SHOWN])
+    floors = floors_of_held(rows[:SHOWN])
     return {
         "positions": [
             {
@@ -228,7 +231,9 @@ def positions(reading: Reading) -> dict[str, Any]:
                 "value": worth[p.pk].proceeds,
                 "advice": p.advice,
                 "age": formats.span(now - p.created_at),
-                "grade": summary.grade_of_held(p),
+                "grade": grade_of_held(p),
+                "floor": floors[p.pk],
+                "waits": waits.unusual(waiting.get(p.pk)),
                 "naked": p.pk in naked,
             }
             for p in rows[:SHOWN]

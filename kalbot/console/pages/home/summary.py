@@ -14,7 +14,6 @@ from django.db.models import Count, OuterRef, Subquery, Sum
 from kalbot.common import clock
 from kalbot.console.ops.health import stage_times
 from kalbot.console.ui import verdicts
-from markets.terms.grades import Grade
 from strategies.models import Cycle, Profile, Verdict
 from trading.accounting import ledger, results
 from trading.limits import day, facts
@@ -122,13 +121,6 @@ def ledger_summaries() -> dict[int, dict[str, int]]:
     latest = LedgerTransaction.objects.filter(profile=OuterRef("pk")).order_by("-id").values("pk")[:1]
     profiles = Profile.objects.annotate(last_booking=Subquery(latest))
     return {one.pk: _kept(one, "ledger", one.last_booking, partial(ledger.summary, one)) for one in profiles}
-
-
-def grade_of_held(position: Position) -> str:
-    """The label of the grade of what is held now, from the columns that booking recounts; empty while nothing is held."""
-    if not position.cost:
-        return ""
-    return Grade(position.grade).label if position.guaranteed else Grade.CONDITIONAL.label
 
 
 def candidate_events(profiles: Iterable[int]) -> tuple[int, int]:

@@ -15,7 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
-from kalbot.console.pages.home.summary import grade_of_held
+from kalbot.console.ui import waits
+from kalbot.console.ui.held import floors_of_held, grade_of_held
 from kalbot.console.ui.links import act_url
 from strategies.models import Mode, Profile
 from trading import selectors
@@ -23,6 +24,7 @@ from trading.closing import marks
 from trading.closing.marks import Mark
 from trading.denials import DenialCode
 from trading.models import ACTIVE, Position
+from trading.waiting import of_all
 
 A_PAGE: Final = 50
 MOST: Final = 5_000
@@ -92,11 +94,16 @@ def page(request: HttpRequest) -> HttpResponse:
     paginator = Paginator(shown, A_PAGE)
     here = paginator.get_page(request.GET.get("p"))
     naked = selectors.naked_legs(row.position for row in here.object_list)
+    waiting = of_all(row.position for row in here.object_list)
+    floors = floors_of_held(row.position for row in here.object_list)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Open positions",
         "now": clock.now(),
-        "rows": [(row, row.position.pk in naked) for row in here.object_list],
+        "rows": [
+            (row, row.position.pk in naked, floors[row.position.pk], waits.unusual(waiting.get(row.position.pk)))
+            for row in here.object_list
+        ],
         "here": here,
         "number": len(rows),
         "totals": totals(rows),

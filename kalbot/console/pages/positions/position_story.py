@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from kalbot.common import clock
 from kalbot.common.units import PPM
 from kalbot.console.pages.positions import triage_card
-from kalbot.console.ui import formats, value_plot
+from kalbot.console.ui import formats, value_plot, waits
 from kalbot.console.ui.links import page_url
 from kalbot.console.ui.order_words import outcome
 from markets.models import Certificate, Market
@@ -22,7 +22,7 @@ from markets.terms.atoms import Atoms
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
 from strategies.models import Kind
-from trading import selectors
+from trading import selectors, waiting
 from trading.models import ACTIVE, TERMINAL, ExitRequest, Fill, Leg, Position, PositionStatus
 from trading.quoted import open_quotes
 from trading.selectors import Held
@@ -155,6 +155,7 @@ def progress(position: Position) -> dict[str, Any]:
         "request_of_exit": ExitRequest.objects.filter(position=position).order_by("-id").first(),
         "last": position.events.order_by("-id").first(),
         "held": held,
+        "waits": waits.sentence(waiting.of(position)),
         "quote": open_quotes.of(position) if position.status == PositionStatus.QUOTING else None,
         "grade": "" if held.is_flat else held.grade.label,
         "discretion": "" if held.is_flat else at_discretion(position),
