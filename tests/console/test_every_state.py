@@ -308,9 +308,9 @@ def differences(said: dict[str, dict[str, str]], positions: dict[str, Position])
     ]
 
 
-def export_and_api(positions: dict[str, Position], login: Login) -> None:
+def export_and_api(positions: dict[str, Position], client: Client) -> None:
     """They have what each position holds and waits for."""
-    client, address = login("viewer"), reverse("admin:trading_position_export")
+    address = reverse("admin:trading_position_export")
     names = re.findall(r'name="(positionresource_\w+)"', client.get(address).content.decode())
     answer = client.post(address, {"format": "0", "resource": "0", **dict.fromkeys(names, "on")})
     rows = {row["id"]: row for row in csv.DictReader(io.StringIO(answer.getvalue().decode()))}
@@ -347,9 +347,8 @@ def as_texts(row: dict[str, Any]) -> dict[str, str]:
     return {**row, **amounts, "waits_since": moment(row["waits_since"]), "next_try": moment(row["next_try"])}
 
 
-def lists_pages_and_search(positions: dict[str, Position], login: Login) -> None:
+def lists_pages_and_search(positions: dict[str, Position], client: Client) -> None:
     """They say it in the same words."""
-    client = login("viewer")
     wrong = []
     for name, held in positions.items():
         where = {
@@ -401,9 +400,8 @@ def terminal_shows(positions: dict[str, Position]) -> None:
             assert word in row, (name, word, row)
 
 
-def story_and_notifications(positions: dict[str, Position], login: Login) -> None:
+def story_and_notifications(positions: dict[str, Position], client: Client) -> None:
     """The story ends in the status, and a notification names it."""
-    client = login("viewer")
     assert Cursor.objects.exists()
     collect.collect()
     for name, held in positions.items():
@@ -425,8 +423,9 @@ def story_and_notifications(positions: dict[str, Position], login: Login) -> Non
 
 def test_everything_says_the_same_of_every_state(positions: dict[str, Position], login: Login) -> None:
     """One test, for the states take a while to be made."""
+    client = login("viewer")
     every_state_of_the_model(positions)
-    export_and_api(positions, login)
-    lists_pages_and_search(positions, login)
+    export_and_api(positions, client)
+    lists_pages_and_search(positions, client)
     terminal_shows(positions)
-    story_and_notifications(positions, login)
+    story_and_notifications(positions, client)

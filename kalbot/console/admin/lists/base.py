@@ -41,9 +41,8 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # Django's cannot b
             return len(rows)
         if self.rows is not None:
             return len(self.keys)
-        # counted by the database: ten thousand keys that become UUIDs cost as much as the page; unordered, for it would sort them all; and
-        # without a column, so that an index is enough
-        return rows.order_by().values(one=models.Value(1))[:COUNT_LIMIT].count()
+        # counted by the database: ten thousand keys that become UUIDs cost as much as the page; and unordered, for it would sort them all
+        return rows.order_by().values("pk")[:COUNT_LIMIT].count()
 
     @cached_property
     def keys(self) -> list[Any]:
