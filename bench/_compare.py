@@ -67,7 +67,12 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, float]]:
 
 
 def _take_out(revision: str, folder: Path) -> None:
-    packed = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
+    """The revision's files. ValueError if there is none of that name."""
+    named = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    found = subprocess.run(named, cwd=ROOT, check=False, capture_output=True, text=True)
+    if found.returncode:
+        raise ValueError(f"there is no revision {revision!r} in this checkout; take a commit, a tag or a branch of it")
+    packed = subprocess.run(["git", "archive", found.stdout.strip()], cwd=ROOT, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
 

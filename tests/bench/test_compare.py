@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench import __main__ as command
 from bench import _compare
 
@@ -17,4 +19,12 @@ def test_medians_of_shared_figures_are_compared() -> None:
 def test_a_comparison_without_a_revision_or_a_known_benchmark_is_refused() -> None:
     assert command.main(["--compare", "HEAD"]) == 2
     assert command.main(["--compare", "HEAD", "no such benchmark"]) == 2
-    assert _compare.run("no-such-revision", "dutch", []) == 1
+
+
+def test_a_revision_that_does_not_exist_is_named_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("no-such-revision", "--output=/tmp/x", ""):
+        assert _compare.run(name, "dutch", []) == 1
+        printed = capsys.readouterr()
+        assert f"there is no revision {name!r}" in printed.err
+        assert "Command" not in printed.err
+        assert not printed.out
