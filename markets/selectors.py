@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import CharField, Q, QuerySet
 from django.db.models.expressions import Combinable
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Among
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.errors import SettingError
 from kalbot.common.units import Money, UnitError, parse_money
 from markets.fees import FeeError, Fees, FeeSchedule, MixedFees, resolve
@@ -87,8 +90,8 @@ def markets_of(event: Event) -> QuerySet[Market]:
 
 def with_families(events: Sequence[str]) -> list[str]:
     """These events and the open families that they are members of: what moves one moves the other."""
-    rows = FamilyMember.objects.filter(event__in=events, family__is_open=True).values_list("family_id", flat=True)
-    return [*events, *sorted(set(rows) - set(events))]
+    rows = {family for (family,) in _FAMILIES.rows(events=events)}
+    return [*events, *sorted(rows - set(events))]
 
 
 def overlapping(events: Collection[str]) -> dict[str, str]:
@@ -98,8 +101,7 @@ def overlapping(events: Collection[str]) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     of_family: dict[str, list[str]] = defaultdict(list)
-    touched = FamilyMember.objects.filter(Q(family__in=named) | Q(event__in=named)).values("family")
-    for family, event in FamilyMember.objects.filter(family__in=touched).values_list("family_id", "event_id"):
+    for family, event in _TOUCHED.rows(events=named):
         of_family[family].append(event)
     for family, members in of_family.items():
         cause = family if family in named else next(event for event in members if event in named)
@@ -111,6 +113,19 @@ def overlapping(events: Collection[str]) -> dict[str, str]:
         if shared is not None:
             found.setdefault(family, found[shared])
     return {event: cause for event, cause in found.items() if event not in named}
+
+
+def _touched() -> QuerySet[FamilyMember, Any]:
+    """All members of the families that are events of a list, or have one of them as a member."""
+    touched = FamilyMember.objects.filter(Q(family__in=_EVENTS) | Q(event__in=_EVENTS)).values("family")
+    return FamilyMember.objects.filter(family__in=touched).values_list("family_id", "event_id")
+
+
+_EVENTS = Among("events", CharField())
+_TOUCHED: Final = PreparedColumns(_touched)
+_FAMILIES: Final = PreparedColumns(
+    lambda: FamilyMember.objects.filter(event__in=_EVENTS, family__is_open=True).values_list("family_id")
+)
 
 
 def fee_grid() -> Money:

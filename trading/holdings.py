@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any, Final
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, Count, F, Q, QuerySet, Sum, Value
+from django.db.models.expressions import Combinable
 
+from kalbot.common.db import prepared
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from strategies.collateral.groups import Choices
 from strategies.cycle.holdings import Committed
 from strategies.models import Decision, Profile
@@ -22,13 +27,13 @@ from trading.venues import account_limits
 class PositionHoldings:
     """Answers from positions and denials."""
 
-    def open_decisions(self, profile: Profile) -> QuerySet[Decision]:
+    def open_decisions(self, profile: Profile | Combinable) -> QuerySet[Decision]:
         """Decisions that were not denied and whose position, if there is one yet, has not ended."""
         waiting = Q(position__isnull=True, denial__isnull=True)
         alive = Q(position__isnull=False) & ~Q(position__status__in=TERMINAL)
         return Decision.objects.filter(waiting | alive, profile=profile)
 
-    def ended_since(self, profile: Profile, since: datetime) -> QuerySet[Decision]:
+    def ended_since(self, profile: Profile | Combinable, since: datetime | Combinable) -> QuerySet[Decision]:
         """Decisions whose position ended after ``since``."""
         return Decision.objects.filter(position__ended_at__gt=since, profile=profile)
 
@@ -39,15 +44,10 @@ class PositionHoldings:
 
     def committed(self, profile: Profile) -> Committed:
         """Number and cost of the open decisions, micro-dollars, how many of them are being quoted, and what was realised."""
-        at_work = Q(position__isnull=True) | Q(position__status__in=WORKING)
-        totals = self.open_decisions(profile).aggregate(
-            count=Count("pk"),
-            quotes=Count("pk", filter=~Q(quote={}) & at_work),
-            waiting=Sum("max_cost", filter=Q(position__isnull=True), default=0),
-            committed=Sum(F("position__cost") + F("position__reserved") - F("position__returned"), default=0),
-        )
-        made = ProfileBalance.objects.filter(profile=profile).values_list("realised", flat=True).first() or 0
-        return Committed(totals["count"], totals["waiting"] + totals["committed"], totals["quotes"], -made)
+        of = {"profile": profile.pk}
+        ((count, quotes, waiting, committed),), realised = prepared.read((_TOTALS, of), (_REALISED, of))
+        made = next((one for (one,) in realised), 0)
+        return Committed(count, waiting + committed, quotes, -made)
 
     def collateral(self, profile: Profile) -> Choices | None:
         """See ``collateral.counted_on``."""
@@ -63,3 +63,28 @@ class PositionHoldings:
     def own_bids(self, tickers: Collection[str], mode: str) -> Mapping[tuple[str, str], int]:
         """(ticker, side) -> the highest bid that rests on the accounts themselves, 1/10,000 dollar."""
         return {(ticker, side.value): price for (ticker, side), price in own_orders.bids(tickers, mode).items()}
+
+
+_OWNER = Param("profile", BigIntegerField())
+
+
+def _totals() -> QuerySet[Decision, Any]:
+    """Of the open decisions of a profile, in one row: those of ``Committed``, its money in two parts."""
+    at_work = Q(position__isnull=True) | Q(position__status__in=WORKING)
+    return (
+        PositionHoldings()
+        .open_decisions(_OWNER)
+        .order_by()
+        .values(one=Value(1))
+        .annotate(
+            decisions=Count("pk"),
+            quotes=Count("pk", filter=~Q(quote={}) & at_work),
+            waiting=Sum("max_cost", filter=Q(position__isnull=True), default=0),
+            committed=Sum(F("position__cost") + F("position__reserved") - F("position__returned"), default=0),
+        )
+        .values_list("decisions", "quotes", "waiting", "committed")
+    )
+
+
+_TOTALS: Final = PreparedColumns(_totals)
+_REALISED: Final = PreparedColumns(lambda: ProfileBalance.objects.filter(profile=_OWNER).values_list("realised"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from kalbot.common.db.prepared_columns import PreparedColumns
 from strategies.models import ProbabilityCorrection
 
 LEADS: Final = (48, 24, 12, 6, 3, 1)
@@ -18,7 +19,15 @@ Powers = Mapping[tuple[str, int], float]
 
 def powers() -> Powers:
     """All corrections that have earned their use."""
-    rows = ProbabilityCorrection.objects.values_list("category", "lead_hours", "power")
+    return by_lead(ALL.rows())
+
+
+ALL: Final = PreparedColumns(lambda: ProbabilityCorrection.objects.values_list("category", "lead_hours", "power"))
+"""For ``by_lead``."""
+
+
+def by_lead(rows: Iterable[tuple[str, int, float]]) -> dict[tuple[str, int], float]:
+    """See ``powers``; of rows of ``ALL``."""
     return {(category, lead): power for category, lead, power in rows}
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from django.db.models import F
+from django.db.models import CharField, F, QuerySet
 
+from kalbot.common.db.prepared import Among
+from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.kalshi.vocabulary import MarketStatus
 from markets.models import Certificate, FamilyMember
 from markets.terms.atoms import AtomError, Atoms
@@ -43,19 +45,9 @@ class Family:
 
 def of(tickers: Sequence[str] | None) -> list[Family]:
     """The open families with a certificate in force (of ``tickers``, if given), by ticker."""
-    rows = Certificate.objects.filter(
-        event__is_family=True,
-        event__is_open=True,
-        status=Certificate.Status.GRANTED,
-        reading=CERTIFICATE_VERSION,
-        rules_hash=F("event__rules_hash"),
-    )
-    if tickers is not None:
-        rows = rows.filter(event__in=tickers)
-    granted = {
-        row["event_id"]: row
-        for row in rows.values("event_id", "pk", "grade", "states", "event__title", "event__rules_hash")
-    }
+    query, values = (_ALL, {}) if tickers is None else (_OF, {"tickers": tickers})
+    rows = query.named(query.rows(**values))
+    granted = {row["event_id"]: row for row in rows if row["status"] == Certificate.Status.GRANTED}
     if not granted:
         return []
     members: dict[str, list[str]] = defaultdict(list)
@@ -66,6 +58,22 @@ def of(tickers: Sequence[str] | None) -> list[Family]:
         Family(ticker, row["event__title"], row["event__rules_hash"], tuple(members[ticker]), row)
         for ticker, row in sorted(granted.items())
     ]
+
+
+def _certificates() -> QuerySet[Certificate]:
+    return Certificate.objects.filter(
+        event__is_family=True,
+        event__is_open=True,
+        reading=CERTIFICATE_VERSION,
+        rules_hash=F("event__rules_hash"),
+    )
+
+
+_COLUMNS: Final = ("event_id", "status", "pk", "grade", "states", "event__title", "event__rules_hash")
+_ALL: Final = PreparedColumns(lambda: _certificates().filter(status=Certificate.Status.GRANTED).values_list(*_COLUMNS))
+_OF: Final = PreparedColumns(
+    lambda: _certificates().filter(event__in=Among("tickers", CharField())).values_list(*_COLUMNS)
+)
 
 
 def views(families: Iterable[Family], listed: Mapping[str, EventView]) -> dict[str, EventView]:

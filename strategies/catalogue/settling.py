@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
+from django.db.models import CharField
+
 from kalbot.common import clock
-from markets.models import Market
+from kalbot.common.db.prepared import Among
+from kalbot.common.db.prepared_columns import PreparedColumns
+from markets.models import Event, Market
 from strategies.models import SettlingTime
 
 OF_LATE: Final = timedelta(days=90)
@@ -48,7 +53,20 @@ def learn() -> int:
 
 def late_ms() -> dict[str, int]:
     """Series -> milliseconds after the expected end."""
-    return {series: seconds * 1000 for series, seconds in SettlingTime.objects.values_list("series", "late_seconds")}
+    return in_ms(SettlingTime.objects.values_list("series_id", "late_seconds"))
+
+
+OF_EVENTS: Final = PreparedColumns(
+    lambda: SettlingTime.objects.filter(
+        series__in=Event.objects.filter(pk__in=Among("tickers", CharField())).values("series")
+    ).values_list("series_id", "late_seconds")
+)
+"""The series of the events ``tickers``, and seconds after the expected end; for ``in_ms``."""
+
+
+def in_ms(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """See ``late_ms``; of rows in seconds."""
+    return {series: seconds * 1000 for series, seconds in rows}
 
 
 def _share(times: list[int], share: float) -> int:

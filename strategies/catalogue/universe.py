@@ -7,7 +7,7 @@ catalogues (12,500 events, 100,000 markets) are read in a few plain queries; ``d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -19,16 +19,16 @@ from kalbot.common.db.batches import batched
 from kalbot.common.units import Price
 from markets.fees import RATES
 from markets.kalshi.grid import PriceBand
-from markets.models import Certificate, Event, FeeChange, Market
+from markets.models import FeeChange
 from markets.terms import special_settlements
 from markets.terms.atoms import Atoms
-from markets.terms.exhaustiveness import CERTIFICATE_VERSION
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import SettlementTerms
 from markets.terms.states import StateList
-from strategies.catalogue import corrections, family_views, settling
+from strategies.catalogue import family_views, universe_rows
 from strategies.catalogue.corrections import Powers, power_of
 from strategies.catalogue.family_views import Member
+from strategies.catalogue.universe_rows import Row, Rows
 
 GONE: Final = frozenset({"determined", "finalized", "settled"})
 DOLLAR_E6: Final = 1_000_000
@@ -125,46 +125,6 @@ class EventView:
         return None if last is None else max(0.0, (last + self.late_ms - now_ms) / 86_400_000)
 
 
-Row = Mapping[str, Any]
-
-_EVENT_COLUMNS = (
-    "ticker",
-    "series_id",
-    "title",
-    "category",
-    "mutually_exclusive",
-    "collateral_return_type",
-    "fee_type_override",
-    "fee_multiplier_override_e6",
-    "exchange_index",
-    "close_time",
-    "volume",
-    "open_interest",
-    "rules_hash",
-    "series__fee_type",
-    "series__fee_multiplier_e6",
-    "series__category",
-)
-_MARKET_COLUMNS = (
-    "event_id",
-    "ticker",
-    "yes_sub_title",
-    "status",
-    "market_type",
-    "is_provisional",
-    "notional_e6",
-    "exchange_index",
-    "settlement_bounds",
-    "close_time",
-    "expected_expiration_time",
-    "yes_bid",
-    "yes_bid_size",
-    "yes_ask",
-    "yes_ask_size",
-)
-_DEEP_COLUMNS = ("price_bands",)
-
-
 def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[str, EventView]:
     """Views of the open events and families (all, or those of ``tickers`` that are open), by ticker, in ticker order."""
     families = family_views.of(tickers)
@@ -177,30 +137,28 @@ def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[st
 
 def _listed(tickers: Sequence[str] | None, *, deep: bool) -> dict[str, EventView]:
     """Views of events that the exchange lists."""
+    if tickers is None:
+        return _views(universe_rows.whole(deep), deep=deep)
     found: dict[str, EventView] = {}
-    changes, late, powers = _due_fee_changes(), settling.late_ms(), corrections.powers()
-    batches: Iterable[Sequence[str] | None] = [None] if tickers is None else batched(sorted(set(tickers)))
-    for batch in batches:
-        events = Event.objects.filter(is_open=True, is_family=False)
-        markets = Market.objects.filter(event__is_open=True)
-        certificates = Certificate.objects.filter(status=Certificate.Status.GRANTED, reading=CERTIFICATE_VERSION)
-        if batch is not None:
-            events = events.filter(ticker__in=batch)
-            markets = markets.filter(event_id__in=batch)
-            certificates = certificates.filter(event_id__in=batch)
-        columns = _MARKET_COLUMNS + _DEEP_COLUMNS if deep else _MARKET_COLUMNS
-        legs: dict[str, list[Row]] = {}
-        for row in markets.order_by("ticker").values(*columns).iterator(chunk_size=5000):
-            legs.setdefault(row["event_id"], []).append(row)
-        kept = ("event_id", "rules_hash", "pk", "grade", "one_must_win", *(("states", "residual") if deep else ()))
-        granted = {row["event_id"]: row for row in certificates.values(*kept)}
-        for row in events.order_by("ticker").values(*_EVENT_COLUMNS).iterator(chunk_size=2000):
-            if changes:
-                _apply_fee_changes(row, changes)
-            certificate = granted.get(row["ticker"])
-            if certificate is not None and certificate["rules_hash"] != row["rules_hash"]:
-                certificate = None
-            found[row["ticker"]] = view_of(row, legs.get(row["ticker"], ()), certificate, late, powers, deep=deep)
+    for batch in batched(sorted(set(tickers))):
+        found |= _views(universe_rows.some(batch, deep), deep=deep)
+    return found
+
+
+def _views(rows: Rows, *, deep: bool) -> dict[str, EventView]:
+    found: dict[str, EventView] = {}
+    legs: dict[str, list[Row]] = {}
+    for market in rows.markets:
+        legs.setdefault(market["event_id"], []).append(market)
+    granted = {row["event_id"]: row for row in rows.certificates}
+    for row in rows.events:
+        if rows.changes:
+            _apply_fee_changes(row, rows.changes)
+        ticker = row["ticker"]
+        certificate = granted.get(ticker)
+        if certificate is not None and certificate["rules_hash"] != row["rules_hash"]:
+            certificate = None
+        found[ticker] = view_of(row, legs.get(ticker, ()), certificate, rows.late, rows.powers, deep=deep)
     return found
 
 
@@ -249,11 +207,6 @@ def view_of(
         late_ms=(late or {}).get(event["series_id"], 0),
         power=power_of(powers, category, closes_ms, clock.now_ms()),
     )
-
-
-def _due_fee_changes() -> list[FeeChange]:
-    """Announced fee changes whose time has come, oldest first: they count whatever the rows still say."""
-    return list(FeeChange.objects.filter(scheduled_at__lte=clock.now()).order_by("scheduled_at"))
 
 
 def _apply_fee_changes(event: dict[str, Any], changes: Sequence[FeeChange]) -> None:

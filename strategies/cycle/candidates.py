@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import BigIntegerField, CharField, DateTimeField, Q
 
 from kalbot.common import clock
+from kalbot.common.db import prepared
+from kalbot.common.db.prepared import Among, Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from markets import selectors
 from strategies.collateral.groups import Choices
 from strategies.cycle import holdings
@@ -89,7 +92,7 @@ class Exposure:
 def lists(profiles: Sequence[Profile], events: Collection[str] | None = None) -> dict[int, Listed]:
     """The candidates of each profile, by its id; of ``events`` alone, read from the database, when given."""
     if events is not None:
-        return {profile.pk: _read(profile, events) for profile in profiles}
+        return _of_events(profiles, events)
     counted, at = versions.candidates([profile.pk for profile in profiles]), clock.monotonic()
     for profile in profiles:
         known = _lists.get(profile.pk)
@@ -104,10 +107,25 @@ def lists(profiles: Sequence[Profile], events: Collection[str] | None = None) ->
     return {profile.pk: _lists[profile.pk] for profile in profiles}
 
 
-def _read(profile: Profile, events: Collection[str] | None = None) -> Listed:
+def _of_events(profiles: Sequence[Profile], events: Collection[str]) -> dict[int, Listed]:
+    found = {profile.pk: Listed({}) for profile in profiles}
+    for profile_id, status, *row in _OF_EVENTS.rows(profiles=list(found), events=events):
+        if status == VerdictRow.Status.CANDIDATE:
+            candidate = _candidate(*row)
+            found[profile_id].by_event[candidate.event] = candidate
+    return found
+
+
+_OF_EVENTS: Final = PreparedColumns(
+    lambda: VerdictRow.objects.filter(
+        profile__in=Among("profiles", BigIntegerField()), event__in=Among("events", CharField())
+    ).values_list("profile_id", "status", *_COLUMNS)
+)
+"""Of every status: with that in the statement SQLite reads all candidates of a profile, by the index for those."""
+
+
+def _read(profile: Profile) -> Listed:
     rows = VerdictRow.objects.filter(profile=profile, status=VerdictRow.Status.CANDIDATE)
-    if events is not None:
-        rows = rows.filter(event_id__in=events)
     found = (_candidate(*row) for row in rows.values_list(*_COLUMNS))
     return Listed({candidate.event: candidate for candidate in found})
 
@@ -151,25 +169,27 @@ def forget(profile: Profile | None = None) -> None:
         _lists.pop(profile.pk, None)
 
 
-def interested(profiles: Sequence[Profile], events: Sequence[str]) -> list[Profile]:
-    """Those of ``profiles`` that have one of ``events`` as a candidate."""
-    rows = VerdictRow.objects.filter(event_id__in=events, status=VerdictRow.Status.CANDIDATE)
-    wanted = set(rows.values_list("profile_id", flat=True))
-    return [profile for profile in profiles if profile.pk in wanted]
-
-
 def exposure(profile: Profile, at: datetime) -> Exposure:
     """See Exposure. An event is blocked while a decision of it is open, and for the cooldown after one was taken or ended."""
     positions = holdings.current()
     since = at - timedelta(seconds=profile.cooldown_seconds)
-    taken = Decision.objects.filter(created_at__gt=since, profile=profile).values_list("event_id", flat=True)
-    ended = positions.ended_since(profile, since).values_list("event_id", flat=True)
-    blocked = dict.fromkeys([*taken, *ended], Reason.COOLDOWN)
-    open_events = positions.open_decisions(profile).values_list("event_id", flat=True)
-    blocked.update(dict.fromkeys(open_events, Reason.OPEN_POSITION))
+    lately = {"profile": profile.pk, "since": since}
+    taken, ended, is_open = prepared.read((_TAKEN, lately), (_ENDED, lately), (_OPEN, {"profile": profile.pk}))
+    blocked = {event: Reason.COOLDOWN for (event,) in (*taken, *ended)}
+    blocked.update((event, Reason.OPEN_POSITION) for (event,) in is_open)
     for event, cause in selectors.overlapping(blocked).items():
         blocked[event] = blocked[cause]
     committed = positions.committed(profile)
     made = 0 if profile.profits == Profile.Profits.WAIT else committed.made
     left = profile.working + made - committed.money
     return Exposure(blocked, committed.decisions, left, committed.quotes, positions.collateral(profile))
+
+
+_OWNER, _SINCE = Param("profile", BigIntegerField()), Param("since", DateTimeField())
+_TAKEN: Final = PreparedColumns(
+    lambda: Decision.objects.filter(created_at__gt=_SINCE, profile=_OWNER).order_by().values_list("event_id")
+)
+_ENDED: Final = PreparedColumns(
+    lambda: holdings.current().ended_since(_OWNER, _SINCE).order_by().values_list("event_id")
+)
+_OPEN: Final = PreparedColumns(lambda: holdings.current().open_decisions(_OWNER).order_by().values_list("event_id"))

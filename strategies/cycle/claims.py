@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import BigIntegerField, DateTimeField, Max
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Among, Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.book import Depth, Level, Side
 from markets.models import Event
 from strategies.cycle import holdings
@@ -86,10 +88,10 @@ def still(claims: Claims, profile: Profile, events: Collection[str], tickers: Co
 def in_turn(profiles: Sequence[Profile]) -> list[Profile]:
     """``profiles`` in the order in which they may take what several want: those first that decided longest ago, or not within a day;
     by name where that is the same."""
-    since = clock.now() - REMEMBERED_FOR
-    rows = Decision.objects.filter(created_at__gt=since, profile__in=profiles).values_list("profile_id")
-    last: dict[int, datetime] = dict(rows.annotate(Max("created_at")).order_by())
-    decided = {pk: at.replace(tzinfo=None) for pk, at in last.items()}
+    if len(profiles) < 2:
+        return list(profiles)
+    last = _LAST.rows(profiles=[profile.pk for profile in profiles], since=clock.now() - REMEMBERED_FOR)
+    decided = {pk: at.replace(tzinfo=None) for pk, at in last}
     return sorted(profiles, key=lambda profile: (decided.get(profile.pk, _NOBODY), profile.name))
 
 
@@ -108,3 +110,15 @@ def _without(levels: tuple[Level, ...], count: int) -> tuple[Level, ...]:
         if offered > gone:
             found.append((price, offered - gone))
     return tuple(found)
+
+
+_SINCE = Param("since", DateTimeField())
+_LAST: Final = PreparedColumns(
+    lambda: (
+        Decision.objects.filter(created_at__gt=_SINCE, profile__in=Among("profiles", BigIntegerField()))
+        .order_by()
+        .values("profile_id")
+        .annotate(last=Max("created_at"))
+        .values_list("profile_id", "last")
+    )
+)

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Final
 
 from kalbot.common import cache, clock, trace
+from kalbot.common.db import direct
 from kalbot.common.trace import Stage
 from markets import prices, selectors
 from markets.book import Depth
@@ -47,7 +48,7 @@ from strategies.profiles.blackout import in_blackout
 from strategies.reasons import Reason
 from strategies.screening import watchlist
 from strategies.screening.filters import Miss, Rules
-from strategies.screening.screening import active_profiles
+from strategies.screening.screening import active_profiles, interested
 from strategies.screening.verdict import Status, Verdict, missed, passed_over
 
 log = logging.getLogger(__name__)
@@ -95,12 +96,12 @@ def run(
     began = time.monotonic()
     reader, row = prices.reader(), Cycle(started_at=clock.now(), trigger=trigger)
     running = _Run(row, turns(row), reader, {**(moments or {}), Stage.STARTED: trace.now()})
-    profiles = active_profiles()
     if event_tickers is None:
+        profiles = active_profiles()
         watchlist.refresh(profiles, reader)
     else:
         event_tickers = selectors.with_families(event_tickers)
-        profiles = candidates.interested(profiles, event_tickers)
+        profiles = interested(event_tickers)
     profiles = [profile for profile in profiles if only in ("", profile.name)]
     about = "" if event_tickers is None else ":" + ",".join(sorted(event_tickers))
     with ExitStack() as locks:
@@ -111,7 +112,7 @@ def run(
     row.refused = dict((+running.refused).most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
     if trigger == BEAT or row.decisions:
-        row.save()
+        direct.insert([row])
     return row
 
 

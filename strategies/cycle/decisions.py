@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import BigIntegerField, CharField
 
 from kalbot.common import events, trace
+from kalbot.common.db import direct, pipeline
+from kalbot.common.db.prepared import Param, Prepared
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.db.retry import retried
 from kalbot.common.messages import EXECUTE_DECISION, send_on_commit
 from kalbot.common.trace import Stage
@@ -84,15 +87,22 @@ def take(decision: Decision, verdict_id: int, seen: int, event: EventView, claim
 
 def _take(decision: Decision, verdict_id: int, seen: int, event: EventView, claimed: Claims) -> bool:
     with transaction.atomic():
-        rows = Verdict.objects.filter(pk=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE)
-        if not rows.update(decisions=F("decisions") + 1):
+        counted, is_open, shadows = pipeline.rows_of(
+            direct.updating(
+                Verdict, {"decisions": seen + 1}, id=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE.value
+            ),
+            _OPEN.statement(profile=decision.profile_id, event=decision.event_id),
+            _SHADOWS.statement(profile=decision.profile_id),
+        )
+        if not counted:
             return False
         is_alone = claims.still(claimed, decision.profile, event.books_of, {o.ticker for o in event.outcomes})
-        if not is_alone or _is_open(decision):
+        if not is_alone or is_open:
             transaction.set_rollback(True)
             return False
-        written = [decision, *_shadows(decision)]
-        Decision.objects.bulk_create(written)
+        written = [decision, *_repeated(decision, _SHADOWS.made(shadows))]
+        with direct.together({}, commits=True):
+            direct.insert(written)
         for each in written:
             transaction.on_commit(partial(trace.count, each.trace, trace.BEFORE), robust=True)
             send_on_commit(EXECUTE_DECISION, str(each.pk), handover.packed(each))
@@ -111,16 +121,25 @@ def _take(decision: Decision, verdict_id: int, seen: int, event: EventView, clai
     return True
 
 
-def _is_open(decision: Decision) -> bool:
-    """Whether the profile has a basket of the event."""
-    return holdings.current().open_decisions(decision.profile).filter(event_id=decision.event_id).exists()
+_OWNER = Param("profile", BigIntegerField())
+_OPEN: Final = PreparedColumns(
+    lambda: (
+        holdings.current()
+        .open_decisions(_OWNER)
+        .filter(event=Param("event", CharField()))
+        .order_by()
+        .values_list("profile_id")
+    )
+)
+"""A row for each basket of an event that a profile has open."""
+_SHADOWS: Final = Prepared(lambda: Profile.objects.filter(shadow_of=_OWNER, is_active=True, mode=Mode.SIM))
 
 
-def _shadows(decision: Decision) -> list[Decision]:
-    """The same decision for every active paper twin that does not hold the event already."""
+def _repeated(decision: Decision, shadows: Iterable[Profile]) -> list[Decision]:
+    """The same decision for each of ``shadows`` that does not hold the event already."""
     copies = []
-    for shadow in Profile.objects.filter(shadow_of=decision.profile, is_active=True, mode=Mode.SIM):
-        if holdings.current().open_decisions(shadow).filter(event_id=decision.event_id).exists():
+    for shadow in shadows:
+        if _OPEN.rows(profile=shadow.pk, event=decision.event_id):
             continue
         columns = {f.attname: getattr(decision, f.attname) for f in Decision._meta.concrete_fields if not f.primary_key}
         columns |= {"profile_id": shadow.pk, "mode": shadow.mode, "shadow_of_id": decision.pk}

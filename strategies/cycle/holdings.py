@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from django.db.models import QuerySet
+from django.db.models.expressions import Combinable
 
 from strategies.collateral.groups import Choices
 from strategies.models import Decision, Profile
@@ -28,10 +29,10 @@ class Committed(NamedTuple):
 class Holdings(Protocol):
     """The questions that a cycle has about decisions already taken."""
 
-    def open_decisions(self, profile: Profile) -> QuerySet[Decision]:
+    def open_decisions(self, profile: Profile | Combinable) -> QuerySet[Decision]:
         """Decisions that were not denied and whose position, if there is one yet, has not ended."""
 
-    def ended_since(self, profile: Profile, since: datetime) -> QuerySet[Decision]:
+    def ended_since(self, profile: Profile | Combinable, since: datetime | Combinable) -> QuerySet[Decision]:
         """Decisions whose position ended after ``since``."""
 
     def most_legs(self) -> int:

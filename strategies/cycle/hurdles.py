@@ -6,7 +6,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
+from django.db.models import BigIntegerField
+
 from kalbot.common import clock
+from kalbot.common.db import direct
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.units import Money
 from strategies.allocation.choice import Offer
 from strategies.allocation.hurdle import hurdle
@@ -15,33 +20,35 @@ from strategies.models import Hurdle, Opportunity, Profile
 WINDOW: Final = timedelta(days=10)
 AGAIN: Final = timedelta(minutes=10)
 _DAY: Final = 86_400.0
+_KNOWN: Final = PreparedColumns(
+    lambda: Hurdle.objects.filter(profile=Param("profile", BigIntegerField())).values_list("return_a_day", "at")
+)
 
 
 def of(profile: Profile) -> float:
     """Profit a day and locked dollar below which a basket takes the place of a better one; 0 = none. Learnt again every ten minutes."""
     now = clock.now()
-    known = Hurdle.objects.filter(profile=profile).first()
-    if known is None or not timedelta() <= now - known.at < AGAIN:
-        known = _learn(profile)
-    return 0.0 if known is None else known.return_a_day
+    for least, at in _KNOWN.rows(profile=profile.pk):
+        if timedelta() <= now - at < AGAIN:
+            return float(least)
+    learnt = _learn(profile)
+    return 0.0 if learnt is None else learnt.return_a_day
 
 
 def note(profile: Profile, offers: Iterable[Offer]) -> None:
     """Keep what was offered, each event as it was seen first."""
-    Opportunity.objects.bulk_create(
-        (
-            Opportunity(
-                profile=profile,
-                event_id=offer.key,
-                at=clock.now(),
-                locked=offer.locked,
-                profit=offer.profit,
-                days=offer.days,
-            )
-            for offer in offers
-        ),
-        ignore_conflicts=True,
-    )
+    rows = [
+        Opportunity(
+            profile=profile,
+            event_id=offer.key,
+            at=clock.now(),
+            locked=offer.locked,
+            profit=offer.profit,
+            days=offer.days,
+        )
+        for offer in offers
+    ]
+    direct.insert(rows, if_new=True)
 
 
 def prune() -> int:

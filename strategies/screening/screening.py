@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import CharField, Q, QuerySet
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Among, Prepared
 from markets.models import Scan
 from strategies.catalogue import live_quotes
 from strategies.catalogue.universe import EventView
@@ -63,8 +64,26 @@ def screen(scan_id: int | None = None, only: str = "") -> list[Screening]:
 
 def active_profiles() -> list[Profile]:
     """Profiles that judge and decide for themselves, by name: all but the shadows of live profiles that are on."""
+    return _ACTIVE.rows()
+
+
+def interested(events: Sequence[str]) -> list[Profile]:
+    """Those of ``active_profiles`` that have one of ``events`` as a candidate."""
+    return _INTERESTED.rows(events=events)
+
+
+def _active() -> QuerySet[Profile]:
     alone = Q(shadow_of=None) | Q(shadow_of__is_active=False)
-    return list(Profile.objects.filter(alone, is_active=True).order_by("name"))
+    return Profile.objects.filter(alone, is_active=True).order_by("name")
+
+
+def _with_candidates() -> QuerySet[Profile]:
+    candidates = VerdictRow.objects.filter(event__in=Among("events", CharField()), status=VerdictRow.Status.CANDIDATE)
+    return _active().filter(pk__in=candidates.values("profile"))
+
+
+_ACTIVE: Final = Prepared(_active)
+_INTERESTED: Final = Prepared(_with_candidates)
 
 
 def judge_all(

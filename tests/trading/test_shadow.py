@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from kalbot.common import clock
 from markets.models import Market
 from strategies.cycle import shadows
-from strategies.cycle.decisions import _shadows
+from strategies.cycle.decisions import _SHADOWS, _repeated
 from strategies.models import Decision, Profile
 from tests.trading import live_twin, world
 from tests.trading.twin import Twin
@@ -36,7 +36,7 @@ def live(db: None) -> Profile:
 
 def _decide(twin: Twin, live: Profile) -> tuple[Decision, Decision]:
     decision = world.decide(live, twin.row, dict(zip(twin.markets, LIMITS, strict=True)), 1_000)
-    (copy,) = Decision.objects.bulk_create(_shadows(decision))
+    (copy,) = Decision.objects.bulk_create(_repeated(decision, _SHADOWS.rows(profile=live.pk)))
     return decision, copy
 
 

@@ -55,6 +55,13 @@ def rows_of(*statements: Statement) -> list[list[Any]]:
         return [_rows(one) for one in statements]
 
 
+def reads_of(*statements: Statement) -> list[list[Any]]:
+    """The rows of each, of statements that only read: each sees what is committed by its own turn, and none holds up a writer."""
+    if connection.vendor == "postgresql":
+        return _in_one_message(statements)
+    return [_rows(one) for one in statements]
+
+
 def _in_one_message(statements: Sequence[Statement]) -> list[list[Any]]:
     if not statements:
         return []

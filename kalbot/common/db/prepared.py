@@ -6,9 +6,10 @@ for a value in the query; ``Prepared`` compiles the query at its first use and f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import BigIntegerField, Expression, Field, Model, QuerySet, Subquery, Sum, Value
@@ -39,6 +40,29 @@ class Param(Expression):
         """The value as the database of the connection takes it. KeyError if it was not given."""
         return self._written.of(given[self.name], using)
 
+    def db_type(self, using: Any) -> str:
+        """Its type on Postgres."""
+        return str(self.output_field.db_type(using))
+
+
+class Among(Param):
+    """Any number of texts or whole numbers, of the type of ``field``, for ``column__in=``: the statement is the same for all."""
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """A query of the values, whose one parameter is this object."""
+        if connection.vendor == "postgresql":
+            return f"(SELECT unnest(%s::{self.db_type(connection)}))", (self,)
+        return "(SELECT value FROM json_each(%s))", (self,)
+
+    def value(self, given: dict[str, Any], using: Any) -> Any:
+        """See Param. TypeError for values that JSON does not have."""
+        values = [str(one) if isinstance(one, str) else one for one in given[self.name]]
+        return values if using.vendor == "postgresql" else json.dumps(values)
+
+    def db_type(self, using: Any) -> str:
+        """See Param."""
+        return f"{super().db_type(using)}[]"
+
 
 class _Related(NamedTuple):
     """A related instance: Django's populator, how its columns are read, and the instances related to it."""
@@ -49,15 +73,36 @@ class _Related(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiled:
-    """``distinct``: the parameters, each once; ``places``: which of them stands at each ``%s``. ``kept``: SQL and types of the same on a
-    database that keeps it. ``reads``: how the row's own columns and the annotations are read that are not taken as they are. ``own``: where
-    the row's own columns begin and end. ``annotations``: name -> place."""
+class Text:
+    """A statement whose values are not given yet. ``distinct``: its parameters, each once; ``places``: which of them stands at each ``%s``.
+    ``kept``: SQL and types of the same on a database that keeps it, under a name that begins with ``table``."""
 
     sql: str
     distinct: tuple[Any, ...]
     places: tuple[int, ...]
     kept: tuple[str, str] | None
+    table: str
+
+    @classmethod
+    def of(cls, compiler: Any) -> Text:
+        """That of a query's compiler."""
+        text, distinct, places = _distinct(*_inlined(*compiler.as_sql()))
+        return cls(text, distinct, places, _kept(text, distinct, places), compiler.query.model._meta.db_table)
+
+    def filled(self, values: dict[str, Any]) -> Statement:
+        """With the values of its ``Param``s by their names."""
+        using = connections[DEFAULT_DB_ALIAS]
+        given = [one.value(values, using) if isinstance(one, Param) else one for one in self.distinct]
+        kept = None if self.kept is None else Kept(self.table, *self.kept, given)
+        return Statement(self.sql, [given[place] for place in self.places], kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """``reads``: how the row's own columns and the annotations are read that are not taken as they are. ``own``: where the row's own
+    columns begin and end. ``annotations``: name -> place."""
+
+    text: Text
     model: type[Model]
     names: list[str]
     reads: list[Read]
@@ -84,10 +129,7 @@ class Prepared(Generic[Row]):
 
     def statement(self, **values: Any) -> Statement:
         """The query with these values, to be run with others; ``made`` takes its rows."""
-        query, using = self._query(), connections[DEFAULT_DB_ALIAS]
-        given = [one.value(values, using) if isinstance(one, Param) else one for one in query.distinct]
-        kept = None if query.kept is None else Kept(query.model._meta.db_table, *query.kept, given)
-        return Statement(query.sql, [given[place] for place in query.places], kept)
+        return self._query().text.filled(values)
 
     def made(self, rows: Iterable[Any]) -> list[Row]:
         """What ``rows`` returns, of the rows of ``statement``."""
@@ -100,7 +142,7 @@ class Prepared(Generic[Row]):
 
     def _compile(self) -> _Compiled:
         compiler = self._build().query.get_compiler(using=connection.alias)
-        sql, params = compiler.as_sql()
+        text = Text.of(compiler)
         columns = [column for column, _, _ in compiler.select]
         reads = [
             values.read(place, functions, expression, connections[DEFAULT_DB_ALIAS])
@@ -109,12 +151,8 @@ class Prepared(Generic[Row]):
         places = compiler.klass_info["select_fields"]
         first, last = places[0], places[-1] + 1
         related = get_related_populators(compiler.klass_info, compiler.select, connection.alias)  # type: ignore[call-arg]  # stubs of 6.0
-        text, distinct, at = _distinct(*_inlined(sql, params))
         found = _Compiled(
             text,
-            distinct,
-            at,
-            _kept(text, distinct, at),
             compiler.klass_info["model"],
             [column.target.attname for column in columns[first:last]],
             [one for one in reads if first <= one.place < last or one.place in compiler.annotation_col_map.values()],
@@ -149,7 +187,7 @@ def _kept(sql: str, distinct: Sequence[Any], places: Sequence[int]) -> tuple[str
         return None
     first, *parts = sql.split("%s")
     text = first + "".join(f"${place + 1}{part}" for place, part in zip(places, parts, strict=True))
-    types = ", ".join(str(one.output_field.db_type(connection)) for one in distinct)
+    types = ", ".join(one.db_type(connection) for one in distinct)
     return text, f"({types})" if types else ""
 
 
@@ -218,6 +256,18 @@ def _populate(
         populator.local_setter(made, known[key])
         if known[key] is not None:
             populator.remote_setter(known[key], made)
+
+
+class _Query(Protocol):
+    def statement(self, **values: Any) -> Statement: ...
+
+    def made(self, rows: Iterable[Any]) -> list[Any]: ...
+
+
+def read(*queries: tuple[_Query, Mapping[str, Any]]) -> list[list[Any]]:
+    """The rows of each query with its values, in one message where the database takes several statements in one."""
+    found = pipeline.reads_of(*(query.statement(**values) for query, values in queries))
+    return [query.made(rows) for (query, _), rows in zip(queries, found, strict=True)]
 
 
 def total(rows: QuerySet[Any, Any], amount: Combinable) -> Subquery:

@@ -1,0 +1,79 @@
+"""A query of single columns (``values_list``, aggregates) that is compiled to SQL once, like ``Prepared`` for whole rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import QuerySet
+
+from kalbot.common.db import pipeline, values
+from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Text
+from kalbot.common.db.values import Read
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """``names``: of the columns; ``reads``: how those are read that are not taken as they are."""
+
+    text: Text
+    names: tuple[str, ...]
+    reads: tuple[Read, ...]
+
+
+class PreparedColumns:
+    """The compiled form of a query by ``values_list``, in which each column is named. One a query, kept for the life of the process."""
+
+    def __init__(self, build: Callable[[], QuerySet[Any, Any]]) -> None:
+        self._build = build
+        self._compiled: dict[str, _Compiled] = {}
+
+    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
+        """The columns of all rows with these values."""
+        (rows,) = pipeline.reads_of(self.statement(**values))
+        return self.made(rows)
+
+    def statement(self, **values: Any) -> Statement:
+        """The query with these values, to be run with others; ``made`` takes its rows."""
+        return self._query().text.filled(values)
+
+    def made(self, rows: Iterable[Any]) -> list[tuple[Any, ...]]:
+        """What ``rows`` returns, of the rows of ``statement``."""
+        reads = self._query().reads
+        if not reads:
+            return [tuple(row) for row in rows]
+        using = connections[DEFAULT_DB_ALIAS]
+        found = []
+        for row in rows:
+            made = list(row)
+            for place, plain, convert in reads:
+                if type(made[place]) not in plain:
+                    made[place] = convert(made[place], using)
+            found.append(tuple(made))
+        return found
+
+    def named(self, rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+        """Rows of ``made`` by the names of their columns, like those of ``values``."""
+        names = self._query().names
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _query(self) -> _Compiled:
+        return self._compiled.get(connections[DEFAULT_DB_ALIAS].vendor) or self._compile()
+
+    def _compile(self) -> _Compiled:
+        query = self._build()
+        names = tuple(query._fields or ())  # type: ignore[attr-defined]  # not in the stubs
+        compiler = query.query.get_compiler(using=connection.alias)
+        text = Text.of(compiler)
+        columns = [column for column, _, _ in compiler.select]
+        if not names or len(names) != len(columns):
+            raise TypeError("a query that names each of its columns is wanted")
+        reads = tuple(
+            values.read(place, functions, expression, connections[DEFAULT_DB_ALIAS])
+            for place, (functions, expression) in compiler.get_converters(columns).items()
+        )
+        found = self._compiled[connection.vendor] = _Compiled(text, names, reads)
+        return found

@@ -1,0 +1,128 @@
+"""The rows that views of events are made of: of everything that is open, or of a few events by statements that are compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from django.db.models import CharField, DateTimeField, QuerySet
+
+from kalbot.common import clock
+from kalbot.common.db import prepared
+from kalbot.common.db.prepared import Among, Param, Prepared
+from kalbot.common.db.prepared_columns import PreparedColumns
+from markets.models import Certificate, Event, FeeChange, Market
+from markets.terms.exhaustiveness import CERTIFICATE_VERSION
+from strategies.catalogue import corrections, settling
+from strategies.catalogue.corrections import Powers
+
+Row = Mapping[str, Any]
+
+_EVENT_COLUMNS = (
+    "ticker",
+    "series_id",
+    "title",
+    "category",
+    "mutually_exclusive",
+    "collateral_return_type",
+    "fee_type_override",
+    "fee_multiplier_override_e6",
+    "exchange_index",
+    "close_time",
+    "volume",
+    "open_interest",
+    "rules_hash",
+    "series__fee_type",
+    "series__fee_multiplier_e6",
+    "series__category",
+)
+_MARKET_COLUMNS = (
+    "event_id",
+    "ticker",
+    "yes_sub_title",
+    "status",
+    "market_type",
+    "is_provisional",
+    "notional_e6",
+    "exchange_index",
+    "settlement_bounds",
+    "close_time",
+    "expected_expiration_time",
+    "yes_bid",
+    "yes_bid_size",
+    "yes_ask",
+    "yes_ask_size",
+)
+_DEEP_COLUMNS = ("price_bands",)
+
+
+class Rows(NamedTuple):
+    """What views are made of. ``markets`` and ``events`` by ticker; ``changes``: announced fee changes whose time has come, oldest first:
+    they count whatever the rows still say."""
+
+    changes: Sequence[FeeChange]
+    late: Mapping[str, int]
+    powers: Powers
+    markets: Iterable[Row]
+    certificates: Iterable[Row]
+    events: Iterable[dict[str, Any]]
+
+
+def whole(deep: bool) -> Rows:
+    """Of everything that is open; markets and events a few thousand at a time."""
+    markets, certificates, events = _queries()
+    return Rows(
+        _CHANGES.rows(now=clock.now()),
+        settling.late_ms(),
+        corrections.powers(),
+        markets.values(*_market_columns(deep)).iterator(chunk_size=5000),
+        certificates.filter(status=Certificate.Status.GRANTED).values(*_certificate_columns(deep)),
+        events.values(*_EVENT_COLUMNS).iterator(chunk_size=2000),
+    )
+
+
+def some(tickers: Sequence[str], deep: bool) -> Rows:
+    """Of these events. Certificates are read whatever their status: with that in the statement SQLite reads every one that is granted."""
+    wanted, by_depth = {"tickers": tickers}, _DEEP if deep else _FLAT
+    changes, late, powers, *rows = prepared.read(
+        (_CHANGES, {"now": clock.now()}),
+        (settling.OF_EVENTS, wanted),
+        (corrections.ALL, {}),
+        *((query, wanted) for query in by_depth),
+    )
+    markets, certificates, events = (query.named(found) for query, found in zip(by_depth, rows, strict=True))
+    granted = [row for row in certificates if row["status"] == Certificate.Status.GRANTED]
+    return Rows(changes, settling.in_ms(late), corrections.by_lead(powers), markets, granted, events)
+
+
+def _queries() -> tuple[QuerySet[Market], QuerySet[Certificate], QuerySet[Event]]:
+    return (
+        Market.objects.filter(event__is_open=True).order_by("ticker"),
+        Certificate.objects.filter(reading=CERTIFICATE_VERSION),
+        Event.objects.filter(is_open=True, is_family=False).order_by("ticker"),
+    )
+
+
+def _market_columns(deep: bool) -> tuple[str, ...]:
+    return _MARKET_COLUMNS + _DEEP_COLUMNS if deep else _MARKET_COLUMNS
+
+
+def _certificate_columns(deep: bool) -> tuple[str, ...]:
+    always = ("event_id", "status", "rules_hash", "pk", "grade", "one_must_win")
+    return (*always, "states", "residual") if deep else always
+
+
+def _prepared(deep: bool) -> tuple[PreparedColumns, PreparedColumns, PreparedColumns]:
+    tickers = Among("tickers", CharField())
+    markets, certificates, events = _queries()
+    return (
+        PreparedColumns(lambda: markets.filter(event__in=tickers).values_list(*_market_columns(deep))),
+        PreparedColumns(lambda: certificates.filter(event__in=tickers).values_list(*_certificate_columns(deep))),
+        PreparedColumns(lambda: events.filter(pk__in=tickers).values_list(*_EVENT_COLUMNS)),
+    )
+
+
+_FLAT, _DEEP = _prepared(deep=False), _prepared(deep=True)
+_CHANGES: Final = Prepared(
+    lambda: FeeChange.objects.filter(scheduled_at__lte=Param("now", DateTimeField())).order_by("scheduled_at")
+)
