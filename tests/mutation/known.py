@@ -392,12 +392,6 @@ KNOWN: tuple[Known, ...] = (
         "most = sale.count",
     ),
     Known(
-        "a basket is sold beside a sale whose end is not known",
-        SELLING,
-        "if fit and order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):",
-        "if False:",
-    ),
-    Known(
         "newer advice replaces an exit before its patience is over",
         "trading/closing/waiting.py",
         "return is_waiting and is_patience_over and source",

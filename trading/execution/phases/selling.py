@@ -131,7 +131,7 @@ def sell(
     fit: Fit | None = None,
 ) -> Refusal | None:
     """One try for every sale: a rung of the ladder. None when the venue took an order, else why it did not. ``fit``: each is sold at once
-    down to its least price, and no more of it than belongs with what the ones before it sold; nothing beside one that is not known."""
+    down to its least price, and no more of it than belongs with what the ones before it are known to have sold."""
     sent, refused = False, None
     sold: dict[int, int] = {}
     funds = collateral.SaleFunds.of(position)
@@ -168,8 +168,6 @@ def sell(
             refused = refusal_of(order)
         else:
             sent = True
-        if fit and order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
-            break
     if sent:
         return None
     return refused or Refusal(DenialCode.NO_BID, "no bid at the least price or better")
