@@ -21,7 +21,8 @@ from kalbot.local.supervisor import Child, Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SNAPSHOT = ROOT / "simulator" / "data" / "20260719T155529Z"
-READY_SECONDS = 30.0
+READY_SECONDS = 180.0
+"""For a server that hangs: one that ends is noticed at once, and a machine that is busy takes a minute to start one."""
 OPERATOR_WAITS = 12.0
 """Seconds in which a person at the screen may answer advice before the demo's operator does."""
 HEADLESS_WAITS = 2.0
