@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 
+from kalbot.common.db.prepared import Prepared
 from markets.models import Certificate, Market
 from markets.terms.atoms import AtomError
 from markets.terms.grades import Grade
@@ -40,9 +42,16 @@ UNPROVEN: Final = {"premises": "unproven"}
 def complete_old() -> int:
     """Give positions that were opened before their states were kept the states of then, where the certificate proves them: that of the
     decision, or a later one of the same rules, which lists every leg. Where nothing does, that is said once. Returns how many."""
+    return sum(_complete(position) for position in _OLD.rows())
+
+
+def _old() -> QuerySet[Position]:
     said = PositionEvent.objects.filter(data=UNPROVEN).values("position")
     old = Position.objects.filter(states=[], status__in=ACTIVE).exclude(pk__in=said)
-    return sum(_complete(position) for position in old.select_related("decision__certificate", "profile"))
+    return old.select_related("decision__certificate", "profile")
+
+
+_OLD: Final = Prepared(_old)
 
 
 def _complete(position: Position) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Expression, Q
 
 from kalbot.common import clock, counters, events, trace
 from kalbot.common.db import direct, instances
@@ -77,6 +77,7 @@ What ended is reopened, as ``unwinding``, by a fill that came late.
 An amended result changes a settled position's numbers by entries, not its status."""
 
 LEASE_SECONDS: Final = 45
+LONGEST_LEASE: Final = timedelta(seconds=LEASE_SECONDS + 1)
 YOUNG_SECONDS: Final = 5
 OF_LEASE: Final = ("lease_token", "lease_until")
 WATCH_PRIORITY: Final = 100
@@ -113,7 +114,12 @@ def new_token() -> str:
 def is_free(now: datetime) -> Q:
     """Positions that nobody has a lease of. One that ends later than any lease that is given now was taken before a clock was set
     back; what its worker may still do is decided by its token, which the next lease replaces."""
-    return Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=now + timedelta(seconds=LEASE_SECONDS + 1))
+    return free(now, now + LONGEST_LEASE)
+
+
+def free(now: datetime | Expression, lapses: datetime | Expression) -> Q:
+    """The same, with the moment (``now`` and LONGEST_LEASE later) after which none can end that was given by now."""
+    return Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=lapses)
 
 
 @contextmanager

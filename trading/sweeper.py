@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, Q, QuerySet
 
 from kalbot.common import cache, clock
+from kalbot.common.db.prepared import Param, Prepared
 from kalbot.common.db.retry import retried
 from strategies.models import Decision
 from trading import states
@@ -65,7 +66,7 @@ def sweep_exits() -> int:
 
 def _stepped(position_id: int) -> bool:
     """Step a position unless another worker has since it was listed: it would be tried again before its time."""
-    if not _due().filter(pk=position_id).exists():
+    if not _due(**_moments()).filter(pk=position_id).exists():
         return False
     _guarded(executor.step, position_id)
     return True
@@ -91,10 +92,19 @@ def take_future_for_now() -> None:
     ExitRequest.objects.filter(status=ExitRequest.Status.OPEN, created_at__gt=later).update(created_at=now)
     compared = Reconciliation.objects.filter(started_at__gt=later, error="")
     compared.update(error="it began before a clock was set back")
-    orders = Order.objects.filter(Q(position__status__in=WORKING) | Q(status__in=OPEN_ORDERS))
-    if orders.filter(moved_at__gt=later).exists():
+    if _ORDERS_AHEAD.tuples(later=later):
+        orders = _orders_at_work()
         for moment in MOMENTS:
             orders.filter(**{f"{moment}__gt": later}).update(**{moment: now})
+
+
+def _orders_at_work() -> QuerySet[Order]:
+    return Order.objects.filter(Q(position__status__in=WORKING) | Q(status__in=OPEN_ORDERS))
+
+
+_ORDERS_AHEAD: Final = Prepared(
+    lambda: _orders_at_work().filter(moved_at__gt=Param("later", DateTimeField())).values_list("pk")[:1]
+)
 
 
 def _measured() -> int:
@@ -111,22 +121,34 @@ def _measured() -> int:
 
 def due_positions() -> list[int]:
     """Positions that have something to do now and whose lease is free, those first whose next step takes risk away."""
-    return list(dict.fromkeys([*due_exits(), *_due().values_list("id", flat=True)]))
+    return list(dict.fromkeys([*due_exits(), *(pk for (pk,) in _DUE.tuples(**_moments()))]))
 
 
 def due_exits() -> list[int]:
     """Those of them that are unwound, exited or completed, or are to be."""
-    found = _due().filter(Q(status__in=TAKES_RISK_AWAY) | Q(exit_requests__status=ExitRequest.Status.OPEN))
-    return list(dict.fromkeys(found.values_list("id", flat=True)))
+    return list(dict.fromkeys(pk for (pk,) in _DUE_EXITS.tuples(**_moments())))
 
 
-def _due() -> QuerySet[Position]:
+def _moments() -> dict[str, datetime]:
+    """What ``_due`` takes."""
     now = clock.now()
-    free = states.is_free(now)
-    due = Q(next_step_at=None) | Q(next_step_at__lte=now) | Q(next_step_at__gt=now + LONGEST_WAIT)
+    return {"now": now, "lapses": now + states.LONGEST_LEASE, "latest": now + LONGEST_WAIT}
+
+
+def _due(now: datetime | Param, lapses: datetime | Param, latest: datetime | Param) -> QuerySet[Position]:
+    due = Q(next_step_at=None) | Q(next_step_at__lte=now) | Q(next_step_at__gt=latest)
     working = Q(status__in=WORKING) & due
     requested = Q(status=PositionStatus.OPEN, exit_requests__status=ExitRequest.Status.OPEN)
-    return Position.objects.filter(free & (working | requested)).order_by("next_step_at", "id")
+    return Position.objects.filter(states.free(now, lapses) & (working | requested)).order_by("next_step_at", "id")
+
+
+def _due_then() -> QuerySet[Position]:
+    return _due(*(Param(name, DateTimeField()) for name in ("now", "lapses", "latest")))
+
+
+_EXIT: Final = Q(status__in=TAKES_RISK_AWAY) | Q(exit_requests__status=ExitRequest.Status.OPEN)
+_DUE: Final = Prepared(lambda: _due_then().values_list("id"))
+_DUE_EXITS: Final = Prepared(lambda: _due_then().filter(_EXIT).values_list("id"))
 
 
 def next_due() -> datetime | None:
@@ -143,12 +165,18 @@ def next_due() -> datetime | None:
 def forgotten_decisions() -> list[object]:
     """Decisions with neither position nor denial, whose message was lost. Old ones are denied as expired by the executor."""
     now = clock.now()
+    found = _FORGOTTEN.tuples(since=now - DECISION_WINDOW, before=now - DECISION_GRACE, ahead=now + DECISION_GRACE)
+    return [pk for (pk,) in found]
+
+
+def _forgotten() -> QuerySet[Decision, Any]:
+    since, before, ahead = (Param(name, DateTimeField()) for name in ("since", "before", "ahead"))
     # one of the future was made before a clock was set back
-    of_age = Q(created_at__lt=now - DECISION_GRACE) | Q(created_at__gt=now + DECISION_GRACE)
-    recent = Decision.objects.filter(of_age, created_at__gt=now - DECISION_WINDOW)
-    return list(
-        recent.filter(position=None).exclude(pk__in=Denial.objects.values("decision_id")).values_list("pk", flat=True)
-    )
+    recent = Decision.objects.filter(Q(created_at__lt=before) | Q(created_at__gt=ahead), created_at__gt=since)
+    return recent.filter(position=None).exclude(pk__in=Denial.objects.values("decision_id")).values_list("pk")
+
+
+_FORGOTTEN: Final = Prepared(_forgotten)
 
 
 def _guarded(work: Callable[[Any], object], key: object) -> None:

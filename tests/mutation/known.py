@@ -346,14 +346,14 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "a position that another sweep has just stepped is stepped again",
         "trading/sweeper.py",
-        "    if not _due().filter(pk=position_id).exists():\n",
+        "    if not _due(**_moments()).filter(pk=position_id).exists():\n",
         "    if False:\n",
     ),
     Known(
         "a sweep steps purchases before exits",
         "trading/sweeper.py",
-        "[*due_exits(), *_due().values_list",
-        "[*_due().values_list",
+        "[*due_exits(), *(pk for",
+        "[*(pk for",
     ),
     Known(
         "a settlement record that cannot be read is taken for none",

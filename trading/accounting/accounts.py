@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Count, Expression, F, Max, Q, Sum
+from django.db.models import CharField, Count, Expression, F, Max, Q, Sum
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Param, Prepared
 from markets.kalshi.schemas.portfolio import Balance
 from markets.models import Market
 from strategies.models import Profile
@@ -34,12 +35,15 @@ HIGHEST_FEE: Final = 200
 
 def holdings(profiles: Iterable[Profile]) -> dict[str, int]:
     """ticker -> signed contracts that our legs hold (YES positive), 1/100 contract; zero ones left out."""
-    legs = Leg.objects.filter(
+    held = Leg.objects.filter(
         position__profile__in=list(profiles), bought_count__gt=F("sold_count") + F("settled_count")
     )
     found: dict[str, int] = {}
-    for leg in legs:
-        found[leg.market_id] = found.get(leg.market_id, 0) + (leg.held if leg.side == "yes" else -leg.held)
+    for ticker, side, bought, sold, settled in held.values_list(
+        "market_id", "side", "bought_count", "sold_count", "settled_count"
+    ):
+        count = bought - sold - settled
+        found[ticker] = found.get(ticker, 0) + (count if side == "yes" else -count)
     return {ticker: count for ticker, count in found.items() if count}
 
 
@@ -236,16 +240,28 @@ def compared(account: ExchangeAccount, found: int | None) -> None:
 
 def legs_unlike_their_fills(mode: str) -> list[Leg]:
     """Legs whose counts differ from the sum of their fills and corrections. Empty when sound."""
-    sums = {
-        (row["order__leg"], row["order__action"]): row["total"]
-        for row in Fill.objects.filter(mode=mode).values("order__leg", "order__action").annotate(total=Sum("count"))
-    }
-    corrections = Correction.objects.filter(mode=mode).values_list("leg").annotate(total=Sum("count")).order_by()
-    corrected = dict(corrections)
-    counts = Leg.objects.filter(position__mode=mode).order_by().values_list("pk", "bought_count", "sold_count")
+    sums = {(leg, action): total for leg, action, total in _FILLED.tuples(mode=mode)}
+    corrected = dict(_CORRECTED.tuples(mode=mode))
     wrong = [
         pk
-        for pk, bought, sold in counts
+        for pk, bought, sold in _COUNTS.tuples(mode=mode)
         if (bought, sold) != (sums.get((pk, "buy"), 0), sums.get((pk, "sell"), 0) + corrected.get(pk, 0))
     ]
-    return list(Leg.objects.filter(pk__in=wrong).select_related("position__profile"))
+    return list(Leg.objects.filter(pk__in=wrong).select_related("position__profile")) if wrong else []
+
+
+_MODE: Final = Param("mode", CharField())
+_FILLED: Final = Prepared(
+    lambda: (
+        Fill.objects.filter(mode=_MODE)
+        .order_by()
+        .values_list("order__leg", "order__action")
+        .annotate(total=Sum("count"))
+    )
+)
+_CORRECTED: Final = Prepared(
+    lambda: Correction.objects.filter(mode=_MODE).order_by().values_list("leg").annotate(total=Sum("count"))
+)
+_COUNTS: Final = Prepared(
+    lambda: Leg.objects.filter(position__mode=_MODE).order_by().values_list("pk", "bought_count", "sold_count")
+)

@@ -5,9 +5,12 @@ Money in micro-dollars.
 
 from __future__ import annotations
 
-from django.db import transaction
-from django.db.models import Sum
+from typing import Final
 
+from django.db import transaction
+from django.db.models import CharField, Sum
+
+from kalbot.common.db.prepared import Param, Prepared
 from strategies.models import Profile
 from trading.accounting import ledger
 from trading.models import Account, LedgerEntry, Leg, Position, ProfileBalance
@@ -29,44 +32,52 @@ def rebuild_totals(profile: Profile) -> list[str]:
     return [account for account, _, _ in wrong]
 
 
-def _sums_of_legs(mode: str) -> dict[int, tuple[int, int, int]]:
-    """(fees, sale proceeds, payout) of each position by its legs."""
-    sums = Leg.objects.filter(position__mode=mode).order_by().values_list("position")
-    found = sums.annotate(f=Sum("fees"), s=Sum("sold_proceeds"), p=Sum("payout"))
-    return {position: (fees, sold, paid) for position, fees, sold, paid in found}
+_MODE: Final = Param("mode", CharField())
+_BOOKED: Final = Prepared(
+    lambda: (
+        LedgerEntry.objects.filter(transaction__position__mode=_MODE)
+        .order_by()
+        .values_list("transaction__position", "account")
+        .annotate(t=Sum("amount"))
+    )
+)
+_LEGS: Final = Prepared(
+    lambda: (
+        Leg.objects.filter(position__mode=_MODE)
+        .order_by()
+        .values_list("position")
+        .annotate(o=Sum("open_cost"), f=Sum("fees"), s=Sum("sold_proceeds"), p=Sum("payout"))
+    )
+)
+_TOTALS: Final = Prepared(
+    lambda: Position.objects.filter(mode=_MODE).values_list(
+        "pk", "cost", "reserved", "realised", "returned", "fees", "proceeds", "payout"
+    )
+)
 
 
 def positions(mode: str) -> list[tuple[Position, str, int, int]]:
     """Totals of positions that differ from their ledger entries, or from the sums of their legs: (position, column, its value, by the
     entries or the legs). Empty when sound."""
-    of = LedgerEntry.objects.filter(transaction__position__mode=mode).order_by()
     booked: dict[tuple[int, str], int] = {
-        (position, account): total
-        for position, account, total in of.values_list("transaction__position", "account").annotate(t=Sum("amount"))
+        (position, account): total for position, account, total in _BOOKED.tuples(mode=mode)
     }
-    held = dict(Leg.objects.filter(position__mode=mode).order_by().values_list("position").annotate(t=Sum("open_cost")))
+    legs = {position: sums for position, *sums in _LEGS.tuples(mode=mode)}
     wrong = []
-    legs = _sums_of_legs(mode)
-    columns = Position.objects.filter(mode=mode).values_list(
-        "pk", "cost", "reserved", "realised", "returned", "fees", "proceeds", "payout"
-    )
-    for (
-        pk,
-        spent,
-        reserved,
-        realised,
-        returned,
-        *sums,
-    ) in columns:  # rows only where they differ: there are more every day
+    # rows only where they differ: there are more every day
+    for pk, spent, reserved, realised, returned, *sums in _TOTALS.tuples(mode=mode):
+        open_cost, *of_legs = legs.get(pk, (0, 0, 0, 0))
         cost = sum(booked.get((pk, account), 0) for account in (Account.POSITION_COST, Account.FEES))
         checks = (
             ("cost", spent, cost),
-            ("open cost of its legs", held.get(pk, 0), cost),
+            ("open cost of its legs", open_cost, cost),
             ("reserved", reserved, booked.get((pk, Account.RESERVED), 0)),
             ("realised", realised, -booked.get((pk, Account.REALISED), 0)),
             ("returned", returned, -booked.get((pk, Account.RETURNED), 0)),
-            *zip(("fees", "proceeds", "payout"), sums, legs.get(pk, (0, 0, 0)), strict=True),
+            *zip(("fees", "proceeds", "payout"), sums, of_legs, strict=True),
         )
         wrong += [(pk, name, ours, summed) for name, ours, summed in checks if ours != summed]
+    if not wrong:
+        return []
     rows = Position.objects.select_related("profile").in_bulk({pk for pk, *_ in wrong})
     return [(rows[pk], name, ours, summed) for pk, name, ours, summed in wrong]

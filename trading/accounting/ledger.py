@@ -20,7 +20,7 @@ A transaction has a key and is booked once however often it is tried. All money 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
@@ -28,6 +28,7 @@ from django.db.models.functions import Coalesce
 
 from kalbot.common.db import direct, instances
 from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Param, Prepared
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading.accounting import shard_cash, totals
@@ -267,9 +268,17 @@ def summary(profile: Profile) -> dict[str, int]:
     starting + realised + returned - cash - open_cost compares two ways of counting and must be 0. Capital that is set but not yet
     booked counts as starting and as cash. One statement reads it all: a booking in between cannot look like a difference.
     """
+    ((capital, moved, booked, free, held, made, back),) = _SUMMARY.tuples(profile=profile.pk)
+    unbooked = capital + moved + booked
+    starting, cash = unbooked - booked, unbooked + free
+    found = {"starting": starting, "cash": cash, "open_cost": held, "realised": made, "returned": back}
+    return found | {"difference": starting + made + back - cash - held}
+
+
+def _summary() -> QuerySet[Profile, Any]:
     entries = LedgerEntry.objects.filter(transaction__profile=OuterRef("pk"))
-    found = (
-        Profile.objects.filter(pk=profile.pk)
+    return (
+        Profile.objects.filter(pk=Param("profile", BigIntegerField()))
         .annotate(
             booked=_total(entries.filter(account=Account.CAPITAL), "transaction__profile", "amount"),
             free=_total(entries.filter(account__in=[Account.CASH, Account.RESERVED]), "transaction__profile", "amount"),
@@ -277,19 +286,8 @@ def summary(profile: Profile) -> dict[str, int]:
             made=_total(Position.objects.filter(profile=OuterRef("pk")), "profile", "realised"),
             back=_total(Position.objects.filter(profile=OuterRef("pk")), "profile", "returned"),
         )
-        .values("capital", "moved", "booked", "free", "held", "made", "back")
-        .get()
+        .values_list("capital", "moved", "booked", "free", "held", "made", "back")
     )
-    unbooked = found["capital"] + found["moved"] + found["booked"]
-    starting, cash = unbooked - found["booked"], unbooked + found["free"]
-    return {
-        "starting": starting,
-        "cash": cash,
-        "open_cost": found["held"],
-        "realised": found["made"],
-        "returned": found["back"],
-        "difference": starting + found["made"] + found["back"] - cash - found["held"],
-    }
 
 
 def _total(rows: QuerySet[Any], by: str, column: str) -> Coalesce:
@@ -297,3 +295,6 @@ def _total(rows: QuerySet[Any], by: str, column: str) -> Coalesce:
     return Coalesce(
         Subquery(rows.order_by().values(by).annotate(t=Sum(column)).values("t")), 0, output_field=BigIntegerField()
     )
+
+
+_SUMMARY: Final = Prepared(_summary)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import CharField, F, QuerySet
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Param, Prepared
 from kalbot.common.db.snapshot import snapshot
 from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
@@ -51,15 +53,15 @@ def run(mode: str | None = None, reconciliation: Reconciliation | None = None, v
     count = sum(_settle(chosen, reconciliation, vanished) for chosen in ([mode] if mode else Mode.values))
     amend(mode)
     unbooked.take_back_names()
-    for position in _without_contracts(mode):
-        _end(position)
+    for chosen in [mode] if mode else Mode.values:
+        for position in _WITHOUT_CONTRACTS.rows(mode=chosen):
+            _end(position)
     return count
 
 
 def _settle(mode: str, reconciliation: Reconciliation | None, vanished: Collection[str]) -> int:
     """Settle what is held, whatever the position's status is: contracts are paid by the exchange, not by our words."""
-    held = Leg.objects.filter(position__mode=mode, bought_count__gt=F("sold_count") + F("settled_count"))
-    legs = list(held.select_related("market", "position", "position__profile").order_by("id"))
+    legs = _HELD.rows(mode=mode)
     results = finals.known_finals({leg.market_id for leg in legs}, vanished) if legs else {}
     ended = [leg for leg in legs if leg.market_id in results]
     waiting = {_key(leg) for leg in ended if _has_open_order(leg)}
@@ -80,6 +82,15 @@ def _settle(mode: str, reconciliation: Reconciliation | None, vanished: Collecti
         elif is_late or final.at is None:
             unbooked.name(key, group, final, credit, reconciliation)
     return count
+
+
+def _held() -> QuerySet[Leg]:
+    of_mode = Leg.objects.filter(position__mode=Param("mode", CharField()))
+    held = of_mode.filter(bought_count__gt=F("sold_count") + F("settled_count"))
+    return held.select_related("market", "position", "position__profile").order_by("id")
+
+
+_HELD: Final = Prepared(_held)
 
 
 def _key(leg: Leg) -> Key:
@@ -223,14 +234,17 @@ def _post(booked: Settlement, position: Position, leg: Leg, kind: str, sign: int
     )
 
 
-def _without_contracts(mode: str | None) -> list[Position]:
+def _without_contracts() -> QuerySet[Position]:
     """Active positions of which something was settled and nothing is held: they end as soon as their orders have."""
-    found = Position.objects.filter(
-        status__in=ACTIVE, legs__settlements__reversed_at=None, legs__settlements__isnull=False
-    )
-    if mode is not None:
-        found = found.filter(mode=mode)
-    return list(found.distinct())
+    return Position.objects.filter(
+        status__in=ACTIVE,
+        legs__settlements__reversed_at=None,
+        legs__settlements__isnull=False,
+        mode=Param("mode", CharField()),
+    ).distinct()
+
+
+_WITHOUT_CONTRACTS: Final = Prepared(_without_contracts)
 
 
 def _end(position: Position) -> None:
@@ -245,14 +259,18 @@ def _end(position: Position) -> None:
 
 def amend(mode: str | None = None) -> int:
     """Reverse and rebook settlements whose market now says otherwise. Returns how many."""
-    booked = Settlement.objects.filter(reversed_at=None).select_related("leg__market")
-    changed = booked.filter(leg__market__status="finalized", leg__market__settlement_value_e6__isnull=False).exclude(
-        value_e6=F("leg__market__settlement_value_e6")
-    )
-    if mode is not None:
-        changed = changed.filter(mode=mode)
-    found = [(b.pk, FinalResult(b.leg.market.result, b.leg.market.settlement_value_e6 or 0)) for b in changed]
-    return sum(rebook(pk, final) for pk, final in found)
+    rows = [row for chosen in ([mode] if mode else Mode.values) for row in _AMENDED.tuples(mode=chosen)]
+    return sum(rebook(pk, FinalResult(result, value or 0)) for pk, result, value in rows)
+
+
+def _amended() -> QuerySet[Settlement, Any]:
+    booked = Settlement.objects.filter(reversed_at=None, mode=Param("mode", CharField()))
+    changed = booked.filter(leg__market__status="finalized", leg__market__settlement_value_e6__isnull=False)
+    changed = changed.exclude(value_e6=F("leg__market__settlement_value_e6"))
+    return changed.values_list("pk", "leg__market__result", "leg__market__settlement_value_e6")
+
+
+_AMENDED: Final = Prepared(_amended)
 
 
 def rebook(settlement_id: int, final: FinalResult) -> bool:

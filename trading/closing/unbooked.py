@@ -7,10 +7,12 @@ neither.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from django.conf import settings
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Prepared
 from strategies.models import Mode
 from trading.accounting import accounts
 from trading.closing.finals import Credit, FinalResult
@@ -54,12 +56,15 @@ def name(
 
 def take_back_names() -> None:
     """End the names of what is booked by now."""
-    for row in Discrepancy.objects.filter(code=CODE, resolved_at=None):
+    for row in _NAMED.rows():
         subaccount, _, ticker = row.key.partition(":")
         of = accounts.of_subaccount(int(subaccount), "position__profile__")
         legs = Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker)
         if not any(leg.held for leg in legs):
             discrepancies.close(row, actor=discrepancies.ACTOR, resolution="its contracts are booked")
+
+
+_NAMED: Final = Prepared(lambda: Discrepancy.objects.filter(code=CODE, resolved_at=None))
 
 
 def _name(key: tuple[str, int]) -> str:

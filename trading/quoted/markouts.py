@@ -10,7 +10,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import DateTimeField
+
 from kalbot.common import clock
+from kalbot.common.db.prepared import Param, Prepared
 from markets.book import Side
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
@@ -31,8 +34,7 @@ def measure() -> int:
     now = clock.now()
     books: dict[str, LiveBooks | None] = {}
     found = 0
-    waiting = MarkOut.objects.filter(is_done=False).select_related("fill__order__leg", "fill__order__position__event")
-    for row in waiting:
+    for row in _WAITING.rows():
         age = (now - row.at).total_seconds()
         for seconds, late in HORIZONS.items():
             if seconds <= age < seconds + late and getattr(row, f"leg_{seconds}") is None:
@@ -42,14 +44,27 @@ def measure() -> int:
     return found
 
 
+_WAITING: Final = Prepared(
+    lambda: MarkOut.objects.filter(is_done=False).select_related(
+        "profile", "fill__order__leg", "fill__order__position__event"
+    )
+)
+
+
 def _begin() -> None:
     """A row for each fill of a quote that has none yet."""
-    recent = Fill.objects.filter(
-        order__purpose=Order.Purpose.QUOTE, is_taker=False, created_at__gt=clock.now() - FORGOTTEN, markout=None
-    )
-    MarkOut.objects.bulk_create(
-        [_row(fill) for fill in recent.select_related("order__leg__market__event")], ignore_conflicts=True
-    )
+    recent = _UNMEASURED.rows(since=clock.now() - FORGOTTEN)
+    MarkOut.objects.bulk_create([_row(fill) for fill in recent], ignore_conflicts=True)
+
+
+_UNMEASURED: Final = Prepared(
+    lambda: Fill.objects.filter(
+        order__purpose=Order.Purpose.QUOTE,
+        is_taker=False,
+        created_at__gt=Param("since", DateTimeField()),
+        markout=None,
+    ).select_related("order__leg__market__event")
+)
 
 
 def _row(fill: Fill) -> MarkOut:

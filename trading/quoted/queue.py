@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from kalbot.common import cache, clock
+from kalbot.common.db.prepared import Prepared
 from markets.kalshi.errors import KalshiError
 from strategies.models import Mode
 from trading.models import Order, OrderStatus
@@ -21,11 +22,19 @@ log = logging.getLogger(__name__)
 
 def measure() -> int:
     """Read the places of all live quotes, one request a subaccount. Returns how many were read; 0 while another worker does it."""
-    resting = Order.objects.filter(mode=Mode.LIVE, purpose=Order.Purpose.QUOTE, status=OrderStatus.RESTING)
     found: dict[int | None, list[Order]] = {}
-    for order in resting.exclude(exchange_order_id="").select_related("leg"):
+    for order in _RESTING.rows():
         found.setdefault(order.subaccount, []).append(order)
     return sum(_read(subaccount, orders) for subaccount, orders in found.items() if _is_due(subaccount))
+
+
+_RESTING: Final = Prepared(
+    lambda: (
+        Order.objects.filter(mode=Mode.LIVE, purpose=Order.Purpose.QUOTE, status=OrderStatus.RESTING)
+        .exclude(exchange_order_id="")
+        .select_related("leg")
+    )
+)
 
 
 def _is_due(subaccount: int | None) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Any, Final
 
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet, prefetch_related_objects
 
+from kalbot.common.db.prepared import Prepared
 from strategies.models import Mode
 from trading import states
 from trading.denials import DenialCode
@@ -44,32 +46,45 @@ def reopen_all() -> int:
     What is reopened is named until the position has dealt with it; what cannot be, because another position of the profile is at
     work in the event, or because a person decided what it keeps, is named until it can.
     """
-    ended = Leg.objects.filter(position__status__in=TERMINAL, bought_count__gt=HOLDING)
-    ids = {*ended.values_list("position_id", flat=True), *_unequal()}
+    ids = {position_id for found in (_ENDED, _UNEQUAL) for (position_id,) in found.tuples()}
     count = sum(_tried(position_id) for position_id in sorted(ids))
     _name_broken()
     take_back_names()
     return count
 
 
-def _unequal() -> list[int]:
+_ENDED: Final = Prepared(
+    lambda: Leg.objects.filter(position__status__in=TERMINAL, bought_count__gt=HOLDING).values_list("position_id")
+)
+
+
+def _unequal() -> QuerySet[Leg, Any]:
     """Open positions without a residual of which a leg holds more than the whole baskets need (``baskets.excess``)."""
     open_ones = Leg.objects.filter(position__status=PositionStatus.OPEN, position__residual_code="")
     more = (F("bought_count") - F("sold_count") - 1) * F("position__target_count")
     legs = open_ones.annotate(more=more).filter(
         bought_count__gt=HOLDING, more__gte=F("target_count") * F("position__matched_count")
     )
-    return list(legs.values_list("position_id", flat=True).distinct())
+    return legs.values_list("position_id").distinct()
+
+
+_UNEQUAL: Final = Prepared(_unequal)
 
 
 def withdraw_left() -> int:
     """Cancel what still rests of positions that rest nothing: its answer was wrong, or a listing found it. Returns how many."""
-    done = (PositionStatus.OPEN, *TERMINAL)
-    left = Order.objects.filter(status=OrderStatus.RESTING, position__status__in=done)
-    orders = list(left.select_related("leg", "leg__market", "profile", "position", "position__event"))
+    orders = _LEFT.rows()
     for order in orders:
         cancelling.refresh(order, cancel=True)
     return len(orders)
+
+
+def _left() -> QuerySet[Order]:
+    left = Order.objects.filter(status=OrderStatus.RESTING, position__status__in=(PositionStatus.OPEN, *TERMINAL))
+    return left.select_related("leg", "leg__market", "profile", "position", "position__event")
+
+
+_LEFT: Final = Prepared(_left)
 
 
 def _tried(position_id: int) -> bool:
@@ -151,9 +166,17 @@ def holds(legs: Iterable[Leg]) -> str:
 
 def _name_broken() -> None:
     """Name the open positions whose baskets broke beside what a person, or an exit that ended, had left."""
-    broken = Position.objects.filter(status=PositionStatus.OPEN, residual_code=DenialCode.BASKET_BROKEN)
-    for position in broken.select_related("profile").prefetch_related("legs"):
+    broken = _BROKEN.rows()
+    prefetch_related_objects(broken, "legs")
+    for position in broken:
         _name(Discrepancy.Code.LEGS_ALONE, position, holds(position.legs.all()))
+
+
+_BROKEN: Final = Prepared(
+    lambda: Position.objects.filter(status=PositionStatus.OPEN, residual_code=DenialCode.BASKET_BROKEN).select_related(
+        "profile"
+    )
+)
 
 
 def _name(code: Discrepancy.Code, position: Position, held: str) -> None:
@@ -170,11 +193,18 @@ def _name(code: Discrepancy.Code, position: Position, held: str) -> None:
 
 def take_back_names() -> None:
     """End the names of positions that have dealt with what they were reopened for."""
-    codes = (Discrepancy.Code.LATE_FILL, Discrepancy.Code.LEGS_ALONE, Discrepancy.Code.ENDED_HOLDS)
-    for row in Discrepancy.objects.filter(code__in=codes, resolved_at=None):
+    for row in _NAMED.rows():
         position = Position.objects.filter(pk=row.key).first()
         if position is None or not _is_unfinished(position):
             discrepancies.close(row, actor=discrepancies.ACTOR, resolution="the position has dealt with it")
+
+
+_NAMED: Final = Prepared(
+    lambda: Discrepancy.objects.filter(
+        code__in=(Discrepancy.Code.LATE_FILL, Discrepancy.Code.LEGS_ALONE, Discrepancy.Code.ENDED_HOLDS),
+        resolved_at=None,
+    )
+)
 
 
 def _is_unfinished(position: Position) -> bool:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import CharField, DateTimeField, F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Param, Prepared
 from trading.accounting import booking
 from trading.accounting.booking import BookingError
 from trading.denials import OF_ONE_EXIT
@@ -43,23 +45,27 @@ def act() -> int:
     were booked."""
     _name(
         Code.ORDER_UNRESOLVED,
-        {str(order.pk): order for order in _older(UNCLEAR, settings.KALBOT_UNKNOWN_LIMIT_SECONDS)},
+        {str(order.pk): order for order in _UNRESOLVED.rows(before=_before(settings.KALBOT_UNKNOWN_LIMIT_SECONDS))},
     )
     waiting = _waiting()
     of_exits = {one.pk for one in waiting if one.status == PositionStatus.EXITING and one.residual_code in OF_ONE_EXIT}
     _name(Code.EXIT_WAITING, {str(one.pk): one for one in waiting if one.pk in of_exits})
     _name(Code.POSITION_WAITING, {str(one.pk): one for one in waiting if one.pk not in of_exits})
-    return sum(_book(order) for order in _older((OrderStatus.BOOKING,), settings.KALBOT_BOOKING_LIMIT_SECONDS))
+    return sum(_book(order) for order in _UNBOOKED.rows(before=_before(settings.KALBOT_BOOKING_LIMIT_SECONDS)))
 
 
 def _before(seconds: int) -> datetime:
     return clock.now() - timedelta(seconds=seconds)
 
 
-def _older(statuses: tuple[OrderStatus, ...], seconds: int) -> list[Order]:
+def _older(statuses: tuple[OrderStatus, ...]) -> QuerySet[Order]:
     since = Coalesce("moved_at", "sent_at", "created_at")
-    found = Order.objects.filter(status__in=statuses).annotate(since=since).filter(since__lt=_before(seconds))
-    return list(found.select_related("profile", "leg", "position"))
+    found = Order.objects.filter(status__in=statuses).annotate(since=since)
+    return found.filter(since__lt=Param("before", DateTimeField())).select_related("profile", "leg", "position")
+
+
+_UNRESOLVED: Final = Prepared(lambda: _older(UNCLEAR))
+_UNBOOKED: Final = Prepared(lambda: _older((OrderStatus.BOOKING,)))
 
 
 def _waiting() -> list[Position]:
@@ -67,8 +73,9 @@ def _waiting() -> list[Position]:
     had tried again since. Another reason to wait is no progress, nor is one more order that takes nothing. A quote rests until an end of
     its own."""
     limit = _before(settings.KALBOT_WAITING_LIMIT_SECONDS)
-    still = (PositionStatus.OPEN, PositionStatus.QUOTING)
-    at_work = Position.objects.filter(status__in=ACTIVE, created_at__lt=limit).exclude(status__in=still)
+    at_work = _AT_WORK.rows(before=limit)
+    if not at_work:
+        return []
     events = PositionEvent.objects.filter(position__in=at_work, at__gte=limit)
     moved = events.filter(~Q(from_status=F("to_status")) | ~Q(actor="kalbot")).values_list("position_id", flat=True)
     traded = (
@@ -76,7 +83,17 @@ def _waiting() -> list[Position]:
         .filter(Q(status__in=OPEN_ORDERS) | Q(filled_count__gt=0))
         .values_list("position_id", flat=True)
     )
-    return list(at_work.exclude(pk__in={*moved, *traded}).select_related("profile"))
+    progressed = {*moved, *traded}
+    return [one for one in at_work if one.pk not in progressed]
+
+
+def _at_work() -> QuerySet[Position]:
+    still = (PositionStatus.OPEN, PositionStatus.QUOTING)
+    older = Position.objects.filter(status__in=ACTIVE, created_at__lt=Param("before", DateTimeField()))
+    return older.exclude(status__in=still).select_related("profile")
+
+
+_AT_WORK: Final = Prepared(_at_work)
 
 
 def _name(code: Discrepancy.Code, overdue: Mapping[str, Order | Position]) -> None:
@@ -85,9 +102,12 @@ def _name(code: Discrepancy.Code, overdue: Mapping[str, Order | Position]) -> No
         discrepancies.found(
             None, code, key, ours=row.get_status_display(), theirs=theirs, profile=row.profile, tightens=False
         )
-    for known in Discrepancy.objects.filter(code=code, resolved_at=None):
+    for known in _NAMED.rows(code=code):
         if known.key not in overdue:
             discrepancies.close(known, actor=discrepancies.ACTOR, resolution="it has moved on")
+
+
+_NAMED: Final = Prepared(lambda: Discrepancy.objects.filter(code=Param("code", CharField()), resolved_at=None))
 
 
 def _book(order: Order) -> bool:

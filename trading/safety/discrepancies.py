@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import Expression, Q, QuerySet
+from django.db.models import CharField, Expression, Q, QuerySet
 
 from kalbot.common import clock, events
+from kalbot.common.db.prepared import Param, Prepared
 from markets.kalshi.schemas.boundary import Rejection
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from strategies.models import Mode, Profile
@@ -143,9 +144,12 @@ def _is_same(known: Discrepancy, ours: str, theirs: str, amount: int | None) -> 
 def resolved(code: Discrepancy.Code, prefix: str, except_for: Iterable[str] = ()) -> None:
     """Close the open rows of ``code`` whose key begins with ``prefix``: the last comparison agreed."""
     still = {f"{prefix}{one}" for one in except_for}
-    for row in Discrepancy.objects.filter(code=code, key__startswith=prefix, resolved_at=None):
-        if row.key not in still:
+    for row in _OPEN.rows(code=code):
+        if row.key.startswith(prefix) and row.key not in still:
             disproved(row)
+
+
+_OPEN: Final = Prepared(lambda: Discrepancy.objects.filter(code=Param("code", CharField()), resolved_at=None))
 
 
 def disproved(row: Discrepancy) -> None:

@@ -11,9 +11,10 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import DateTimeField, Q
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Param, Prepared
 from trading.models import (
     ACTIVE,
     OPEN_ORDERS,
@@ -32,12 +33,17 @@ log = logging.getLogger(__name__)
 
 def end() -> int:
     """End every machine's lock in force whose cause has ended. Returns how many."""
-    now, count = clock.now(), 0
-    for lock in Lock.objects.filter(until__gt=now, actor=Lock.MACHINE).select_related("profile"):
+    count = 0
+    for lock in _IN_FORCE.rows(now=clock.now()):
         note = ENDED[lock.code](lock) if lock.code in ENDED else ""
         if note:
             count += close(lock, note)
     return count
+
+
+_IN_FORCE: Final = Prepared(
+    lambda: Lock.objects.filter(until__gt=Param("now", DateTimeField()), actor=Lock.MACHINE).select_related("profile")
+)
 
 
 def close(lock: Lock, note: str) -> int:

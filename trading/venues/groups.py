@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Final
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Prepared
 from kalbot.common.units import CONTRACT, Count
 from markets.kalshi.errors import KalshiError, NotFound, OutcomeUnknown, RateLimited
 from strategies.models import Mode
@@ -72,8 +73,12 @@ def count_paper_fill(order: Order) -> None:
 
 def delete_ended() -> int:
     """Remove the groups of baskets that are quoted no more, and with them whatever might still rest. Returns how many."""
-    ended = Position.objects.exclude(order_group="").exclude(status__in=QUOTED).select_related("profile", "event")
-    return sum(_delete(position) for position in ended)
+    return sum(_delete(position) for position in _ENDED.rows())
+
+
+_ENDED: Final = Prepared(
+    lambda: Position.objects.exclude(order_group="").exclude(status__in=QUOTED).select_related("profile", "event")
+)
 
 
 def _create(position: Position, keep_back: int) -> None:

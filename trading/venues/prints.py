@@ -16,6 +16,7 @@ from typing import Any, Final
 import redis
 
 from kalbot.common import cache, clock
+from kalbot.common.db.prepared import Prepared
 from kalbot.common.units import complement
 from markets import traded
 from markets.book import Side
@@ -56,10 +57,8 @@ class Print:
 def fetch(every: int = EVERY) -> int:
     """Read the latest trades, if a profile quotes, or quotes rest on paper, and nobody has within ``every`` seconds. Returns how many of
     paper quotes' markets were new."""
-    resting = PaperOrder.objects.filter(is_open=True, order__purpose=Order.Purpose.QUOTE)
-    tickers = set(resting.values_list("market_id", flat=True))
-    quotes = Profile.objects.filter(is_active=True).exclude(quoting=Profile.Quoting.NONE)
-    if not tickers and not quotes.exists():
+    tickers = {ticker for (ticker,) in _RESTING.tuples()}
+    if not tickers and not _QUOTING.tuples():
         return 0
     if not cache.prices().set(cache.key(f"paper prints {every}"), 1, nx=True, ex=every):
         return 0
@@ -72,6 +71,14 @@ def fetch(every: int = EVERY) -> int:
     except KalshiError as error:
         log.warning("public trades not read: %s", error)
     return found
+
+
+_RESTING: Final = Prepared(
+    lambda: PaperOrder.objects.filter(is_open=True, order__purpose=Order.Purpose.QUOTE).values_list("market_id")
+)
+_QUOTING: Final = Prepared(
+    lambda: Profile.objects.filter(is_active=True).exclude(quoting=Profile.Quoting.NONE).values_list("pk")[:1]
+)
 
 
 def _record(trades: Sequence[Trade]) -> None:
