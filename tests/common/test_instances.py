@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -110,6 +111,31 @@ def test_a_prepared_query_reads_what_the_orm_reads() -> None:
         )
         assert not one._state.adding
     assert made[0].event is made[1].event
+
+
+def _as_the_orm_reads(build: Callable[[Any], models.QuerySet[Any, Any]], value: object = "") -> list[Any]:
+    """What a prepared query of values reads, which is what the ORM reads with the same value."""
+    field: models.Field[Any, Any] = models.DateTimeField() if isinstance(value, datetime) else models.CharField()
+    found = Prepared(lambda: build(Param("value", field))).tuples(value=value)
+    assert found == list(build(value))
+    return found
+
+
+@pytest.mark.django_db
+def test_a_prepared_query_of_values_reads_what_the_orm_reads() -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    event = add_event("E1", [(4_000, 4_100), (5_000, 5_100)], close_time=at)
+    markets = Market.objects.order_by("ticker")
+    assert _as_the_orm_reads(
+        lambda pk: markets.filter(event=pk).values_list("event__close_time", "ticker"), event.pk
+    ) == [(at, "E1-0"), (at, "E1-1")]
+    assert _as_the_orm_reads(
+        lambda pk: Market.objects.filter(event=pk).order_by().values_list("event").annotate(n=models.Count("pk")),
+        event.pk,
+    ) == [("E1", 2)]
+    # what a query is ordered by counts with DISTINCT, and is no column of it
+    assert _as_the_orm_reads(lambda _: markets.values_list("event_id").distinct()) == [("E1",), ("E1",)]
+    assert _as_the_orm_reads(lambda since: Event.objects.filter(close_time__gt=since).values_list("pk")[:1], at) == []
 
 
 @pytest.mark.django_db

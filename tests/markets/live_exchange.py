@@ -59,7 +59,7 @@ class LiveExchange:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
-        assert self._started.wait(5)
+        assert self._started.wait(60)
 
     @property
     def url(self) -> str:
@@ -96,9 +96,9 @@ class LiveExchange:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(3)
+        self._thread.join(60)
 
-    def wait(self, condition: Any, seconds: float = 5.0) -> None:
+    def wait(self, condition: Any, seconds: float = 60.0) -> None:
         wait_for(condition, seconds)
 
     # -- the server ------------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def fill_message(trade: str, ticker: str) -> Json:
     }
 
 
-def wait_for(condition: Any, seconds: float = 30.0) -> None:
+def wait_for(condition: Any, seconds: float = 60.0) -> None:
     """Until ``condition()`` is true; AssertionError when it does not become so in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import redis
 from redis.backoff import NoBackoff
@@ -12,11 +10,12 @@ from redis.retry import Retry
 from kalbot.common.units import Count, Price
 from markets.book import Side
 from markets.kalshi.ws.frames import BookSnapshot, TickerFrame
-from markets.prices import EVENT_KEY, LEASE_KEY, PriceReader
+from markets.prices import EVENT_KEY, LEADER_KEY, LEASE_KEY, PriceReader
 from markets.streaming.output import metrics
 from markets.streaming.output.leader import Leadership
 from markets.streaming.output.publisher import Fenced, Publisher
 from markets.streaming.state.books import Books
+from tests.markets.live_exchange import wait_for
 
 NOW = 1_800_000_000_000
 
@@ -47,7 +46,19 @@ def books() -> Books:
     return kept
 
 
-def leader(client: redis.Redis, lease_ms: int = 3000) -> tuple[Leadership, Publisher]:
+LEASE_MS = 60_000
+"""So long that nothing lapses by itself while a test runs, however slow the machine is."""
+
+
+def lapse(client: redis.Redis) -> None:
+    """Let what is left of the leader's time pass: Redis ends both keys by itself, as each has an end."""
+    for key in (f"{LEADER_KEY}0", f"{LEASE_KEY}0"):
+        assert 0 < int(client.pttl(key)) <= LEASE_MS  # type: ignore[arg-type]  # never awaitable on this client
+        client.pexpire(key, 1)
+        wait_for(lambda key=key: not client.exists(key))
+
+
+def leader(client: redis.Redis, lease_ms: int = LEASE_MS) -> tuple[Leadership, Publisher]:
     right = Leadership(client, lease_ms=lease_ms)
     assert right.acquire()
     return right, Publisher(client, right)
@@ -133,21 +144,21 @@ def test_a_withdrawn_lease_kills_every_price_at_once(redis_db: redis.Redis, book
 
 
 def test_the_lease_of_a_killed_writer_lapses(redis_db: redis.Redis, books: Books) -> None:
-    publish(leader(redis_db, lease_ms=120)[1], books)
+    publish(leader(redis_db)[1], books)
     reader = PriceReader(redis_db)
     assert reader.events(["EVENT"])["EVENT"].live
     assert reader.stream_status()["alive"]
-    time.sleep(0.2)
+    lapse(redis_db)
     assert not reader.events(["EVENT"])["EVENT"].live
     assert not reader.stream_status()["alive"]
 
 
 def test_only_one_leads_and_the_old_one_cannot_write_after_a_pause(redis_db: redis.Redis, books: Books) -> None:
-    _, old = leader(redis_db, lease_ms=100)
+    _, old = leader(redis_db)
     publish(old, books)
     standby = Leadership(redis_db)
     assert not standby.acquire()
-    time.sleep(0.15)  # the old leader is paused meanwhile
+    lapse(redis_db)  # the old leader is paused meanwhile
     assert standby.acquire()
     new = Publisher(redis_db, standby)
     new.flush("epoch-2", NOW, {})

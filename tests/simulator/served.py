@@ -42,31 +42,31 @@ class Served:
         self.http = requests.Session()
         self.url = f"http://127.0.0.1:{self.ready['port']}"
 
-    def call(self, method: str, path: str, body: Any = None, timeout: float = 10.0, **query: Any) -> tuple[int, Any]:
+    def call(self, method: str, path: str, body: Any = None, timeout: float = 60.0, **query: Any) -> tuple[int, Any]:
         full = "/trade-api/v2" + path
         headers = signed_headers(self.key.key_id, self.private, method, full, int(time.time() * 1000))
         answer = self.http.request(method, self.url + full, params=query, json=body, headers=headers, timeout=timeout)
         return answer.status_code, answer.json() if answer.content else None
 
     def control(self, name: str, **body: Any) -> Any:
-        answer = self.http.post(f"{self.url}/twin/{name}", json=body, timeout=10)
+        answer = self.http.post(f"{self.url}/twin/{name}", json=body, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def truth(self, sections: str = "") -> Any:
-        return self.http.get(f"{self.url}/twin/truth", params={"sections": sections}, timeout=10).json()
+        return self.http.get(f"{self.url}/twin/truth", params={"sections": sections}, timeout=60).json()
 
     def stop(self) -> float:
         """SIGTERM; seconds until it was gone. The exit code is 0."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(5) == 0
+        assert self.process.wait(60) == 0
         self.http.close()
         return time.monotonic() - began
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(60)
         self.http.close()
 
     def __enter__(self) -> Served:

@@ -66,7 +66,7 @@ def test_rest_over_the_wire(served: Served) -> None:
     assert (status, body["fill_count"]) == (201, "1.00")
     assert served.call("GET", "/portfolio/positions")[1]["market_positions"][0]["position_fp"] == "1.00"
     assert served.call("DELETE", "/portfolio/events/orders") == (204, None)
-    unsigned = requests.get(f"{served.url}/trade-api/v2/portfolio/orders", timeout=5)
+    unsigned = requests.get(f"{served.url}/trade-api/v2/portfolio/orders", timeout=60)
     assert unsigned.status_code == 401
     assert served.truth()["balanced"]
 
@@ -102,7 +102,7 @@ def test_pings_carry_heartbeat(served: Served) -> None:
 
     async def session() -> None:
         async with aiohttp.ClientSession() as http, served.connect(http, autoping=False) as ws:
-            message = await ws.receive(timeout=3)
+            message = await ws.receive(timeout=60)
             assert (message.type, bytes(message.data)) == (aiohttp.WSMsgType.PING, b"heartbeat")
 
     asyncio.run(session())
@@ -153,7 +153,7 @@ def test_admin_says_what_is_wrong(served: Served) -> None:
         ("market/pause", {"ticker": "x"}),
         ("clock", {"advance_ms": 1}),
     ):
-        answer = requests.post(f"{served.url}/twin/{name}", json=body, timeout=5)
+        answer = requests.post(f"{served.url}/twin/{name}", json=body, timeout=60)
         assert answer.status_code in (400, 404)
         assert answer.json()["error"]
 
@@ -181,10 +181,10 @@ def test_balance_and_positions_survive_sigkill(tmp_path: Path) -> None:
 
 def test_a_manual_clock_moves_only_on_request(tmp_path: Path) -> None:
     with Served(tmp_path, "--snapshot", str(write_snapshot(tmp_path)), "--manual-clock", "--still") as served:
-        start = requests.get(f"{served.url}/twin/clock", timeout=5).json()["now_ms"]
+        start = requests.get(f"{served.url}/twin/clock", timeout=60).json()["now_ms"]
         closes = next(e for e in [served.call("GET", f"/events/{HIGH}")[1]])["markets"][0]["close_time"]
         assert served.control("clock", advance_ms=86_400_000)["now_ms"] == start + 86_400_000
-        answer = requests.get(f"{served.url}/trade-api/v2/events/{HIGH}", timeout=5).json()
+        answer = requests.get(f"{served.url}/trade-api/v2/events/{HIGH}", timeout=60).json()
         assert answer["markets"][0]["close_time"] == closes
 
 

@@ -42,11 +42,11 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
     yield base, announced["url"]
     for process in (weather, twin):
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
 
 

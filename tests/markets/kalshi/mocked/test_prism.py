@@ -64,7 +64,7 @@ def mock(prism: str, openapi: Json, tmp_path_factory: pytest.TempPathFactory) ->
         yield Environment("local", f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}")
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(60)
 
 
 def _wait_for(port: int, log: Path) -> None:
