@@ -53,9 +53,8 @@ def run(mode: str | None = None, reconciliation: Reconciliation | None = None, v
     count = sum(_settle(chosen, reconciliation, vanished) for chosen in ([mode] if mode else Mode.values))
     amend(mode)
     unbooked.take_back_names()
-    for chosen in [mode] if mode else Mode.values:
-        for position in _WITHOUT_CONTRACTS.rows(mode=chosen):
-            _end(position)
+    for position in _without_contracts(mode):
+        _end(position)
     return count
 
 
@@ -234,8 +233,12 @@ def _post(booked: Settlement, position: Position, leg: Leg, kind: str, sign: int
     )
 
 
-def _without_contracts() -> QuerySet[Position]:
+def _without_contracts(mode: str | None) -> list[Position]:
     """Active positions of which something was settled and nothing is held: they end as soon as their orders have."""
+    return [row for chosen in ([mode] if mode else Mode.values) for row in _SETTLED.rows(mode=chosen)]
+
+
+def _settled() -> QuerySet[Position]:
     return Position.objects.filter(
         status__in=ACTIVE,
         legs__settlements__reversed_at=None,
@@ -244,7 +247,7 @@ def _without_contracts() -> QuerySet[Position]:
     ).distinct()
 
 
-_WITHOUT_CONTRACTS: Final = Prepared(_without_contracts)
+_SETTLED: Final = Prepared(_settled)
 
 
 def _end(position: Position) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
 from django.conf import settings
@@ -45,27 +46,31 @@ def act() -> int:
     were booked."""
     _name(
         Code.ORDER_UNRESOLVED,
-        {str(order.pk): order for order in _UNRESOLVED.rows(before=_before(settings.KALBOT_UNKNOWN_LIMIT_SECONDS))},
+        {str(order.pk): order for order in _older(UNCLEAR, settings.KALBOT_UNKNOWN_LIMIT_SECONDS)},
     )
     waiting = _waiting()
     of_exits = {one.pk for one in waiting if one.status == PositionStatus.EXITING and one.residual_code in OF_ONE_EXIT}
     _name(Code.EXIT_WAITING, {str(one.pk): one for one in waiting if one.pk in of_exits})
     _name(Code.POSITION_WAITING, {str(one.pk): one for one in waiting if one.pk not in of_exits})
-    return sum(_book(order) for order in _UNBOOKED.rows(before=_before(settings.KALBOT_BOOKING_LIMIT_SECONDS)))
+    return sum(_book(order) for order in _older((OrderStatus.BOOKING,), settings.KALBOT_BOOKING_LIMIT_SECONDS))
 
 
 def _before(seconds: int) -> datetime:
     return clock.now() - timedelta(seconds=seconds)
 
 
-def _older(statuses: tuple[OrderStatus, ...]) -> QuerySet[Order]:
-    since = Coalesce("moved_at", "sent_at", "created_at")
-    found = Order.objects.filter(status__in=statuses).annotate(since=since)
-    return found.filter(since__lt=Param("before", DateTimeField())).select_related("profile", "leg", "position")
+def _older(statuses: tuple[OrderStatus, ...], seconds: int) -> list[Order]:
+    return _orders(statuses).rows(before=_before(seconds))
 
 
-_UNRESOLVED: Final = Prepared(lambda: _older(UNCLEAR))
-_UNBOOKED: Final = Prepared(lambda: _older((OrderStatus.BOOKING,)))
+@cache
+def _orders(statuses: tuple[OrderStatus, ...]) -> Prepared[Order]:
+    def build() -> QuerySet[Order]:
+        since = Coalesce("moved_at", "sent_at", "created_at")
+        found = Order.objects.filter(status__in=statuses).annotate(since=since)
+        return found.filter(since__lt=Param("before", DateTimeField())).select_related("profile", "leg", "position")
+
+    return Prepared(build)
 
 
 def _waiting() -> list[Position]:
