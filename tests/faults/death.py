@@ -11,6 +11,7 @@ from django.db import connection
 
 KEPT: Final = re.compile(r"^((?:PREPARE|EXECUTE) \w+)_\d+")
 """A statement that the connection keeps, under a name that no other in the process has."""
+RUN: Final = re.compile(r"(?:^|; )EXECUTE (\w+)")
 
 
 class Died(BaseException):
@@ -73,7 +74,7 @@ class Mortal:
     def _query(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         if self.dead:
             raise Died(sql[:60])
-        alone = not connection.in_atomic_block and not sql.lstrip().upper().startswith("SELECT")
+        alone = not connection.in_atomic_block and not _only_reads(sql)
         name = KEPT.sub(r"\1", sql)[:50]
         if alone:
             self.boundary(f"before {name}")
@@ -102,6 +103,14 @@ class Mortal:
             yield
         finally:
             del connection.commit
+
+
+def _only_reads(sql: str) -> bool:
+    """Whether it changes nothing: a SELECT, or a message that runs kept ones alone."""
+    if not sql.startswith(("PREPARE ", "EXECUTE ")):
+        return sql.lstrip().upper().startswith("SELECT")
+    kept = {name: text for text, name in connection.connection.kept.items()}
+    return all(kept.get(name, "").startswith("SELECT") for name in RUN.findall(sql))
 
 
 def bury() -> None:

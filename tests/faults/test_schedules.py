@@ -13,7 +13,10 @@ from django.conf import settings
 from django.db import connection
 from django.test import override_settings
 
+from strategies.models import Profile
 from tests.faults import harness
+from tests.faults.death import Mortal
+from trading import sweeper
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 FIRST = 0 if ON_SQLITE else 500
@@ -50,6 +53,19 @@ def test_a_seed_runs_the_same_way_twice(redis_db: object) -> None:
             first, second = _on_a_new_connection(seed), _on_a_new_connection(seed)
             assert first.story == second.story
             assert first.mortal.died_at == second.mortal.died_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_dies_around_what_it_writes_and_not_around_what_it_reads() -> None:
+    """Kept statements too: else most deaths would strike where a sweep only reads, of which nothing is left half done."""
+    mortal = Mortal([])
+    with mortal.life():
+        assert [sweeper.due_positions(), sweeper.due_positions()] == [[], []]
+        assert not Profile.objects.exists()
+    assert mortal.passed == 0
+    with mortal.life():
+        Profile.objects.update(name="another")
+    assert mortal.passed == 2
 
 
 def _on_a_new_connection(seed: int) -> harness.Run:
