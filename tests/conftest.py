@@ -29,6 +29,7 @@ REMEMBERING = (
     "strategies.cycle.memo",
     "strategies.cycle.near_misses",
     "strategies.cycle.quote_records",
+    "trading.execution.handed",
     "trading.limits.day",
     "trading.venues.account_limits",
     "triage.learning.current",

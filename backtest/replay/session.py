@@ -32,6 +32,7 @@ from markets.terms.rules_file import read_rules
 from strategies.cycle import candidates, event_cache, memo, near_misses, quote_records
 from strategies.models import Profile
 from strategies.screening import verdict_rows, watchlist
+from trading.execution import handed
 from trading.limits import day
 from trading.venues import account_limits, factory
 from trading.venues.replay import ReplayVenue
@@ -143,6 +144,7 @@ def _forget() -> None:
     current.forget()
     account_limits.forget()
     day.forget()
+    handed.forget()
 
 
 @contextmanager

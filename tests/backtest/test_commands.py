@@ -125,3 +125,14 @@ def test_a_kept_line_is_run_again_where_it_cannot_be_kept_and_read_again_where_i
     monkeypatch.setattr(evidence, "_code", lambda: "of another version")
     with pytest.raises(TypeError):
         evidence.run_line(line, tmp_path / "kept")
+
+
+def test_the_command_replays_profiles_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tape = planted(tmp_path)
+    sets = [option for text in ("min_profit=0", 'least_grade="if_determined"') for option in ("--set", text)]
+    command = ["backtest", "--tape", str(tape), "--profile", "careful", "--profile", "balanced", *sets]
+    call_command(*command, "--together", "--cash", "1000", "--json")
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert (run["profile"], run["options"]["cash"]) == ("careful + balanced", {"": 1_000_000_000})
+    with pytest.raises(CommandError, match="--cash is for profiles that trade --together"):
+        call_command(*command, "--cash", "1000")

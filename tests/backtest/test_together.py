@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 
 from backtest.options import WHOLE, BadOption, Options, from_document, together
 from backtest.replay import session
@@ -79,17 +78,6 @@ def test_a_run_of_several_profiles_is_kept_and_read_again(tmp_path: Path) -> Non
     assert (again.cash, [one["subaccount"] for one in again.profiles]) == ({"0": 5}, [0, 0])
     with pytest.raises(BadOption, match="names of their own"):
         together([*_two(tmp_path), *_two(tmp_path)])
-
-
-def test_the_command_replays_profiles_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tape = planted(tmp_path)
-    sets = [option for text in ("min_profit=0", 'least_grade="if_determined"') for option in ("--set", text)]
-    command = ["backtest", "--tape", str(tape), "--profile", "careful", "--profile", "balanced", *sets]
-    call_command(*command, "--together", "--cash", "1000", "--json")
-    (run,) = json.loads(capsys.readouterr().out)["runs"]
-    assert (run["profile"], run["options"]["cash"]) == ("careful + balanced", {"": 1_000_000_000})
-    with pytest.raises(CommandError, match="--cash is for profiles that trade --together"):
-        call_command(*command, "--cash", "1000")
 
 
 def test_what_varies_a_run_s_size_varies_every_profile_and_the_cash(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ LIMITS = (3_000, 3_200, 3_100)
 def new_world() -> Twin:
     """An exchange with one event of which every leg can be bought, and nothing else."""
     rows.clear()
-    handed._profiles.clear()
+    handed.forget()
     world.active()
     return live_twin.listed(Twin(), live_twin.WIDE, 10_000)
 

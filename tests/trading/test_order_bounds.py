@@ -202,7 +202,7 @@ def test_a_decision_is_taken_from_its_message_only_with_a_profile_of_its_mode_an
     profile = world.add_profile()
     decision = world.decide(profile, world.add_event(), {"KXT-1-0": 3_000})
     text = handover.packed(decision)
-    handed._profiles.clear()
+    handed.forget()
     assert handed.over(decision.pk, text) is None, "nobody has read the profile yet"
     handed.remember(profile)
     found = handed.over(str(decision.pk), text)
@@ -212,7 +212,7 @@ def test_a_decision_is_taken_from_its_message_only_with_a_profile_of_its_mode_an
     assert handed.over(decision.pk, "") is None
     handed.remember(Profile(pk=profile.pk, mode="live"))
     assert handed.over(decision.pk, text) is None
-    handed._profiles.clear()
+    handed.forget()
 
 
 def test_nothing_waits_for_the_end_of_an_order_on_paper_or_of_another_leg() -> None:

@@ -16,6 +16,11 @@ def remember(profile: Profile) -> None:
     _profiles[profile.pk] = profile
 
 
+def forget() -> None:
+    """Another database follows: its profiles have the same numbers."""
+    _profiles.clear()
+
+
 def read(decision_id: UUID | str) -> Decision:
     """The decision with its profile. Decision.DoesNotExist."""
     return Decision.objects.select_related("profile").get(pk=decision_id)

@@ -153,7 +153,7 @@ def of_rows(decision: Decision, rows: Sequence[Any]) -> Facts:
         orphans_today=row.orphans_today or 0,
         is_beside_foreign=live and bool(row.foreign_orders or row.foreign),
         free_on_shard=shard_cash.left(row, row.shards, row.cash, decision.event.exchange_index)
-        if sharing.shares(row.profile) and row.cash is not None
+        if sharing.shares(decision.profile) and row.cash is not None
         else None,
     )
 
