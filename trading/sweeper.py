@@ -12,7 +12,8 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import DateTimeField, Q, QuerySet
 
 from kalbot.common import cache, clock
-from kalbot.common.db.prepared import Param, Prepared
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.db.retry import retried
 from strategies.models import Decision
 from trading import states
@@ -92,7 +93,7 @@ def take_future_for_now() -> None:
     ExitRequest.objects.filter(status=ExitRequest.Status.OPEN, created_at__gt=later).update(created_at=now)
     compared = Reconciliation.objects.filter(started_at__gt=later, error="")
     compared.update(error="it began before a clock was set back")
-    if _ORDERS_AHEAD.tuples(later=later):
+    if _ORDERS_AHEAD.rows(later=later):
         orders = _orders_at_work()
         for moment in MOMENTS:
             orders.filter(**{f"{moment}__gt": later}).update(**{moment: now})
@@ -102,7 +103,7 @@ def _orders_at_work() -> QuerySet[Order]:
     return Order.objects.filter(Q(position__status__in=WORKING) | Q(status__in=OPEN_ORDERS))
 
 
-_ORDERS_AHEAD: Final = Prepared(
+_ORDERS_AHEAD: Final = PreparedColumns(
     lambda: _orders_at_work().filter(moved_at__gt=Param("later", DateTimeField())).values_list("pk")[:1]
 )
 
@@ -121,12 +122,12 @@ def _measured() -> int:
 
 def due_positions() -> list[int]:
     """Positions that have something to do now and whose lease is free, those first whose next step takes risk away."""
-    return list(dict.fromkeys([*due_exits(), *(pk for (pk,) in _DUE.tuples(**_moments()))]))
+    return list(dict.fromkeys([*due_exits(), *(pk for (pk,) in _DUE.rows(**_moments()))]))
 
 
 def due_exits() -> list[int]:
     """Those of them that are unwound, exited or completed, or are to be."""
-    return list(dict.fromkeys(pk for (pk,) in _DUE_EXITS.tuples(**_moments())))
+    return list(dict.fromkeys(pk for (pk,) in _DUE_EXITS.rows(**_moments())))
 
 
 def _moments() -> dict[str, datetime]:
@@ -147,8 +148,8 @@ def _due_then() -> QuerySet[Position]:
 
 
 _EXIT: Final = Q(status__in=TAKES_RISK_AWAY) | Q(exit_requests__status=ExitRequest.Status.OPEN)
-_DUE: Final = Prepared(lambda: _due_then().values_list("id"))
-_DUE_EXITS: Final = Prepared(lambda: _due_then().filter(_EXIT).values_list("id"))
+_DUE: Final = PreparedColumns(lambda: _due_then().values_list("id"))
+_DUE_EXITS: Final = PreparedColumns(lambda: _due_then().filter(_EXIT).values_list("id"))
 
 
 def next_due() -> datetime | None:
@@ -165,7 +166,7 @@ def next_due() -> datetime | None:
 def forgotten_decisions() -> list[object]:
     """Decisions with neither position nor denial, whose message was lost. Old ones are denied as expired by the executor."""
     now = clock.now()
-    found = _FORGOTTEN.tuples(since=now - DECISION_WINDOW, before=now - DECISION_GRACE, ahead=now + DECISION_GRACE)
+    found = _FORGOTTEN.rows(since=now - DECISION_WINDOW, before=now - DECISION_GRACE, ahead=now + DECISION_GRACE)
     return [pk for (pk,) in found]
 
 
@@ -176,7 +177,7 @@ def _forgotten() -> QuerySet[Decision, Any]:
     return recent.filter(position=None).exclude(pk__in=Denial.objects.values("decision_id")).values_list("pk")
 
 
-_FORGOTTEN: Final = Prepared(_forgotten)
+_FORGOTTEN: Final = PreparedColumns(_forgotten)
 
 
 def _guarded(work: Callable[[Any], object], key: object) -> None:

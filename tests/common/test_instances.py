@@ -14,6 +14,7 @@ from django.db.models.signals import post_init
 
 from kalbot.common.db import instances, values
 from kalbot.common.db.prepared import Param, Prepared
+from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.models import Event, Market, Series
 from strategies.models import Profile
 from tests.strategies.world import add_event, add_profile
@@ -116,7 +117,7 @@ def test_a_prepared_query_reads_what_the_orm_reads() -> None:
 def _as_the_orm_reads(build: Callable[[Any], models.QuerySet[Any, Any]], value: object = "") -> list[Any]:
     """What a prepared query of values reads, which is what the ORM reads with the same value."""
     field: models.Field[Any, Any] = models.DateTimeField() if isinstance(value, datetime) else models.CharField()
-    found = Prepared(lambda: build(Param("value", field))).tuples(value=value)
+    found = PreparedColumns(lambda: build(Param("value", field))).rows(value=value)
     assert found == list(build(value))
     return found
 

@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models import CharField, Count, Expression, F, Max, Q, Sum
 
 from kalbot.common import clock
-from kalbot.common.db.prepared import Param, Prepared
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.kalshi.schemas.portfolio import Balance
 from markets.models import Market
 from strategies.models import Profile
@@ -240,18 +241,18 @@ def compared(account: ExchangeAccount, found: int | None) -> None:
 
 def legs_unlike_their_fills(mode: str) -> list[Leg]:
     """Legs whose counts differ from the sum of their fills and corrections. Empty when sound."""
-    sums = {(leg, action): total for leg, action, total in _FILLED.tuples(mode=mode)}
-    corrected = dict(_CORRECTED.tuples(mode=mode))
+    sums = {(leg, action): total for leg, action, total in _FILLED.rows(mode=mode)}
+    corrected = dict(_CORRECTED.rows(mode=mode))
     wrong = [
         pk
-        for pk, bought, sold in _COUNTS.tuples(mode=mode)
+        for pk, bought, sold in _COUNTS.rows(mode=mode)
         if (bought, sold) != (sums.get((pk, "buy"), 0), sums.get((pk, "sell"), 0) + corrected.get(pk, 0))
     ]
     return list(Leg.objects.filter(pk__in=wrong).select_related("position__profile")) if wrong else []
 
 
 _MODE: Final = Param("mode", CharField())
-_FILLED: Final = Prepared(
+_FILLED: Final = PreparedColumns(
     lambda: (
         Fill.objects.filter(mode=_MODE)
         .order_by()
@@ -259,9 +260,9 @@ _FILLED: Final = Prepared(
         .annotate(total=Sum("count"))
     )
 )
-_CORRECTED: Final = Prepared(
+_CORRECTED: Final = PreparedColumns(
     lambda: Correction.objects.filter(mode=_MODE).order_by().values_list("leg").annotate(total=Sum("count"))
 )
-_COUNTS: Final = Prepared(
+_COUNTS: Final = PreparedColumns(
     lambda: Leg.objects.filter(position__mode=_MODE).order_by().values_list("pk", "bought_count", "sold_count")
 )

@@ -10,7 +10,8 @@ from typing import Final
 from django.db import transaction
 from django.db.models import CharField, Sum
 
-from kalbot.common.db.prepared import Param, Prepared
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from strategies.models import Profile
 from trading.accounting import ledger
 from trading.models import Account, LedgerEntry, Leg, Position, ProfileBalance
@@ -33,7 +34,7 @@ def rebuild_totals(profile: Profile) -> list[str]:
 
 
 _MODE: Final = Param("mode", CharField())
-_BOOKED: Final = Prepared(
+_BOOKED: Final = PreparedColumns(
     lambda: (
         LedgerEntry.objects.filter(transaction__position__mode=_MODE)
         .order_by()
@@ -41,7 +42,7 @@ _BOOKED: Final = Prepared(
         .annotate(t=Sum("amount"))
     )
 )
-_LEGS: Final = Prepared(
+_LEGS: Final = PreparedColumns(
     lambda: (
         Leg.objects.filter(position__mode=_MODE)
         .order_by()
@@ -49,7 +50,7 @@ _LEGS: Final = Prepared(
         .annotate(o=Sum("open_cost"), f=Sum("fees"), s=Sum("sold_proceeds"), p=Sum("payout"))
     )
 )
-_TOTALS: Final = Prepared(
+_TOTALS: Final = PreparedColumns(
     lambda: Position.objects.filter(mode=_MODE).values_list(
         "pk", "cost", "reserved", "realised", "returned", "fees", "proceeds", "payout"
     )
@@ -60,12 +61,12 @@ def positions(mode: str) -> list[tuple[Position, str, int, int]]:
     """Totals of positions that differ from their ledger entries, or from the sums of their legs: (position, column, its value, by the
     entries or the legs). Empty when sound."""
     booked: dict[tuple[int, str], int] = {
-        (position, account): total for position, account, total in _BOOKED.tuples(mode=mode)
+        (position, account): total for position, account, total in _BOOKED.rows(mode=mode)
     }
-    legs = {position: sums for position, *sums in _LEGS.tuples(mode=mode)}
+    legs = {position: sums for position, *sums in _LEGS.rows(mode=mode)}
     wrong = []
     # rows only where they differ: there are more every day
-    for pk, spent, reserved, realised, returned, *sums in _TOTALS.tuples(mode=mode):
+    for pk, spent, reserved, realised, returned, *sums in _TOTALS.rows(mode=mode):
         open_cost, *of_legs = legs.get(pk, (0, 0, 0, 0))
         cost = sum(booked.get((pk, account), 0) for account in (Account.POSITION_COST, Account.FEES))
         checks = (

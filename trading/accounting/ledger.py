@@ -28,7 +28,8 @@ from django.db.models.functions import Coalesce
 
 from kalbot.common.db import direct, instances
 from kalbot.common.db.pipeline import Statement
-from kalbot.common.db.prepared import Param, Prepared
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading.accounting import shard_cash, totals
@@ -268,7 +269,7 @@ def summary(profile: Profile) -> dict[str, int]:
     starting + realised + returned - cash - open_cost compares two ways of counting and must be 0. Capital that is set but not yet
     booked counts as starting and as cash. One statement reads it all: a booking in between cannot look like a difference.
     """
-    ((capital, moved, booked, free, held, made, back),) = _SUMMARY.tuples(profile=profile.pk)
+    ((capital, moved, booked, free, held, made, back),) = _SUMMARY.rows(profile=profile.pk)
     unbooked = capital + moved + booked
     starting, cash = unbooked - booked, unbooked + free
     found = {"starting": starting, "cash": cash, "open_cost": held, "realised": made, "returned": back}
@@ -297,4 +298,4 @@ def _total(rows: QuerySet[Any], by: str, column: str) -> Coalesce:
     )
 
 
-_SUMMARY: Final = Prepared(_summary)
+_SUMMARY: Final = PreparedColumns(_summary)

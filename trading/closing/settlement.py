@@ -18,6 +18,7 @@ from django.db.models import CharField, F, QuerySet
 
 from kalbot.common import clock
 from kalbot.common.db.prepared import Param, Prepared
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.db.snapshot import snapshot
 from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
@@ -262,7 +263,7 @@ def _end(position: Position) -> None:
 
 def amend(mode: str | None = None) -> int:
     """Reverse and rebook settlements whose market now says otherwise. Returns how many."""
-    rows = [row for chosen in ([mode] if mode else Mode.values) for row in _AMENDED.tuples(mode=chosen)]
+    rows = [row for chosen in ([mode] if mode else Mode.values) for row in _AMENDED.rows(mode=chosen)]
     return sum(rebook(pk, FinalResult(result, value or 0)) for pk, result, value in rows)
 
 
@@ -273,7 +274,7 @@ def _amended() -> QuerySet[Settlement, Any]:
     return changed.values_list("pk", "leg__market__result", "leg__market__settlement_value_e6")
 
 
-_AMENDED: Final = Prepared(_amended)
+_AMENDED: Final = PreparedColumns(_amended)
 
 
 def rebook(settlement_id: int, final: FinalResult) -> bool:

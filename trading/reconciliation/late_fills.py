@@ -15,6 +15,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, transact
 from django.db.models import F, QuerySet, prefetch_related_objects
 
 from kalbot.common.db.prepared import Prepared
+from kalbot.common.db.prepared_columns import PreparedColumns
 from strategies.models import Mode
 from trading import states
 from trading.denials import DenialCode
@@ -46,14 +47,14 @@ def reopen_all() -> int:
     What is reopened is named until the position has dealt with it; what cannot be, because another position of the profile is at
     work in the event, or because a person decided what it keeps, is named until it can.
     """
-    ids = {position_id for found in (_ENDED, _UNEQUAL) for (position_id,) in found.tuples()}
+    ids = {position_id for found in (_ENDED, _UNEQUAL) for (position_id,) in found.rows()}
     count = sum(_tried(position_id) for position_id in sorted(ids))
     _name_broken()
     take_back_names()
     return count
 
 
-_ENDED: Final = Prepared(
+_ENDED: Final = PreparedColumns(
     lambda: Leg.objects.filter(position__status__in=TERMINAL, bought_count__gt=HOLDING).values_list("position_id")
 )
 
@@ -68,7 +69,7 @@ def _unequal() -> QuerySet[Leg, Any]:
     return legs.values_list("position_id").distinct()
 
 
-_UNEQUAL: Final = Prepared(_unequal)
+_UNEQUAL: Final = PreparedColumns(_unequal)
 
 
 def withdraw_left() -> int:

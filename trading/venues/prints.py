@@ -16,7 +16,7 @@ from typing import Any, Final
 import redis
 
 from kalbot.common import cache, clock
-from kalbot.common.db.prepared import Prepared
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.units import complement
 from markets import traded
 from markets.book import Side
@@ -57,8 +57,8 @@ class Print:
 def fetch(every: int = EVERY) -> int:
     """Read the latest trades, if a profile quotes, or quotes rest on paper, and nobody has within ``every`` seconds. Returns how many of
     paper quotes' markets were new."""
-    tickers = {ticker for (ticker,) in _RESTING.tuples()}
-    if not tickers and not _QUOTING.tuples():
+    tickers = {ticker for (ticker,) in _RESTING.rows()}
+    if not tickers and not _QUOTING.rows():
         return 0
     if not cache.prices().set(cache.key(f"paper prints {every}"), 1, nx=True, ex=every):
         return 0
@@ -73,10 +73,10 @@ def fetch(every: int = EVERY) -> int:
     return found
 
 
-_RESTING: Final = Prepared(
+_RESTING: Final = PreparedColumns(
     lambda: PaperOrder.objects.filter(is_open=True, order__purpose=Order.Purpose.QUOTE).values_list("market_id")
 )
-_QUOTING: Final = Prepared(
+_QUOTING: Final = PreparedColumns(
     lambda: Profile.objects.filter(is_active=True).exclude(quoting=Profile.Quoting.NONE).values_list("pk")[:1]
 )
 

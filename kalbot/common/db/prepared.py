@@ -114,7 +114,7 @@ class _Compiled:
 class Prepared(Generic[Row]):
     """The compiled form of a query that is built by ``build``. One a query, kept for the life of the process."""
 
-    def __init__(self, build: Callable[[], QuerySet[Row, Any]]) -> None:
+    def __init__(self, build: Callable[[], QuerySet[Row]]) -> None:
         self._build = build
         self._compiled: dict[str, _Compiled] = {}
 
@@ -126,16 +126,6 @@ class Prepared(Generic[Row]):
         """All rows with these values, with related rows and annotations as the query has them."""
         (rows,) = pipeline.rows_of(self.statement(**values))
         return self.made(rows)
-
-    def tuples(self, **values: Any) -> list[tuple[Any, ...]]:
-        """What ``values_list`` of the query returns with these values: the same columns, read in the same way, and no instances."""
-        (rows,) = pipeline.rows_of(self.statement(**values))
-        query, using = self._query(), connections[DEFAULT_DB_ALIAS]
-        found = []
-        for row in map(list, rows):
-            _read(query.reads, row, using)
-            found.append(tuple(row[: query.own[1]]))
-        return found
 
     def statement(self, **values: Any) -> Statement:
         """The query with these values, to be run with others; ``made`` takes its rows."""
@@ -151,30 +141,26 @@ class Prepared(Generic[Row]):
         return self._compiled.get(connections[DEFAULT_DB_ALIAS].vendor) or self._compile()
 
     def _compile(self) -> _Compiled:
-        built = self._build()
-        compiler = built.query.get_compiler(using=connection.alias)
+        compiler = self._build().query.get_compiler(using=connection.alias)
         text = Text.of(compiler)
         columns = [column for column, _, _ in compiler.select]
         reads = [
             values.read(place, functions, expression, connections[DEFAULT_DB_ALIAS])
             for place, (functions, expression) in compiler.get_converters(columns).items()
         ]
-        if not built.query.default_cols:  # values alone, for ``tuples``
-            found = _Compiled(text, built.model, [], reads, (0, len(columns)), [], {})
-        else:
-            places = compiler.klass_info["select_fields"]
-            first, last = places[0], places[-1] + 1
-            annotations = dict(compiler.annotation_col_map)
-            related = get_related_populators(compiler.klass_info, compiler.select, connection.alias)  # type: ignore[call-arg]  # stubs of 6.0
-            found = _Compiled(
-                text,
-                compiler.klass_info["model"],
-                [column.target.attname for column in columns[first:last]],
-                [one for one in reads if first <= one.place < last or one.place in annotations.values()],
-                (first, last),
-                _related(related, reads),
-                annotations,
-            )
+        places = compiler.klass_info["select_fields"]
+        first, last = places[0], places[-1] + 1
+        annotations = dict(compiler.annotation_col_map)
+        related = get_related_populators(compiler.klass_info, compiler.select, connection.alias)  # type: ignore[call-arg]  # stubs of 6.0
+        found = _Compiled(
+            text,
+            compiler.klass_info["model"],
+            [column.target.attname for column in columns[first:last]],
+            [one for one in reads if first <= one.place < last or one.place in annotations.values()],
+            (first, last),
+            _related(related, reads),
+            annotations,
+        )
         self._compiled[connection.vendor] = found
         return found
 

@@ -42,9 +42,10 @@ class PreparedColumns:
 
     def made(self, rows: Iterable[Any]) -> list[tuple[Any, ...]]:
         """What ``rows`` returns, of the rows of ``statement``."""
-        reads = self._query().reads
+        query = self._query()
+        reads, width = query.reads, len(query.names)  # behind them stands what DISTINCT has to be ordered by
         if not reads:
-            return [tuple(row) for row in rows]
+            return [tuple(row[:width]) for row in rows]
         using = connections[DEFAULT_DB_ALIAS]
         found = []
         for row in rows:
@@ -52,7 +53,7 @@ class PreparedColumns:
             for place, plain, convert in reads:
                 if type(made[place]) not in plain:
                     made[place] = convert(made[place], using)
-            found.append(tuple(made))
+            found.append(tuple(made[:width]))
         return found
 
     def named(self, rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
@@ -65,7 +66,7 @@ class PreparedColumns:
 
     def _compile(self) -> _Compiled:
         query = self._build()
-        names = tuple(query._fields or ())  # type: ignore[attr-defined]  # not in the stubs
+        names = tuple(query.query.selected or ())
         compiler = query.query.get_compiler(using=connection.alias)
         text = Text.of(compiler)
         columns = [column for column, _, _ in compiler.select]
