@@ -56,7 +56,7 @@ PRICES = (3_000, 3_200, 3_100)
 
 def bought(name: str, number: int, **columns: Any) -> Position:
     """A whole basket, bought by trading's own code on an event and for a profile of its own."""
-    profile, event = world.add_profile(f"state {name}", **columns), world.add_event(f"KXT-{number}")
+    profile, event = world.add_profile(f"state {name}"[:48], **columns), world.add_event(f"KXT-{number}")
     world.publish(event.ticker, world.quoted(event, ASKS))
     limits = {f"{event.ticker}-{place}": price for place, price in enumerate(PRICES)}
     held = executor.execute(world.decide(profile, event, limits).pk)
@@ -421,6 +421,7 @@ def story_and_notifications(positions: dict[str, Position], client: Client) -> N
             assert not any(one.title.startswith("Held") for one in about), name
 
 
+@pytest.mark.timeout(900)
 def test_everything_says_the_same_of_every_state(positions: dict[str, Position], login: Login) -> None:
     """One test, for the states take a while to be made."""
     client = login("viewer")

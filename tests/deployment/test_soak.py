@@ -15,6 +15,7 @@ def test_every_process_of_the_list_has_a_name_of_its_own_in_the_table() -> None:
     names = [soak.short(line) for line in commands()[1:]]
     assert names == [
         "web",
+        "worker exits",
         "worker execution",
         "worker trading",
         "worker strategy",

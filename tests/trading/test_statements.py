@@ -88,9 +88,9 @@ def _decision(twin: StruckTwin, limits: dict[str, int] | None = None, **columns:
 def test_statements_of_a_basket_keep_to_their_budget(
     struck: StruckTwin, sending: str, in_all: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        recheck, "CLEARED_FOR", timedelta(minutes=1)
-    )  # what is counted is the way of a machine that is not busy
+    # what is counted is the way of a machine that is not busy
+    monkeypatch.setattr(recheck, "CLEARED_FOR", timedelta(minutes=1))
+    monkeypatch.setattr(gate, "AS_GOOD_AS_NOW", timedelta(minutes=1))
     limits = _four(struck)
     decision = _decision(struck, limits, sending=sending)
     handed.remember(decision.profile)

@@ -172,9 +172,9 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
         with transaction.atomic():
             # What is held is locked: nobody else admits for the profile while the limits are counted.
             locked = behind_locks.lock(intent, {Position: 1, Leg: len(plan.legs), LedgerTransaction: 1})
+            handed.remember(locked.facts.profile)
+            _same_account(profile, locked.facts.profile)
             found = risk.limits(intent, locked.facts)
-            handed.remember(found.profile)
-            _same_account(profile, found.profile)
             if found.unbooked or not _is_same(found.decision, decision):
                 raise _Changed(found.decision)
             if not locked.held:
