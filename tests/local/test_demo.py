@@ -138,7 +138,7 @@ def test_still_books_yield_nothing_guaranteed_ctrl_c_leaves_no_process_and_a_sec
 ) -> None:
     state, out = tmp_path / "state", tmp_path / "out.json"
     scans: list[int] = []
-    for seconds in ("300", "20"):
+    for seconds in ("300", "45"):
         process = demo("--still", "--seconds", seconds, "--json", str(out), "--state", str(state))
         if not scans:
             assert wait_for(lambda: scans_of(state) > 0, 100), "no scan was done"

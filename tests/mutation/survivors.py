@@ -80,7 +80,7 @@ SURVIVORS: tuple[Survivor, ...] = (
     Survivor(
         "trading/closing/settlement.py",
         "amend",
-        "0: dropped from b.leg.market.settlement_value_e6 or 0",
+        "0: dropped from value or 0",
         "only markets that have a value are read",
     ),
     Survivor("trading/states.py", "_watch_quote", "0 -> 1", "the priority of watching nothing"),
