@@ -132,7 +132,7 @@ def test_every_process_may_die_once_and_nothing_is_bought_twice_or_lost(tmp_path
     assert not processes_with(str(state)), "processes were left behind"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_still_books_yield_nothing_guaranteed_ctrl_c_leaves_no_process_and_a_second_start_goes_on(
     tmp_path: Path,
 ) -> None:
