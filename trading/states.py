@@ -111,14 +111,10 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def is_free(now: datetime) -> Q:
-    """Positions that nobody has a lease of. One that ends later than any lease that is given now was taken before a clock was set
-    back; what its worker may still do is decided by its token, which the next lease replaces."""
-    return free(now, now + LONGEST_LEASE)
-
-
-def free(now: datetime | Expression, lapses: datetime | Expression) -> Q:
-    """The same, with the moment (``now`` and LONGEST_LEASE later) after which none can end that was given by now."""
+def is_free(now: datetime | Expression, lapses: datetime | Expression | None = None) -> Q:
+    """Positions that nobody has a lease of. One that ends later than any lease that is given now (``lapses``) was taken before a clock was
+    set back; what its worker may still do is decided by its token, which the next lease replaces."""
+    lapses = now + LONGEST_LEASE if lapses is None else lapses
     return Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=lapses)
 
 

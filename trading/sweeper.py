@@ -140,7 +140,7 @@ def _due(now: datetime | Param, lapses: datetime | Param, latest: datetime | Par
     due = Q(next_step_at=None) | Q(next_step_at__lte=now) | Q(next_step_at__gt=latest)
     working = Q(status__in=WORKING) & due
     requested = Q(status=PositionStatus.OPEN, exit_requests__status=ExitRequest.Status.OPEN)
-    return Position.objects.filter(states.free(now, lapses) & (working | requested)).order_by("next_step_at", "id")
+    return Position.objects.filter(states.is_free(now, lapses) & (working | requested)).order_by("next_step_at", "id")
 
 
 def _due_then() -> QuerySet[Position]:
