@@ -76,7 +76,9 @@ def touch(who: str) -> None:
             os.utime(path)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(process_began(pid))
+            new = path.with_name(f".new-{pid}")  # half written, it would be taken for that of a process that is gone
+            new.write_text(process_began(pid))
+            new.replace(path)
 
 
 def forget() -> None:

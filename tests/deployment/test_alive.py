@@ -48,6 +48,17 @@ def test_a_fresh_sign_is_life_and_an_old_one_is_not(sleeper: subprocess.Popen[by
     assert sleeper.poll() is None
 
 
+def test_a_sign_is_never_read_half_written(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_meanwhile(path: Path, text: str) -> int:
+        with path.open("w") as file:
+            assert life.signs() == []
+            return file.write(text)
+
+    monkeypatch.setattr(Path, "write_text", read_meanwhile)
+    life.touch("beat")
+    assert [sign.who for sign in life.signs()] == ["beat"]
+
+
 def test_what_hangs_is_ended_only_on_request_and_only_after_a_minute(sleeper: subprocess.Popen[bytes]) -> None:
     grow_old(life.HUNG_SECONDS - 5)
     assert alive.main(["stream", "--restart"]) == 1
