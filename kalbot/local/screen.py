@@ -21,7 +21,7 @@ from kalbot.local.processes import Plan
 from kalbot.local.supervisor import Supervisor
 from markets.terms.grades import Grade
 from strategies.models import NearMiss, Profile
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.models import Position
 
 REFRESH_SECONDS = 1.0
@@ -174,7 +174,7 @@ def profiles() -> RenderableType:
     for name in ("cand.", "near", "open", "settled", "aborted", "cash", "open cost", "profit", "off by"):
         table.add_column(name, justify="right")
     for profile in Profile.objects.order_by("mode", "pk"):
-        counts, money = summary.profile_counts(profile), ledger.summary(profile)
+        counts, money = summary.profile_counts(profile), balance_check.summary(profile)
         held = counts["positions"]
         profit = Text(dollars(money["realised"]), style="green" if money["realised"] >= 0 else "red")
         table.add_row(

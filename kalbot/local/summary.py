@@ -14,7 +14,7 @@ from markets.prices import PriceReader
 from markets.terms.grades import Grade
 from strategies.models import Cycle, Decision, NearMiss, Profile, Screening, Verdict
 from trading import selectors
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.models import Denial, Discrepancy, Position
 
 MODES = ("sim", "live")
@@ -50,7 +50,7 @@ def summary() -> dict[str, Any]:
         "settled": by_mode(Position.objects.filter(status="settled")),
         "grades": by_grade(),
         "profiles": {profile.name: profile_counts(profile) for profile in Profile.objects.order_by("pk")},
-        "ledger": {profile.name: ledger.summary(profile) for profile in Profile.objects.order_by("pk")},
+        "ledger": {profile.name: balance_check.summary(profile) for profile in Profile.objects.order_by("pk")},
         "exchange_difference": selectors.exchange_difference(),
         "bought": [
             bought(position) for position in filled().select_related("profile").prefetch_related("legs").order_by("pk")

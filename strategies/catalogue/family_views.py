@@ -83,15 +83,15 @@ def views(families: Iterable[Family], listed: Mapping[str, EventView]) -> dict[s
         if not family.events or any(event not in listed for event in family.events):
             continue
         try:
-            atoms = Atoms.from_json(family.certificate["states"]["atoms"])
-        except (AtomError, KeyError, TypeError) as error:
-            log.error("the certificate of %s lists no atoms: %r", family.ticker, error)
+            atoms, grade = Atoms.from_json(family.certificate["states"]["atoms"]), Grade(family.certificate["grade"])
+        except (AtomError, KeyError, TypeError, ValueError) as error:
+            log.error("the certificate of %s cannot be read: %r", family.ticker, error)
             continue
-        found[family.ticker] = _view(family, atoms, [listed[event] for event in family.events])
+        found[family.ticker] = _view(family, atoms, grade, [listed[event] for event in family.events])
     return found
 
 
-def _view(family: Family, atoms: Atoms, events: Sequence[EventView]) -> EventView:
+def _view(family: Family, atoms: Atoms, grade: Grade, events: Sequence[EventView]) -> EventView:
     first = events[0]
     listed = [outcome for event in events for outcome in event.outcomes]
     outcomes = tuple(sorted(outcome for outcome in listed if outcome.ticker in atoms.spans))
@@ -116,7 +116,7 @@ def _view(family: Family, atoms: Atoms, events: Sequence[EventView]) -> EventVie
         certified=False,
         certificate_id=family.certificate["pk"],
         outcomes=outcomes,
-        grade=Grade(family.certificate["grade"]),
+        grade=grade,
         states=None,
         discretion=tuple(sorted({sentence for event in events for sentence in event.discretion})),
         late_ms=max(event.late_ms for event in events),

@@ -47,11 +47,16 @@ def of_rows() -> Iterator[Certified]:
             CERTIFICATE_VERSION,
         )
         if row is not None and stands and row["status"] == Certificate.Status.GRANTED:
-            states = StateList.from_json(row["states"])
-            yield _certified(ticker, category, states, Grade(row["grade"]), RECORDED)
+            try:
+                states, grade = StateList.from_json(row["states"]), Grade(row["grade"])
+            except ValueError as error:
+                why = f"its certificate cannot be read: {error}"
+            else:
+                yield _certified(ticker, category, states, grade, RECORDED)
+                continue
         else:
             why = row["kind"] if row is not None and stands else "not judged"
-            yield Certified(ticker, category, Grade.CONDITIONAL, Grade.CONDITIONAL, RECORDED, why)
+        yield Certified(ticker, category, Grade.CONDITIONAL, Grade.CONDITIONAL, RECORDED, why)
 
 
 def of_snapshot(snapshot: Snapshot) -> Iterator[Certified]:

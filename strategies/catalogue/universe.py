@@ -7,6 +7,7 @@ catalogues (12,500 events, 100,000 markets) are read in a few plain queries; ``d
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,8 @@ from strategies.catalogue import family_views, universe_rows
 from strategies.catalogue.corrections import Powers, power_of
 from strategies.catalogue.family_views import Member
 from strategies.catalogue.universe_rows import Row, Rows
+
+log = logging.getLogger(__name__)
 
 GONE: Final = frozenset({"determined", "finalized", "settled"})
 DOLLAR_E6: Final = 1_000_000
@@ -173,8 +176,9 @@ def view_of(
 ) -> EventView:
     """The view of column values (see ``markets.catalogue.rows``; the event's with its series' fee columns beside them).
 
-    ``certificate``: pk, grade, one_must_win and (deep) the stored states and residual of the certificate in force. ``late``: series ->
-    milliseconds after the expected end at which it settles. ``powers``: corrections of probabilities that have earned their use.
+    ``certificate``: pk, grade, one_must_win and (deep) the stored states and residual of the certificate in force. One that cannot be
+    read certifies nothing and is the event's ``oddity``. ``late``: series -> milliseconds after the expected end at which it settles.
+    ``powers``: corrections of probabilities that have earned their use.
     """
     listed = [m for m in markets if m["status"] != "absent"]
     override, multiplier = event["fee_type_override"], event["fee_multiplier_override_e6"]
@@ -182,6 +186,7 @@ def view_of(
     over = [t for t in (_ms(m["expected_expiration_time"]) for m in listed) if t is not None]
     closes_ms, over_ms = min(closes, default=_ms(event["close_time"])), max(over, default=None)
     category = event["category"] or event.get("series__category") or ""
+    certificate, unread = (None, "") if certificate is None else _judged(event["ticker"], certificate, deep)
     return EventView(
         ticker=event["ticker"],
         series=event["series_id"],
@@ -191,7 +196,7 @@ def view_of(
         fee_type=override or event["series__fee_type"],
         fee_multiplier_e6=event["series__fee_multiplier_e6"] if multiplier is None else multiplier,
         shards=tuple(sorted({m["exchange_index"] for m in markets} | {event["exchange_index"]})),
-        oddity=next((odd for m in markets if (odd := _oddity(m))), ""),
+        oddity=unread or next((odd for m in markets if (odd := _oddity(m))), ""),
         closes_ms=closes_ms,
         over_ms=over_ms,
         ends_ms=min((t for t in (closes_ms, over_ms) if t is not None), default=None),
@@ -201,12 +206,24 @@ def view_of(
         certified=certificate is not None and certificate["one_must_win"],
         certificate_id=None if certificate is None else certificate["pk"],
         outcomes=tuple(_outcome(m, deep) for m in markets),
-        grade=Grade.CONDITIONAL if certificate is None else Grade(certificate["grade"]),
-        states=StateList.from_json(certificate["states"]) if certificate is not None and deep else None,
-        discretion=tuple(certificate["residual"]) if certificate is not None and deep else (),
+        grade=Grade.CONDITIONAL if certificate is None else certificate["grade"],
+        states=certificate["states"] if certificate is not None and deep else None,
+        discretion=certificate["residual"] if certificate is not None and deep else (),
         late_ms=(late or {}).get(event["series_id"], 0),
         power=power_of(powers, category, closes_ms, clock.now_ms()),
     )
+
+
+def _judged(ticker: str, certificate: Row, deep: bool) -> tuple[dict[str, Any] | None, str]:
+    """The certificate with its grade and (deep) states as values, or None and what is wrong with what is stored."""
+    try:
+        read = {**certificate, "grade": Grade(certificate["grade"])}
+        if deep:
+            read |= {"states": StateList.from_json(certificate["states"]), "residual": tuple(certificate["residual"])}
+    except (ValueError, TypeError) as error:
+        log.error("the certificate of %s cannot be read: %s", ticker, error)
+        return None, f"its certificate cannot be read: {error}"
+    return read, ""
 
 
 def _apply_fee_changes(event: dict[str, Any], changes: Sequence[FeeChange]) -> None:

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from strategies.models import Hurdle, Verdict
-from trading.accounting import ledger, locked, results
+from trading.accounting import balance_check, locked, results
 from trading.models import ACTIVE, Position
 
 Login = Callable[..., Client]
@@ -28,13 +28,13 @@ def test_locked_and_free_are_all_of_the_capital(sample: dict[str, Any]) -> None:
         assert {one.position.pk for one in found.locked} == set(
             Position.objects.filter(profile=profile, status__in=ACTIVE).values_list("pk", flat=True)
         )
-        assert found.total == ledger.summary(profile)["starting"] + ledger.summary(profile)["realised"]
+        assert found.total == balance_check.summary(profile)["starting"] + balance_check.summary(profile)["realised"]
 
 
 def test_weeks_add_up_to_what_was_realised(sample: dict[str, Any]) -> None:
     for profile in {position.profile for position in Position.objects.all()}:
         found = locked.capital_of(profile, clock.now(), weeks=60)
-        assert sum(week.realised for week in found.weeks) == ledger.summary(profile)["realised"]
+        assert sum(week.realised for week in found.weeks) == balance_check.summary(profile)["realised"]
 
 
 def test_the_page_says_what_waits_and_why(sample: dict[str, Any], login: Login) -> None:

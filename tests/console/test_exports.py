@@ -33,7 +33,7 @@ from kalbot.console.models import Act, Preference
 from kalbot.console.pages.results.exports import KINDS
 from markets.models import Market
 from tests.trading import world
-from trading.accounting import booking, ledger
+from trading.accounting import balance_check, booking
 from trading.closing import settlement
 from trading.execution import executor
 from trading.models import Denial, Fill, LedgerEntry, Leg, Order, Position, Settlement
@@ -159,7 +159,7 @@ def test_closed_lots_realise_what_the_ledger_booked(traded: Position, login: Any
     for line in lines:
         assert exact(line["proceeds"]) - exact(line["cost_basis"]) == exact(line["realised"])
     assert sum(exact(line["realised"]) for line in lines) == traded.realised
-    assert ledger.summary(traded.profile)["realised"] == traded.realised
+    assert balance_check.summary(traded.profile)["realised"] == traded.realised
 
 
 def test_each_line_that_closes_carries_its_basis_and_result(traded: Position, login: Any) -> None:
@@ -202,7 +202,7 @@ def test_the_tax_years_totals_are_the_sums_of_its_lots_and_the_ledgers_profit(tr
     assert int(total["lots"]) == len(each_lot)
     for column in ("count", "cost_basis", "proceeds", "realised"):
         assert exact(total[column]) == sum(exact(row[column]) for row in each_lot)
-    assert exact(total["realised"]) == ledger.summary(traded.profile)["realised"]
+    assert exact(total["realised"]) == balance_check.summary(traded.profile)["realised"]
 
 
 @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ def test_a_strangers_reader_finds_the_totals_of_our_ledger(traded: Position, tmp
     file.write_bytes(form_of(list(rows.exchange_lines(mine))))
     reader = KalshiCSV(str(file))
     reader.parse()
-    assert round(reader.summary["total_pnl_with_fees"] * 1_000_000) == ledger.summary(traded.profile)["realised"]
+    assert round(reader.summary["total_pnl_with_fees"] * 1_000_000) == balance_check.summary(traded.profile)["realised"]
     legs = traded.legs.all()
     assert reader.summary["total_tax_basis"] == pytest.approx(sum(leg.bought_cost for leg in legs) / 1e6, abs=0.01)
     made = sum(leg.sold_proceeds + leg.payout for leg in legs)

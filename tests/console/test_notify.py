@@ -23,7 +23,7 @@ from bench.streaming.stage import certificate
 from kalbot.common import clock
 from kalbot.console import tasks
 from kalbot.console.models import Act, Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
-from kalbot.console.notify import addresses, collect, deadman, deliver, parts, quiet, service, summaries
+from kalbot.console.notify import addresses, collect, deadman, deliver, messages, parts, quiet, service, summaries
 from kalbot.console.notify.drafts import SEVERITIES, Draft, store
 from kalbot.console.ops.health import heartbeats
 from kalbot.console.pages.home import attention
@@ -65,7 +65,7 @@ def test_a_notification_arrives_at_a_real_web_service(db: None, web: Receiver) -
     say()
     run()
     (message,) = web.messages
-    assert message["title"] == f"{deliver.sender()}: title of one"
+    assert message["title"] == f"{messages.sender()}: title of one"
     assert "body of one" in message["message"]
     assert Delivery.objects.get().status == Delivery.Status.SENT
     run()
@@ -194,7 +194,7 @@ def test_what_happens_together_is_one_message_with_the_gravest_first(db: None, w
     assert not web.messages, "it waits for the bundle"
     run(clock.now() + timedelta(seconds=31))
     (message,) = web.messages
-    assert message["title"] == f"{deliver.sender()}: title of grave (and 1 more)"
+    assert message["title"] == f"{messages.sender()}: title of grave (and 1 more)"
     assert message["message"].index("grave") < message["message"].index("calm")
 
 
@@ -211,9 +211,51 @@ def test_at_night_only_what_is_urgent_is_sent_and_the_rest_in_the_morning(db: No
     say("urgent", EventKind.DISCREPANCY)
     night, morning = datetime(2031, 1, 5, 23, 0, tzinfo=UTC), datetime(2031, 1, 6, 6, 30, tzinfo=UTC)
     run(night)
-    assert [message["title"] for message in web.messages] == [f"{deliver.sender()}: title of urgent"]
+    assert [message["title"] for message in web.messages] == [f"{messages.sender()}: title of urgent"]
     run(morning)
-    assert web.messages[1]["title"] == f"{deliver.sender()}: title of calm"
+    assert web.messages[1]["title"] == f"{messages.sender()}: title of calm"
+
+
+def test_a_night_of_notifications_is_one_message_with_the_gravest_and_newest_and_the_rest_counted(
+    db: None, web: Receiver, settings: Any
+) -> None:
+    settings.CONSOLE_URL = "https://kalbot.example"
+    channel(web, quiet_from=time(22), quiet_until=time(7), time_zone="Europe/Berlin")
+    for number in range(700):
+        say(f"calm {number}", EventKind.OPENED)
+    for number in range(3):
+        say(f"odd {number}", EventKind.UNWINDING)
+    at = datetime(2031, 1, 6, 1, 0, tzinfo=UTC)
+    Notification.objects.update(at=at)
+    run(at)
+    assert not web.messages
+    run(at)  # 500 are read at once
+    run(datetime(2031, 1, 6, 6, 30, tzinfo=UTC))
+    (one,) = web.messages
+    assert one["title"] == f"{messages.sender()}: title of odd 2 (and 702 more)"
+    text = one["message"]
+    assert text.startswith("703 notifications from 2031-01-06 02:00 to 2031-01-06 02:00 (CET). The gravest and newest:")
+    assert text.index("odd 2") < text.index("odd 0") < text.index("calm 699") < text.index("calm 683")
+    assert "calm 682" not in text
+    assert "And 683 more:\n683 x a position opened\n" in text
+    assert text.endswith("All of them: https://kalbot.example/admin/console/notification/")
+    assert set(Delivery.objects.values_list("status")) == {(Delivery.Status.SENT,)}
+
+
+def test_a_summary_holds_whole_paragraphs_and_counts_what_does_not_fit() -> None:
+    at = datetime(2031, 1, 6, 1, 0, tzinfo=UTC)
+    rows = [
+        Notification(title=f"t{n}.", body="b" * 400, kind=EventKind.LOCK, severity=Severity.URGENT, pk=n, at=at)
+        for n in range(30)
+    ]
+    _, text, urgent = messages.message(rows)
+    told = [n for n in range(30) if f"t{n}." in text]
+    assert told == list(range(30 - len(told), 30))
+    assert len(told) > 5
+    assert len(text) <= messages.LONGEST
+    assert text.count("b" * 400) == len(told)
+    assert f"And {30 - len(told)} more:\n{30 - len(told)} x new baskets are locked (urgent)" in text
+    assert urgent
 
 
 @pytest.mark.parametrize(
@@ -251,7 +293,7 @@ def test_a_failing_channel_is_retried_later_shown_and_given_up_in_the_open(db: N
     run(at + timedelta(hours=2))
     made.refresh_from_db()
     assert (made.failures, made.last_error) == (0, "")
-    assert [message["title"] for message in web.messages] == [f"{deliver.sender()}: title of later"]
+    assert [message["title"] for message in web.messages] == [f"{messages.sender()}: title of later"]
 
 
 def test_a_failing_channel_does_not_hold_up_another(db: None, web: Receiver) -> None:
@@ -602,7 +644,7 @@ def test_what_is_urgent_goes_before_a_hundred_others(db: None, web: Receiver) ->
         say(f"calm {number}", EventKind.OPENED)
     say("grave", EventKind.DISCREPANCY)
     run()
-    assert web.messages[0]["title"].startswith(f"{deliver.sender()}: title of grave (and")
+    assert web.messages[0]["title"].startswith(f"{messages.sender()}: title of grave (and")
 
 
 def test_a_message_that_a_service_never_takes_holds_up_no_other(db: None, web: Receiver) -> None:
@@ -631,7 +673,7 @@ def test_a_message_that_a_service_never_takes_holds_up_no_other(db: None, web: R
 )
 def test_a_message_says_which_installation_it_is_of(settings: Any, environment: str, host: str, sender: str) -> None:
     settings.KALBOT_ENVIRONMENT, settings.KALSHI_REST_URL = environment, f"https://{host}/trade-api/v2"
-    titles = deliver.message([Notification(title="halted", severity=Severity.URGENT)])
+    titles = messages.message([Notification(title="halted", severity=Severity.URGENT)])
     assert titles[0] == f"{sender}: halted"
 
 
@@ -647,8 +689,8 @@ def test_a_long_bundle_is_cut_into_what_the_service_takes(db: None, web: Receive
 
 def test_a_message_that_is_cut_says_so() -> None:
     rows = [Notification(title=f"t{n}", body="b" * 400, severity=Severity.INFO, pk=n) for n in range(20)]
-    _, text, _ = deliver.message(rows)
-    assert len(text) <= deliver.LONGEST
+    _, text, _ = messages.message(rows)
+    assert len(text) <= messages.LONGEST
     assert text.endswith("more in the console, under Notifications)")
 
 
@@ -849,7 +891,7 @@ def test_the_send_test_button_sends_at_once_and_says_what_failed(
         return client.post(address, {"token": token, "reason": "does it arrive"}, headers={"HX-Request": "true"})
 
     assert press().headers["HX-Redirect"]
-    assert web.messages[0]["title"].startswith(f"{deliver.sender()}: test")
+    assert web.messages[0]["title"].startswith(f"{messages.sender()}: test")
     web.answer = 403
     assert "could not be sent" in press().content.decode()
     assert Channel.objects.get().last_error

@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console.api import tokens
-from trading.accounting import ledger, results
+from trading.accounting import balance_check, results
 from trading.models import Position
 
 Login = Callable[..., Client]
@@ -62,7 +62,7 @@ def test_capital_days_count_what_was_held_inside_the_time_only() -> None:
 def test_results_of_all_time_are_the_ledgers(sample: dict[str, Any]) -> None:
     for name in ("careful", "coverage", "live"):
         found = results.result(sample[name], None, clock.now())
-        assert found.realised == ledger.summary(sample[name])["realised"]
+        assert found.realised == balance_check.summary(sample[name])["realised"]
     live = results.result(sample["live"], None, clock.now())
     assert (live.ended, live.won, live.win_rate_ppm) == (3, 3, 1_000_000)
     assert live.realised == 3 * 592_500

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from strategies.models import Profile
-from trading.accounting import accounts, audit, ledger
+from trading.accounting import accounts, audit, balance_check
 from trading.execution.sizing import baskets
 from trading.models import OPEN_ORDERS, Correction, Discrepancy, ExchangeAccount, Order, Position, Reconciliation
 from trading.reconciliation import reconcile
@@ -94,7 +94,7 @@ def _ledgers() -> list[str]:
     found = []
     for profile in Profile.objects.filter(balance__isnull=False):
         found += [f"{profile.name}: {account} runs at {a}, sums to {b}" for account, a, b in audit.totals(profile)]
-        difference = ledger.summary(profile)["difference"]
+        difference = balance_check.summary(profile)["difference"]
         if difference:
             found.append(f"{profile.name}: ledger and positions differ by {difference}")
     for mode in ("sim", "live"):

@@ -11,7 +11,7 @@ from markets.fees import OrderFees
 from tests.faults.harsh import Harsh
 from tests.trading import world
 from trading import selectors
-from trading.accounting import accounts, audit, collateral, ledger
+from trading.accounting import accounts, audit, balance_check, collateral, ledger
 from trading.books import live_books
 from trading.closing import exit_counts
 from trading.execution.orders import sell_ladder
@@ -89,7 +89,7 @@ def _ledgers(run: Run) -> None:
     for balance in ExchangeAccount.objects.all():
         assert all(balance.foreign.values()), f"contracts of nobody: {balance.foreign}"
     for position in Position.objects.select_related("profile"):
-        summary = ledger.summary(position.profile)
+        summary = balance_check.summary(position.profile)
         assert summary["difference"] == 0, f"ledger and positions differ: {summary}"
         assert audit.totals(position.profile) == [], "running totals differ from the entries"
         if position.status in (*TERMINAL, "open"):

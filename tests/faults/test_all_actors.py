@@ -29,7 +29,7 @@ from tests.markets.test_inbox import frame
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession
 from trading import selectors, tasks
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.closing import exits
 from trading.models import Discrepancy, Position
 from trading.reconciliation import reconcile
@@ -195,7 +195,7 @@ def test_every_actor_loses_races_and_the_books_tie(twins: list[Twin]) -> None:
     assert list(Discrepancy.objects.filter(resolved_at=None).values_list("code", "key", "ours", "theirs")) == []
     assert account_state.at_any_moment(internal_state(twins[0].exchange, {"orders"})["orders"]) == []
     assert selectors.exchange_difference() == 0
-    assert ledger.summary(profile)["difference"] == 0
+    assert balance_check.summary(profile)["difference"] == 0
     ours = {leg.market_id: leg.held for one in Position.objects.all() for leg in one.legs.all() if leg.held}
     assert ours == twins[0].held()
     assert Market.objects.filter(event__in=[twin.row for twin in twins]).count() == 3 * len(twins)

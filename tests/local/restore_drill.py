@@ -111,11 +111,11 @@ def _positions() -> list[list[Any]]:
 
 def _cash() -> int:
     from strategies.models import Profile
-    from trading.accounting import accounts, audit, ledger
+    from trading.accounting import accounts, audit, balance_check
     from trading.models import ExchangeAccount
 
     profiles = list(Profile.objects.filter(mode="live"))
-    assert all(audit.totals(one) == [] and ledger.summary(one)["difference"] == 0 for one in profiles)
+    assert all(audit.totals(one) == [] and balance_check.summary(one)["difference"] == 0 for one in profiles)
     assert audit.positions("live") == []
     return accounts.expected_cash(ExchangeAccount.objects.get(), profiles)
 

@@ -8,7 +8,7 @@ from kalbot.common import clock
 from strategies.models import Decision, Profile
 from tests.trading import live_twin, world
 from tests.trading.twin import Twin
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.execution import executor
 from trading.execution.orders import quote
 from trading.models import Denial, Discrepancy, Order, Position
@@ -86,4 +86,4 @@ def agree(profile: Profile) -> None:
     row = reconcile.run("live", "test")
     assert row.error == ""
     assert list(Discrepancy.objects.values_list("code", "key", "ours", "theirs")) == []
-    assert ledger.summary(profile)["difference"] == 0
+    assert balance_check.summary(profile)["difference"] == 0

@@ -17,7 +17,7 @@ from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin, TwinSession
 from trading import sweeper
-from trading.accounting import audit, ledger, shard_cash
+from trading.accounting import audit, balance_check, shard_cash
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import ACTIVE, Discrepancy, ExitRequest, Order, Position
@@ -151,5 +151,5 @@ def test_admission_exit_settlement_and_comparison_of_one_account_at_once(setting
     assert Position.objects.get(event_id="KXT-0").status == "settled"
     assert Position.objects.filter(event_id="KXT-5").count() <= 1, "one event, one profile of the account"
     for profile in Profile.objects.order_by("pk"):
-        assert ledger.summary(profile)["difference"] == 0
+        assert balance_check.summary(profile)["difference"] == 0
         assert audit.totals(profile) == []

@@ -14,7 +14,7 @@ from django.db import transaction
 from strategies.models import Decision, Kind, Profile
 from tests.trading import live_twin, world
 from tests.trading.twin import Twin
-from trading.accounting import accounts, audit, ledger
+from trading.accounting import accounts, audit, balance_check
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.orders import client_ids, submit
@@ -73,7 +73,7 @@ def _agrees(twin: Twin) -> None:
         row = reconcile.run("live", "test")
         assert (row.error, row.differences, row.balance_difference) == ("", 0, 0)
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
-    summary = ledger.summary(_profile())
+    summary = balance_check.summary(_profile())
     assert summary["difference"] == 0
     assert (audit.totals(_profile()), audit.positions("live")) == ([], [])
     assert accounts.legs_unlike_their_fills("live") == []

@@ -17,7 +17,7 @@ from simulator.faults.injection import BATCH_ITEM
 from strategies.models import Profile
 from tests.trading import live_twin, world
 from tests.trading.twin import NoLimit, Twin, TwinSession
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.denials import Refusal
 from trading.execution import executor
 from trading.execution.sizing import planner, recheck
@@ -169,7 +169,7 @@ def _sent(twin: WatchedTwin) -> list[str]:
 def _in_agreement(twin: WatchedTwin, position: Position) -> None:
     row = reconcile.run("live", "test")
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0)
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
     spent = [o.client_order_id for o in twin.exchange.ledger.orders.values()]
     assert len(spent) == len(set(spent))
 
@@ -390,7 +390,7 @@ def test_paper_takes_a_batch_too() -> None:
     assert position is not None
     assert (position.status, position.sends_together) == ("open", True)
     assert position.matched_count == 1_000
-    assert ledger.summary(profile)["difference"] == 0
+    assert balance_check.summary(profile)["difference"] == 0
 
 
 class Counting(NoLimit):

@@ -18,7 +18,7 @@ from strategies.models import Decision, Profile
 from tests.trading import families, quoted, world
 from tests.trading.twin import Twin
 from trading import selectors, states, sweeper
-from trading.accounting import audit, ledger
+from trading.accounting import audit, balance_check, ledger
 from trading.closing import exits
 from trading.denials import DenialCode
 from trading.execution import executor
@@ -88,7 +88,7 @@ def _sound(position: Position, twins: Sequence[Twin]) -> None:
         assert [leg.held for leg in legs] == [
             baskets.needed(now.matched, leg.target_count, position.target_count) for leg in legs
         ]
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
     assert (audit.totals(position.profile), audit.positions("live")) == ([], [])
     ours: dict[str, int] = {}
     for leg in Leg.objects.filter(position__mode="live"):

@@ -19,7 +19,7 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
 from trading import states
-from trading.accounting import account_ledger, accounts, ledger, pool
+from trading.accounting import account_ledger, accounts, balance_check, ledger, pool
 from trading.accounting.collateral_mode import choose
 from trading.closing import exits, settlement
 from trading.closing.finals import FinalResult
@@ -182,7 +182,7 @@ def test_an_exit_a_withdrawal_and_a_settlement_change_their_own_rows_alone(struc
             assert settlement.settle_leg(leg.pk, FinalResult("no", 0))
     position.refresh_from_db()
     assert position.status == "settled"
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 def test_an_unwind_a_late_fill_and_a_correction_change_their_own_rows_alone(struck: StruckTwin) -> None:

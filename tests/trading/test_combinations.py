@@ -21,7 +21,7 @@ from strategies.models import Profile
 from tests.trading import live_twin
 from tests.trading.struck import Striking, StruckTwin, execute
 from trading import sweeper
-from trading.accounting import audit, ledger
+from trading.accounting import audit, balance_check
 from trading.closing import exits, settlement
 from trading.denials import DenialCode
 from trading.execution import executor
@@ -119,7 +119,7 @@ def agrees(twin: MeddledTwin, after: float = 400) -> None:
             sweeper.sweep()
         assert list(Discrepancy.objects.filter(resolved_at=None).values_list("code", "key", "ours", "theirs")) == []
     for profile in Profile.objects.filter(mode="live"):
-        assert ledger.summary(profile)["difference"] == 0
+        assert balance_check.summary(profile)["difference"] == 0
         assert audit.totals(profile) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import audit, booking, ledger
+from trading.accounting import audit, balance_check, booking, ledger
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import (
@@ -176,7 +176,7 @@ def test_contracts_that_nobody_explains_are_aligned(twin: Twin, gone: int) -> No
     held = position.legs.get(market_id=twin.markets[0]).held
     assert held == max(0, min(1_000, 1_000 - gone))
     assert ExchangeAccount.objects.get().foreign.get(twin.markets[0], 0) == 1_000 - gone - held
-    assert ledger.summary(profile)["difference"] == 0
+    assert balance_check.summary(profile)["difference"] == 0
     assert audit.totals(profile) == []
 
 

@@ -9,7 +9,7 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.dying import at_every_write
 from tests.trading.twin import Twin
-from trading.accounting import audit, ledger
+from trading.accounting import audit, balance_check
 from trading.execution import executor
 from trading.models import Discrepancy, Leg, Reconciliation
 from trading.reconciliation import reconcile
@@ -38,7 +38,7 @@ def _agrees(twin: Twin, number: int) -> None:
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0), number
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
     (profile,) = Profile.objects.all()
-    assert ledger.summary(profile)["difference"] == 0
+    assert balance_check.summary(profile)["difference"] == 0
     assert audit.positions("live") == []
     assert audit.totals(profile) == []
 

@@ -18,7 +18,7 @@ from tests.trading import families, world
 from tests.trading.families import FAMILY
 from tests.trading.twin import Twin
 from trading import selectors
-from trading.accounting import collateral, ledger
+from trading.accounting import balance_check, collateral
 from trading.closing import exits, marks, settlement
 from trading.denials import DenialCode, Denied
 from trading.execution import executor
@@ -59,7 +59,11 @@ def agree(owner: Profile) -> None:
     row = reconcile.run("live", "test")
     assert row.error == ""
     assert list(Discrepancy.objects.values_list("code", "key", "ours", "theirs")) == []
-    assert (row.balance_difference, selectors.exchange_difference(), ledger.summary(owner)["difference"]) == (0, 0, 0)
+    assert (row.balance_difference, selectors.exchange_difference(), balance_check.summary(owner)["difference"]) == (
+        0,
+        0,
+        0,
+    )
 
 
 @pytest.mark.parametrize("mode", ["sim", "live"])

@@ -14,7 +14,7 @@ from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import audit, ledger
+from trading.accounting import audit, balance_check
 from trading.denials import DenialCode
 from trading.execution import executor
 from trading.models import (
@@ -61,7 +61,7 @@ def _agrees(twin: Twin) -> None:
         assert (row.error, row.differences, row.balance_difference) == ("", 0, 0)
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
     for profile in Profile.objects.filter(mode="live"):
-        assert ledger.summary(profile)["difference"] == 0
+        assert balance_check.summary(profile)["difference"] == 0
         assert audit.totals(profile) == []
         assert halt.current(profile) == "active"
 

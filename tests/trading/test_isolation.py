@@ -8,7 +8,7 @@ from django.db.models import F, Model
 
 from strategies.models import Decision, Profile
 from tests.trading import world
-from trading.accounting import ledger
+from trading.accounting import balance_check, ledger
 from trading.accounting.posting import UnbalancedError
 from trading.execution import admission, executor
 from trading.models import Denial, Fill, LedgerTransaction, Leg, LiveEventClaim, Order, Position
@@ -81,12 +81,12 @@ def test_capital_edits_are_booked_and_may_even_overdraw() -> None:
     position = _position()
     profile = position.profile
     ledger.deposit(profile, 500 * world.DOLLAR, "ann")
-    assert ledger.summary(profile)["starting"] == 1_500 * world.DOLLAR
+    assert balance_check.summary(profile)["starting"] == 1_500 * world.DOLLAR
     Profile.objects.filter(pk=profile.pk).update(capital=world.DOLLAR)
     profile.refresh_from_db()
-    assert ledger.summary(profile)["difference"] == 0
+    assert balance_check.summary(profile)["difference"] == 0
     ledger.ensure_funded(profile)
-    summary = ledger.summary(profile)
+    summary = balance_check.summary(profile)
     assert (summary["starting"], summary["difference"]) == (world.DOLLAR, 0)
     assert summary["cash"] == world.DOLLAR - position.cost
 

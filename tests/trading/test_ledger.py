@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kalbot.common.db import pipeline
 from tests.trading import world
-from trading.accounting import audit, booking, ledger
+from trading.accounting import audit, balance_check, booking, ledger
 from trading.accounting.booking import BookingError, FillReport
 from trading.accounting.position_booking import LEG_COLUMNS
 from trading.models import CapitalChange, Fill, LedgerTransaction, Leg, Order, Position
@@ -73,7 +73,7 @@ def test_ledger_balances_after_any_fills_and_sales(
         got, held = got + price * count - fee, held - count
     position.refresh_from_db()
     leg.refresh_from_db()
-    summary = ledger.summary(position.profile)
+    summary = balance_check.summary(position.profile)
     assert summary["difference"] == 0
     assert audit.totals(position.profile) == []
     assert leg.held == held

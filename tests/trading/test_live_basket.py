@@ -8,7 +8,7 @@ from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading import selectors
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, LiveEventClaim, Order, Position
@@ -38,7 +38,7 @@ def _agree(twin: Twin, profile: Profile) -> None:
     assert list(Discrepancy.objects.values_list("code", "key", "ours", "theirs")) == []
     assert row.balance_difference == 0
     assert selectors.exchange_difference() == 0
-    assert ledger.summary(profile)["difference"] == 0
+    assert balance_check.summary(profile)["difference"] == 0
 
 
 def test_live_basket_is_what_the_exchange_says(twin: Twin) -> None:
@@ -104,7 +104,7 @@ def test_a_second_live_profile_of_one_account_is_denied_an_event_that_is_held(tw
     assert executor.execute(decision.pk) is None
     assert Denial.objects.get(decision=decision).code == "event_taken"
     assert Order.objects.count() == sent
-    assert ledger.summary(other)["cash"] == other.capital, "nothing stays reserved"
+    assert balance_check.summary(other)["cash"] == other.capital, "nothing stays reserved"
     apart = world.add_profile("apart", mode="live", subaccount=5)
     claims = LiveEventClaim.objects.filter(event=twin.row)
     assert [(claim.subaccount, claim.position_id) for claim in claims] == [(0, first.pk)]

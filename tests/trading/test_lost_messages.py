@@ -24,7 +24,7 @@ from tests.trading import world
 from tests.trading.test_lost_races import new_world
 from tests.trading.twin import Twin
 from trading import selectors, tasks
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.closing import exits
 from trading.models import Denial, Discrepancy, Position
 from trading.reconciliation import reconcile
@@ -69,7 +69,7 @@ def _holds(twin: Twin, decision: Decision, lost: Lost) -> None:
     orders = internal_state(twin.exchange, {"orders"})["orders"]
     assert account_state.at_any_moment(orders) == [], said
     assert selectors.exchange_difference() == 0, said
-    assert ledger.summary(decision.profile)["difference"] == 0, said
+    assert balance_check.summary(decision.profile)["difference"] == 0, said
     ours = {leg.market_id: leg.held for one in Position.objects.all() for leg in one.legs.all() if leg.held}
     assert ours == twin.held(), said
     assert not Position.objects.filter(status__in=account_state.MOVING).exists(), said

@@ -20,7 +20,7 @@ from tests.faults.lost import Lost
 from tests.trading import live_twin, world
 from tests.trading.twin import Twin
 from trading import selectors, tasks
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.closing import exits
 from trading.execution import handed
 from trading.models import Discrepancy, Lock, Position
@@ -62,7 +62,7 @@ def _holds(twin: Twin, position: Position, lost: Lost) -> None:
     orders = internal_state(twin.exchange, {"orders"})["orders"]
     assert account_state.at_any_moment(orders) == [], said
     assert selectors.exchange_difference() == 0, said
-    assert ledger.summary(position.profile)["difference"] == 0, said
+    assert balance_check.summary(position.profile)["difference"] == 0, said
 
 
 def _bought(sending: str, at: int) -> bool:

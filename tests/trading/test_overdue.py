@@ -17,7 +17,7 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
 from trading import sweeper
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.closing import exits
 from trading.execution import executor
 from trading.execution.phases import exit
@@ -77,7 +77,7 @@ def test_fills_that_are_never_listed_are_booked_from_the_orders_own_totals(struc
         assert (row.error, row.balance_difference) == ("", 0), list(Discrepancy.objects.values_list("code", "theirs"))
         assert _open(Code.FILLS_UNLISTED) == []
         assert not Discrepancy.objects.filter(code=Code.FILL_IMPOSSIBLE).exists()
-        assert ledger.summary(position.profile)["difference"] == 0
+        assert balance_check.summary(position.profile)["difference"] == 0
 
 
 @pytest.mark.parametrize("side", ["yes", "no"])

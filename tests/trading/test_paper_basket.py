@@ -9,7 +9,7 @@ import pytest
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
-from trading.accounting import audit, ledger
+from trading.accounting import audit, balance_check
 from trading.closing import exit_preview, exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Order, Position
@@ -27,7 +27,7 @@ def _bought(count: int = 1_000, size: int = 10_000, **columns: Any) -> Position:
 
 
 def _sound(profile: Profile) -> dict[str, int]:
-    summary = ledger.summary(profile)
+    summary = balance_check.summary(profile)
     assert summary["difference"] == 0, summary
     assert audit.totals(profile) == []
     return summary

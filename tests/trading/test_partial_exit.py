@@ -10,7 +10,7 @@ from markets.models import Market
 from tests.trading import world
 from tests.trading.test_paper_basket import ASKS, LIMITS
 from trading import sweeper
-from trading.accounting import accounts, audit, ledger
+from trading.accounting import accounts, audit, balance_check
 from trading.closing import exit_counts, exit_preview, exits, settlement
 from trading.closing.exit_prices import LegKey
 from trading.denials import DenialCode, Refusal
@@ -52,7 +52,7 @@ def _after_the_pause(position: Position) -> None:
 
 
 def _sound(position: Position) -> None:
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
     assert audit.totals(position.profile) == []
     assert accounts.legs_unlike_their_fills("sim") == []
 

@@ -20,7 +20,7 @@ from strategies.models import Decision, Hurdle, Mode, Profile, Verdict
 from strategies.profiles import validation
 from tests.strategies.world import add_event, books_of, publish
 from tests.trading.world import active, add_profile
-from trading.accounting import audit, ledger, pool
+from trading.accounting import audit, balance_check, ledger, pool
 from trading.accounting.pool import Moved
 from trading.accounting.posting import Entry
 from trading.models import Account, CapitalChange, ProfileBalance
@@ -70,7 +70,7 @@ def _later(by: timedelta) -> Iterator[None]:
 
 def _ties() -> None:
     for profile in Profile.objects.all():
-        assert ledger.summary(profile)["difference"] == 0
+        assert balance_check.summary(profile)["difference"] == 0
         assert ledger.balances(profile)[Account.CAPITAL] == -profile.working
         assert not audit.totals(profile)
     assert sum(Profile.objects.values_list("moved", flat=True)) == 0

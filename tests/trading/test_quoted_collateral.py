@@ -9,7 +9,7 @@ import pytest
 from markets.models import Event
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
-from trading.accounting import audit, collateral, ledger
+from trading.accounting import audit, balance_check, collateral
 from trading.closing import settlement
 from trading.execution import executor
 from trading.models import Denial, Discrepancy, ExchangeAccount, Position
@@ -37,7 +37,7 @@ def _agrees(position: Position) -> None:
     assert audit.positions(position.mode) == []
     assert reconcile.run("live", "test").error == ""
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
     if position.status == "quoting":
         assert position.cost - position.returned + position.reserved == position.decision.max_cost
 
@@ -56,7 +56,7 @@ def test_what_fills_is_returned_in_our_books_as_at_the_exchange_and_stays_set_as
     assert settlement.run() == 3
     position.refresh_from_db()
     assert position.realised == 20_000_000 - 1_000 * sum(quoted.NO_BIDS)
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 def test_a_hedged_quote_and_held_orphans_agree_too(twin: Twin) -> None:

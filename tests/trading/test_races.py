@@ -16,7 +16,7 @@ from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading import states
-from trading.accounting import audit, ledger, shard_cash
+from trading.accounting import audit, balance_check, ledger, shard_cash
 from trading.denials import Denied
 from trading.execution import admission, executor
 from trading.models import Denial, ExchangeAccount, Order, Position, ProfileBalance
@@ -70,7 +70,7 @@ def test_workers_racing_for_one_profiles_capital_never_over_reserve() -> None:
     assert Denial.objects.count() == WORKERS - won
     balance = ProfileBalance.objects.get(profile=profile)
     assert balance.cash == 20 * world.DOLLAR - cost >= 0
-    assert ledger.summary(profile)["difference"] == 0
+    assert balance_check.summary(profile)["difference"] == 0
     assert audit.totals(profile) == []
 
 

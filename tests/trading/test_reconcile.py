@@ -13,7 +13,7 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading import selectors
-from trading.accounting import account_ledger, accounts, ledger, shard_cash
+from trading.accounting import account_ledger, accounts, balance_check, shard_cash
 from trading.execution import executor
 from trading.execution.orders import inflight, submit
 from trading.models import Discrepancy, ExchangeAccount, Fill, Leg, Order, Position, Reconciliation
@@ -177,7 +177,7 @@ def test_own_books_are_audited(twin: Twin) -> None:
     row = reconcile.run("live", "test")
     assert row.differences > 0
     assert "ledger_positions" in _codes()
-    assert ledger.summary(position.profile)["difference"] != 0
+    assert balance_check.summary(position.profile)["difference"] != 0
 
 
 def test_order_of_unknown_outcome_is_never_sent_under_a_new_id(twin: Twin) -> None:

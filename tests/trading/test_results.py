@@ -16,7 +16,7 @@ import time_machine
 from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
-from trading.accounting import ledger, locked, results
+from trading.accounting import balance_check, locked, results
 from trading.accounting.booking import FillReport, book_fill
 from trading.closing import settlement
 from trading.closing.finals import FinalResult
@@ -241,7 +241,7 @@ def _agrees_with_made(booked: Profile, whole: results.Result) -> None:
 def _locks(booked: Profile, now: datetime) -> None:
     """What is locked, free and realised is all of the capital, week by week and position by position."""
     found = locked.capital_of(booked, now, weeks=60)
-    summary = ledger.summary(booked)
+    summary = balance_check.summary(booked)
     assert found.total == summary["starting"] + summary["realised"]
     assert found.free + found.in_positions == found.total
     active = Position.objects.filter(profile=booked, status__in=ACTIVE)

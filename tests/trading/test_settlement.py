@@ -7,7 +7,7 @@ import pytest
 from kalbot.common import clock
 from markets.models import Market
 from tests.trading import world
-from trading.accounting import audit, ledger, results
+from trading.accounting import audit, balance_check, ledger, results
 from trading.closing import finals, settlement
 from trading.closing.finals import FinalResult
 from trading.execution import executor
@@ -55,14 +55,14 @@ def test_legs_settle_one_by_one_as_they_become_final() -> None:
     position.refresh_from_db()
     assert position.status == "open"
     assert position.realised == -position.legs.get(market_id="KXT-1-0").settlements.get().cost
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
     _final("KXT-1-1", "yes", 1_000_000)
     _final("KXT-1-2", "no", 0)
     assert settlement.run() == 2
     assert settlement.run() == 0
     position.refresh_from_db()
     assert position.status == "settled"
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2]])
@@ -102,7 +102,7 @@ def test_void_pays_what_each_market_says_and_may_lose() -> None:
     position.refresh_from_db()
     assert position.payout == 3 * 2 * world.DOLLAR
     assert position.realised < 0
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 def test_no_side_is_paid_the_rest_of_the_dollar() -> None:
@@ -129,7 +129,7 @@ def test_amended_result_is_reversed_by_entries_and_booked_again() -> None:
     assert LedgerTransaction.objects.count() == before + 4
     assert Settlement.objects.filter(reversed_at=None).count() == 3
     assert Settlement.objects.count() == 5
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
     assert audit.totals(position.profile) == []
     assert settlement.run() == 0
     memos = set(LedgerTransaction.objects.filter(kind="reversal").values_list("memo", flat=True))

@@ -12,7 +12,7 @@ import time_machine
 
 from markets.models import Market
 from tests.trading import world
-from trading.accounting import collateral, ledger
+from trading.accounting import balance_check, collateral, ledger
 from trading.accounting.booking import FillReport, book_fill
 from trading.closing import exit_counts, exits, finals, settlement, unbooked
 from trading.closing.finals import FinalResult
@@ -95,7 +95,7 @@ def test_a_part_is_settled_at_its_share_of_the_cost_and_the_last_contract_takes_
     assert not settlement.rebook(first.pk, FinalResult("yes", 1_000_000)), "it was taken back already"
     position.refresh_from_db()
     assert (position.payout, position.realised) == (2_000_000, 2_000_000 - 900_100)
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 def test_only_a_market_that_says_otherwise_is_rebooked_and_only_in_its_mode() -> None:

@@ -15,7 +15,7 @@ from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
-from trading.accounting import audit, ledger
+from trading.accounting import audit, balance_check
 from trading.closing import exits, finals, settlement
 from trading.closing.finals import FinalResult
 from trading.execution import executor
@@ -46,7 +46,7 @@ def _open_codes() -> set[str]:
 def _agrees(twin: Twin, profile: Profile) -> None:
     row = reconcile.run("live", "test")
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0)
-    assert ledger.summary(profile)["difference"] == 0
+    assert balance_check.summary(profile)["difference"] == 0
     assert audit.totals(profile) == []
 
 
@@ -93,7 +93,7 @@ def test_fewer_contracts_in_the_record_are_settled_and_the_rest_is_named(twin: T
     assert (leg.settled_count, leg.payout) == (400, 4 * DOLLAR), "never more than was credited"
     assert "settlement_count" in _open_codes()
     assert halt.current(position.profile) == "reducing"
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 @pytest.mark.parametrize("counted", [0, 400, 1_200])
@@ -137,7 +137,7 @@ def test_contracts_found_after_a_settlement_are_a_further_version(twin: Twin) ->
     leg.refresh_from_db()
     assert (leg.payout, leg.held, leg.open_cost) == (10 * DOLLAR, 0, 0)
     assert not _open_codes()
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 def test_a_payout_unlike_the_record_is_named(twin: Twin) -> None:

@@ -13,7 +13,7 @@ from markets.models import Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.struck import Striking, StruckTwin
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.sizing import walk
@@ -74,7 +74,7 @@ def test_settlement_pays_what_each_leg_holds_and_never_less_than_the_floor(winne
     position.refresh_from_db()
     assert (position.status, position.payout) == ("settled", paid * world.DOLLAR)
     assert position.realised == paid * world.DOLLAR - cost
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 def test_a_smaller_basket_is_the_same_share_of_every_leg() -> None:
@@ -124,7 +124,7 @@ def test_a_leg_that_fills_less_leaves_the_same_share_of_every_leg(twin: StruckTw
     assert twin.held() == dict(zip(twin.markets, (-1_200, -1_200, -400), strict=True))
     assert position.floor == FLOOR * 12 // 30
     assert reconcile.run("live", "test").differences == 0
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 def test_exit_sells_every_leg_whatever_its_count() -> None:

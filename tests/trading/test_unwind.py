@@ -13,7 +13,7 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
 from trading import sweeper
-from trading.accounting import ledger
+from trading.accounting import balance_check
 from trading.closing import exits
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
@@ -38,7 +38,7 @@ def _in_agreement(twin: StruckTwin, position: Position) -> None:
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0), list(
         Discrepancy.objects.values_list("code", "key", "ours", "theirs")
     )
-    assert ledger.summary(position.profile)["difference"] == 0
+    assert balance_check.summary(position.profile)["difference"] == 0
 
 
 def test_leg_that_vanishes_after_the_first_fill_is_unwound(twin: StruckTwin) -> None:

@@ -20,22 +20,18 @@ A transaction has a key and is booked once however often it is tried. All money 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import BigIntegerField, F, Model, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import F, Model, Sum
 
 from kalbot.common.db import direct, instances
 from kalbot.common.db.pipeline import Statement
-from kalbot.common.db.prepared import Param
-from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading.accounting import shard_cash, totals
 from trading.accounting.posting import Entry, Posting
 from trading.denials import DenialCode, Denied
-from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Leg, Position, ProfileBalance
+from trading.models import Account, CapitalChange, LedgerEntry, LedgerTransaction, Position, ProfileBalance
 
 
 class Overtaken(Exception):
@@ -260,42 +256,3 @@ def balances(profile: Profile) -> dict[str, int]:
     """Every account's balance as the sum of its entries, debit positive."""
     sums = LedgerEntry.objects.filter(transaction__profile=profile).values_list("account").annotate(Sum("amount"))
     return dict.fromkeys(Account.values, 0) | dict(sums.order_by())
-
-
-def summary(profile: Profile) -> dict[str, int]:
-    """``starting``, ``cash`` (reserved included), ``open_cost``, ``realised``, ``returned`` and ``difference``, micro-dollars.
-
-    Cash and capital come from the entries, open cost, realised and returned from the positions' own rows, so that ``difference`` =
-    starting + realised + returned - cash - open_cost compares two ways of counting and must be 0. Capital that is set but not yet
-    booked counts as starting and as cash. One statement reads it all: a booking in between cannot look like a difference.
-    """
-    ((capital, moved, booked, free, held, made, back),) = _SUMMARY.rows(profile=profile.pk)
-    unbooked = capital + moved + booked
-    starting, cash = unbooked - booked, unbooked + free
-    found = {"starting": starting, "cash": cash, "open_cost": held, "realised": made, "returned": back}
-    return found | {"difference": starting + made + back - cash - held}
-
-
-def _summary() -> QuerySet[Profile, Any]:
-    entries = LedgerEntry.objects.filter(transaction__profile=OuterRef("pk"))
-    return (
-        Profile.objects.filter(pk=Param("profile", BigIntegerField()))
-        .annotate(
-            booked=_total(entries.filter(account=Account.CAPITAL), "transaction__profile", "amount"),
-            free=_total(entries.filter(account__in=[Account.CASH, Account.RESERVED]), "transaction__profile", "amount"),
-            held=_total(Leg.objects.filter(position__profile=OuterRef("pk")), "position__profile", "open_cost"),
-            made=_total(Position.objects.filter(profile=OuterRef("pk")), "profile", "realised"),
-            back=_total(Position.objects.filter(profile=OuterRef("pk")), "profile", "returned"),
-        )
-        .values_list("capital", "moved", "booked", "free", "held", "made", "back")
-    )
-
-
-def _total(rows: QuerySet[Any], by: str, column: str) -> Coalesce:
-    """The sum of ``column`` over ``rows`` of one ``by``, 0 when there are none, as part of a larger statement."""
-    return Coalesce(
-        Subquery(rows.order_by().values(by).annotate(t=Sum(column)).values("t")), 0, output_field=BigIntegerField()
-    )
-
-
-_SUMMARY: Final = PreparedColumns(_summary)

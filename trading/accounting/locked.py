@@ -14,7 +14,7 @@ from markets.models import Market
 from strategies.catalogue import settling
 from strategies.models import Hurdle, Profile, Verdict
 from strategies.reasons import Reason
-from trading.accounting import ledger, pool, results
+from trading.accounting import balance_check, pool, results
 from trading.models import ACTIVE, CapitalChange, Position
 
 
@@ -82,7 +82,7 @@ class Capital:
 
 def capital_of(profile: Profile, now: datetime, weeks: int = 8) -> Capital:
     """See Capital. ``now`` in UTC."""
-    summary = ledger.summary(profile)
+    summary = balance_check.summary(profile)
     locked = _locked(profile)
     hurdle = Hurdle.objects.filter(profile=profile).first()
     reasons = (Reason.OUTRANKED.value, Reason.HURDLE.value)

@@ -12,7 +12,7 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.db.snapshot import snapshot
 from strategies.models import Profile
-from trading.accounting import accounts, audit, ledger
+from trading.accounting import accounts, audit, balance_check
 from trading.models import Discrepancy, Reconciliation
 from trading.safety import discrepancies
 
@@ -55,7 +55,7 @@ def differences(mode: str) -> Found:
             for account, running, summed in audit.totals(profile):
                 key = Discrepancy.Code.LEDGER, f"{profile.name}:{account}"
                 found[key] = Difference(str(running), str(summed), profile, running - summed)
-            if difference := ledger.summary(profile)["difference"]:
+            if difference := balance_check.summary(profile)["difference"]:
                 found[Discrepancy.Code.LEDGER_POSITIONS, profile.name] = Difference(str(difference), "0", profile)
         for position, name, running, summed in audit.positions(mode):
             key = Discrepancy.Code.LEDGER_POSITIONS, f"position {position.pk}: {name}"

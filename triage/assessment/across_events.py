@@ -9,9 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from markets.models import Event, FamilyMember
-from markets.terms.states import StateList
-from strategies.models import Kind
-from trading.models import Position
 from triage.sources.protocol import EventFacts
 
 
@@ -34,8 +31,3 @@ def fold(
         markets[family] = [row for event in events for row in markets[event.pk]]
         digests = "".join(facts[event.pk].digest for event in events)
         facts[family] = replace(facts[family], listings=(), digest=hashlib.sha256(digests.encode()).hexdigest())
-
-
-def states_of(position: Position) -> StateList | None:
-    """How a basket across events can settle, as it was bought; None for any other."""
-    return StateList.from_json(position.states[0]) if position.kind == Kind.FAMILY and position.states else None

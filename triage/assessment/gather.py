@@ -18,12 +18,11 @@ from markets.fees import Fees
 from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, Prices, families
 from markets.selectors import fees_of_many
-from markets.terms.special_settlements import SettlementTerms, of_states
-from markets.terms.states import StateList
+from markets.terms.special_settlements import SettlementTerms
 from strategies.models import Decision, Profile
 from trading.closing import waiting
 from trading.models import Leg, Position
-from triage.assessment import across_events
+from triage.assessment import across_events, settlement_states
 from triage.assessment.case import Case, Thresholds
 from triage.assessment.signals import TRADING, EntryFacts, MarketFacts, OutcomeFacts
 from triage.assessment.valuation import HeldLeg
@@ -110,7 +109,7 @@ def gather(position_ids: Sequence[int], now_ms: int, reader: Prices | None = Non
     batch = Batch(
         markets=markets,
         facts=facts,
-        terms=_terms(events),
+        terms=settlement_states.terms_of(events),
         certificates=_certificates(events),
         prices=families.read(
             reader or live_prices.reader(), {t: [event.pk for event in members.get(t, [e])] for t, e in events.items()}
@@ -159,13 +158,6 @@ def _markets(events: Mapping[str, Event]) -> dict[str, list[dict[str, Any]]]:
     for row in Market.objects.filter(event_id__in=list(events)).order_by("ticker").values(*_MARKET):
         found[row["event_id"]].append(row)
     return found
-
-
-def _terms(events: Mapping[str, Event]) -> dict[str, SettlementTerms]:
-    """Settlement terms by the newest certificate that listed states; of an event without one nothing is known."""
-    rows = Certificate.objects.filter(event_id__in=list(events)).exclude(states={}).order_by("version")
-    stored: dict[str, dict[str, Any]] = dict(rows.values_list("event_id", "states"))
-    return {ticker: of_states(StateList.from_json(stored[ticker]) if ticker in stored else None) for ticker in events}
 
 
 def _certificates(events: Mapping[str, Event]) -> dict[str, str]:
@@ -238,7 +230,7 @@ def _case(position: Position, legs: list[tuple[str, str, int]], baseline: Baseli
         settles_ms=common.settles_ms,
         terms=batch.terms[event],
         thresholds=thresholds(position.profile, position.kind),
-        states=across_events.states_of(position),
+        states=settlement_states.of_family(position, [m["ticker"] for m in batch.markets[event]], legs),
         shared=common.kept,
     )
 

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from kalbot.common.errors import KalbotError
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.models import Channel
-from kalbot.console.notify import addresses, deliver, service
+from kalbot.console.notify import addresses, messages, service
 from kalbot.console.ui.links import page_url
 
 
@@ -48,7 +48,7 @@ class TestChannel(Dialog):
         except addresses.Unreadable as error:
             raise KalbotError(str(error)) from error
         mark = secrets.token_hex(2)
-        problem = service.send(address, f"{deliver.sender()}: test {mark}", f"Sent by {actor}: {reason}", urgent=False)
+        problem = service.send(address, f"{messages.sender()}: test {mark}", f"Sent by {actor}: {reason}", urgent=False)
         if problem:
             Channel.objects.filter(pk=channel.pk).update(last_error=problem)
             raise KalbotError(f"It could not be sent: {problem}")

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 
 from kalbot.common import clock
-from kalbot.console.notify import addresses, quiet, service
+from kalbot.common.db.batches import batched
+from kalbot.console.notify import addresses, messages, quiet, service
 from kalbot.console.notify.models import Channel, Delivery, Notification, Rule, Severity
-from kalbot.console.ui import navigation
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +22,6 @@ RETRIES: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 9
 CLAIM: Final = timedelta(seconds=30)
 """A worker that died while sending: its messages are sent again after this (at least once, never lost), and others of its channel wait
 as long. Longer than a message may take."""
-MOST_IN_ONE: Final = 20
-LONGEST: Final = 3_500
 
 
 def assign() -> int:
@@ -62,8 +60,8 @@ def due_channels(now: datetime) -> list[int]:
 
 
 def due(channel: Channel, now: datetime) -> list[Delivery]:
-    """What one message to this channel would hold now: what is urgent first, then the oldest. Nothing while one is being sent: a service
-    that does not answer holds up one worker, not each in turn."""
+    """What one message to this channel would hold now: everything that waits, what is urgent first, then the oldest. Nothing while one is
+    being sent: a service that does not answer holds up one worker, not each in turn."""
     waiting = channel.deliveries.filter(status=Delivery.Status.PENDING)
     pending = list(waiting.select_related("notification").order_by("id"))
     if any(one.claimed_until is not None and one.claimed_until >= now for one in pending):
@@ -80,17 +78,17 @@ def due(channel: Channel, now: datetime) -> list[Delivery]:
     wanted = urgent if is_quiet else sorted(pending, key=lambda one: one.notification.severity < Severity.URGENT)
     # together only what was tried as often: one that the service will never take holds up no other
     fewest = min((one.attempts for one in wanted), default=0)
-    return [one for one in wanted if one.attempts == fewest][: 1 if channel.failures else MOST_IN_ONE]
+    return [one for one in wanted if one.attempts == fewest][: 1 if channel.failures else None]
 
 
 def send_due(channel_id: int, now: datetime | None = None) -> int:
     """Send one message to a channel; returns how many notifications it held. Never raises for a failing service."""
     now = now or clock.now()
     channel = Channel.objects.filter(pk=channel_id, is_active=True).first()
-    claimed = [one for one in due(channel, now) if _claim(one, now)] if channel else []
+    claimed = _claim(channel_id, due(channel, now), now) if channel else []
     if channel is None or not claimed:
         return 0
-    title, text, urgent = message([one.notification for one in claimed])
+    title, text, urgent = messages.message([one.notification for one in claimed], channel.time_zone)
     try:
         problem = service.send(addresses.decrypt(channel.address), title, text, urgent=urgent)
     except addresses.Unreadable as error:
@@ -98,18 +96,25 @@ def send_due(channel_id: int, now: datetime | None = None) -> int:
     if problem:
         _failed(channel, claimed, problem, now)
         return 0
-    Delivery.objects.filter(pk__in=[one.pk for one in claimed]).update(
-        status=Delivery.Status.SENT, sent_at=clock.now(), claimed_until=None, error=""
-    )
+    for rows in batched([one.pk for one in claimed]):
+        Delivery.objects.filter(pk__in=rows).update(
+            status=Delivery.Status.SENT, sent_at=clock.now(), claimed_until=None, error=""
+        )
     Channel.objects.filter(pk=channel.pk).update(failures=0, last_error="", retry_at=None, last_sent_at=clock.now())
     return len(claimed)
 
 
-def _claim(delivery: Delivery, now: datetime) -> bool:
-    """One conditional update says which worker sends it."""
+def _claim(channel_id: int, wanted: Sequence[Delivery], now: datetime) -> list[Delivery]:
+    """``wanted``, when all of it is this worker's to send; nothing when another has taken any. One at a time asks for a channel."""
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    rows = Delivery.objects.filter(free, pk=delivery.pk, status=Delivery.Status.PENDING)
-    return rows.update(claimed_until=now + CLAIM) == 1
+    with transaction.atomic():
+        Channel.objects.select_for_update().get(pk=channel_id)
+        for batch in batched([one.pk for one in wanted]):
+            rows = Delivery.objects.filter(free, pk__in=batch, status=Delivery.Status.PENDING)
+            if rows.update(claimed_until=now + CLAIM) != len(batch):
+                transaction.set_rollback(True)
+                return []
+    return list(wanted)
 
 
 def _failed(channel: Channel, claimed: Sequence[Delivery], problem: str, now: datetime) -> None:
@@ -126,33 +131,3 @@ def _failed(channel: Channel, claimed: Sequence[Delivery], problem: str, now: da
     Channel.objects.filter(pk=channel.pk).update(
         failures=attempt + 1, last_error=problem, retry_at=now + RETRIES[min(attempt, len(RETRIES) - 1)]
     )
-
-
-def message(notifications: Sequence[Notification]) -> tuple[str, str, bool]:
-    """Title, text, and whether it is urgent. Several notifications become one message, the gravest first."""
-    ordered = sorted(notifications, key=lambda one: (-one.severity, one.pk))
-    urgent = ordered[0].severity >= Severity.URGENT
-    first = ordered[0].title
-    title = first if len(ordered) == 1 else f"{first} (and {len(ordered) - 1} more)"
-    paragraphs = []
-    for one in ordered:
-        lines = [] if len(ordered) == 1 else [one.title]
-        lines += [one.body] if one.body else []
-        lines += [f"{settings.CONSOLE_URL.rstrip('/')}{one.path}"] if one.path and settings.CONSOLE_URL else []
-        paragraphs.append("\n".join(lines))
-    text = "\n\n".join(paragraph for paragraph in paragraphs if paragraph) or first
-    return f"{sender()}: {title}"[:160], _cut(text), urgent
-
-
-def sender() -> str:
-    """Who writes: another installation may write to the same phone, and a halt on the demo exchange is none of production."""
-    named = "" if settings.KALBOT_ENVIRONMENT == "kalbot" else settings.KALBOT_ENVIRONMENT
-    where = "" if navigation.exchange() == "production" else navigation.exchange()
-    words = ", ".join(one for one in (named, where) if one)
-    return f"Kalbot ({words})" if words else "Kalbot"
-
-
-def _cut(text: str) -> str:
-    """At most ``LONGEST`` characters; what is left out is said."""
-    more = "\n... (more in the console, under Notifications)"
-    return text if len(text) <= LONGEST else text[: LONGEST - len(more)] + more
