@@ -41,10 +41,10 @@ def test_a_certificate_that_cannot_be_read_is_an_oddity_of_its_event(changes: di
 
 
 def test_a_cycle_refuses_that_event_by_name_and_decides_on_the_other(redis_db: object) -> None:
-    profile = add_profile()
+    add_profile()
     _two(states={"format": 99})
     screening.screen(add_scan().pk)
-    cycle.run(profile.pk)
+    cycle.run()
     assert [decision.event_id for decision in Decision.objects.all()] == ["GOOD"]
     verdict = Verdict.objects.get(event="TORN")
     assert (verdict.live_constraint, verdict.live_value[:30]) == ("contract", "its certificate cannot be read")

@@ -15,7 +15,7 @@ from kalbot.common import clock
 from kalbot.console.ops.health import stage_times
 from kalbot.console.ui import verdicts
 from strategies.models import Cycle, Profile, Verdict
-from trading.accounting import ledger, results
+from trading.accounting import balance_check, results
 from trading.limits import day, facts
 from trading.models import ACTIVE, LedgerTransaction, Position
 
@@ -120,7 +120,7 @@ def ledger_summaries() -> dict[int, dict[str, int]]:
     rows, which might change without a booking."""
     latest = LedgerTransaction.objects.filter(profile=OuterRef("pk")).order_by("-id").values("pk")[:1]
     profiles = Profile.objects.annotate(last_booking=Subquery(latest))
-    return {one.pk: _kept(one, "ledger", one.last_booking, partial(ledger.summary, one)) for one in profiles}
+    return {one.pk: _kept(one, "ledger", one.last_booking, partial(balance_check.summary, one)) for one in profiles}
 
 
 def candidate_events(profiles: Iterable[int]) -> tuple[int, int]:
