@@ -14,7 +14,7 @@ from kalbot.console.notify.models import EventKind, Notification, Severity
 from kalbot.console.ui import navigation
 
 MOST_IN_FULL: Final = 20
-"""Of more than that a message tells the gravest and newest, and counts the rest: nobody reads 30 messages about one night."""
+"""Of more than that a message shows the gravest and newest, and counts the rest: nobody reads 30 messages about one night."""
 LONGEST: Final = 3_500
 _MORE: Final = "\n... (more in the console, under Notifications)"
 
@@ -27,8 +27,8 @@ def message(notifications: Sequence[Notification], zone: str = "UTC") -> tuple[s
     urgent = ordered[0].severity >= Severity.URGENT
     first = ordered[0].title
     title = first if len(ordered) == 1 else f"{first} (and {len(ordered) - 1} more)"
-    told = [_paragraph(one, with_title=len(ordered) > 1) for one in ordered[:MOST_IN_FULL]]
-    paragraphs = [paragraph for paragraph in told if paragraph]
+    shown = [_paragraph(one, with_title=len(ordered) > 1) for one in ordered[:MOST_IN_FULL]]
+    paragraphs = [paragraph for paragraph in shown if paragraph]
     text = _summary(ordered, paragraphs, zone) if many else _cut("\n\n".join(paragraphs) or first)
     return f"{sender()}: {title}"[:160], text, urgent
 
@@ -61,17 +61,17 @@ def _summary(ordered: Sequence[Notification], paragraphs: Sequence[str], zone: s
         if settings.CONSOLE_URL
         else "All of them: in the console, under Notifications"
     )
-    told: list[str] = []
+    shown: list[str] = []
     for paragraph in paragraphs:
-        tail = _rest(ordered[len(told) + 1 :])
-        if len("\n\n".join([head, *told, paragraph, tail, end])) > LONGEST:
+        tail = _rest(ordered[len(shown) + 1 :])
+        if len("\n\n".join([head, *shown, paragraph, tail, end])) > LONGEST:
             break
-        told.append(paragraph)
-    return "\n\n".join([head, *told, _rest(ordered[len(told) :]), end])
+        shown.append(paragraph)
+    return "\n\n".join([head, *shown, _rest(ordered[len(shown) :]), end])
 
 
 def _rest(ordered: Sequence[Notification]) -> str:
-    """What is not told, counted by severity and kind."""
+    """What is not shown, counted by severity and kind."""
     counted = Counter((one.severity, one.kind) for one in ordered)
     lines = [
         f"{number} x {EventKind(kind).label}" + ("" if severity == Severity.INFO else f" ({Severity(severity).label})")
