@@ -249,12 +249,12 @@ def test_a_summary_holds_whole_paragraphs_and_counts_what_does_not_fit() -> None
         for n in range(30)
     ]
     _, text, urgent = messages.message(rows)
-    told = [n for n in range(30) if f"t{n}." in text]
-    assert told == list(range(30 - len(told), 30))
-    assert len(told) > 5
+    shown = [n for n in range(30) if f"t{n}." in text]
+    assert shown == list(range(30 - len(shown), 30))
+    assert len(shown) > 5
     assert len(text) <= messages.LONGEST
-    assert text.count("b" * 400) == len(told)
-    assert f"And {30 - len(told)} more:\n{30 - len(told)} x new baskets are locked (urgent)" in text
+    assert text.count("b" * 400) == len(shown)
+    assert f"And {30 - len(shown)} more:\n{30 - len(shown)} x new baskets are locked (urgent)" in text
     assert urgent
 
 
