@@ -215,11 +215,12 @@ def _most_ratio(rate_e10: int, price: int, grid: int) -> tuple[int, int]:
 def excess_e14(schedule: FeeSchedule, price: int) -> int:
     """By how much the fees of 1/100 contract can exceed the model fee because a level is filled in pieces; Money x 10**14,
     rounded down."""
-    return _excess_e14(schedule.taker_e10, price, schedule.grid)
+    return excess_of_e14(schedule.taker_e10, price, schedule.grid)
 
 
 @lru_cache(maxsize=16_384)
-def _excess_e14(rate_e10: int, price: int, grid: int) -> int:
+def excess_of_e14(rate_e10: int, price: int, grid: int) -> int:
+    """The same of a rate in 1e-10 and a grid in Money."""
     return int(_most_excess(rate_e10, price, grid) * _SCALE)
 
 

@@ -22,7 +22,6 @@ from strategies.cycle.quote_verdicts import band_of, limits_for, loses, offered,
 from strategies.dutch.basket import Kind, LegMarket, Limits
 from strategies.families import graphs, quotes
 from strategies.families.basket import Family
-from strategies.families.counts import best_prices
 from strategies.families.quotes import Resting
 from strategies.models import Profile
 from strategies.quoting import across
@@ -106,7 +105,7 @@ def _search(
     rests = {
         (t, side): at for t in atoms.spans for side in sides if (at := _rests_at(markets.get(t), side)) is not None
     }
-    return quotes.best(graph, best_prices(Family(atoms, graph).curves(markets)), rests, limits.max_legs)
+    return quotes.best(graph, Family(atoms, graph).curves(markets).prices, rests, limits.max_legs)
 
 
 def _rests_at(market: LegMarket | None, side: Side) -> float | None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Side
-from markets.fees import FeeSchedule, excess_e14, model_fee, most_fees, settle_fill
+from markets.fees import FeeSchedule, excess_e14, excess_of_e14, model_fee, most_fees, settle_fill
 from strategies.dutch.basket import LegMarket
 
 E14 = 10**14
@@ -26,6 +27,14 @@ def all_in_e14(fees: FeeSchedule, price: int) -> int:
 def fill_fee(fees: FeeSchedule, price: int, count: int, carried: int) -> tuple[int, int]:
     """(net fee, carried on) of one taking fill of an order that has ``carried`` so far."""
     return settle_fill(-price * count, model_fee(fees, price, count), carried, fees.grid, fees.rebate_at_step)
+
+
+@lru_cache(maxsize=16_384)
+def worst_touch_e14(taker_e10: int, price: int, grid: int) -> int:
+    """The most that 1/100 contract at ``price`` can cost, price included, however its fills are split. ``taker_e10``: rate x multiplier in
+    1e-10; ``grid`` in Money."""
+    fees = taker_e10 * price * (DOLLAR_PRICE - price)
+    return price * E14 + fees + excess_of_e14(taker_e10, price, grid)
 
 
 class Curve:
@@ -143,7 +152,8 @@ class WorstCurve(Curve):
     def __init__(self, market: LegMarket, side: Side) -> None:
         super().__init__(market, side)
         if self.bids:
-            self.touch_e14 += excess_e14(market.fees, DOLLAR_PRICE - self.bids[0][0])
+            fees = market.fees
+            self.touch_e14 = worst_touch_e14(fees.taker_e10, DOLLAR_PRICE - self.bids[0][0], fees.grid)
 
     @property
     def plain(self) -> Curve:

@@ -19,6 +19,8 @@ MOST_NODES: Final = 500
 MOST_TURNS: Final = 50_000
 """Of the simplex method. The largest family tried, 2,000 legs with five levels each, takes a few hundred."""
 MOST_SECONDS: Final = 10.0
+SMALL: Final = 500
+"""Columns up to which a programme without whole numbers is solved sooner than it is made smaller."""
 INFINITY: Final = highspy.kHighsInf
 
 Terms = Sequence[tuple[int, float]]
@@ -87,6 +89,8 @@ class Program:
         solver = _Solver()  # type: ignore[no-untyped-call]  # the library's constructor has no types
         for option, value in (*_OPTIONS, ("simplex_iteration_limit", MOST_TURNS), ("time_limit", MOST_SECONDS)):
             solver.setOptionValue(option, value)
+        if len(self._gain) <= SMALL and not any(self._whole):
+            solver.setOptionValue("presolve", "off")
         if solver.passModel(self._model()) == highspy.HighsStatus.kError:
             raise ProgramError("the solver does not accept the programme")
         solver.run()

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kalbot.common.units import CONTRACT, DOLLAR_PRICE, PPM, Count, Money, Price
-from markets.book import Side
+from kalbot.common.units import CONTRACT, PPM, Count, Money, Price
 from markets.terms.atoms import Atoms
 from markets.terms.states import Holding
 from strategies.dutch.basket import Leg, LegMarket
-from strategies.dutch.curve import E14, WorstCurve
-from strategies.families.counts import best_counts, best_prices, times_of, whole_counts
-from strategies.families.limits import Counts, Curves, Key, Sizes
+from strategies.dutch.curve import WorstCurve
+from strategies.families.counts import best_counts, times_of, whole_counts
+from strategies.families.limits import Counts, Sizes
+from strategies.families.offers import Offers
 from strategies.families.screen import Coherent, Cycle, Graph, has_both_sides
 
 
@@ -72,39 +72,31 @@ class Family:
             return NoBasket(None, None if best is None else best.profit)
         return best
 
-    def proposals(self, curves: Curves, sizes: Sizes) -> list[Counts] | Coherent:
+    def proposals(self, curves: Offers, sizes: Sizes) -> list[Counts] | Coherent:
         """Counts that may be the best: those of one negative cycle, and of the linear programme. Or the proof that nothing is. Empty
         counts: a programme did not end within its work."""
-        found = self._graph.solve(best_prices(curves))
+        found = self._graph.solve(curves.prices)
         proposed = []
         if not isinstance(found, Coherent):
-            proposed = [_of_cycle(found, curves, sizes), best_counts(self._graph, self.atoms, curves, sizes)[0]]
-        if not all(self.atoms.is_sure(*key) for key in curves):
+            further = best_counts(self._graph, self.atoms, curves, sizes, found)[0]
+            proposed = [_of_cycle(found, curves, sizes), further]
+        if self.atoms.fallback is not None and not all(self.atoms.is_sure(*key) for key in curves):
             of_all = whole_counts(self.atoms, curves, sizes)
             proposed += [] if of_all is None else [of_all]
         return found if isinstance(found, Coherent) and not proposed else proposed
 
-    def nearest(self, curves: Curves, slack_ppm: int, count: Count) -> Counts:
+    def nearest(self, curves: Offers, slack_ppm: int, count: Count) -> Counts:
         """Counts of the basket that comes nearest, ``count`` of each of its legs; empty where the best prices agree although all were
         lower by ``slack_ppm`` (millionths), or the best level of a leg is not that deep."""
-        found = self._graph.nearest(best_prices(curves), slack_ppm)
+        found = self._graph.nearest(curves.prices, slack_ppm)
         times = {} if found is None else times_of(found)
         return {key: n * count for key, n in times.items() if curves[key].total >= n * count} if times else {}
 
-    def curves(self, legs: Mapping[str, LegMarket]) -> dict[Key, WorstCurve]:
+    def curves(self, legs: Mapping[str, LegMarket]) -> Offers:
         """What is offered for less than a dollar, by (ticker, side)."""
-        found = {}
-        for ticker in self.atoms.spans:
-            market = legs.get(ticker)
-            if market is None:
-                continue
-            for side in Side:
-                curve = WorstCurve(market, side)
-                if curve.bids and 0 < curve.touch_e14 < DOLLAR_PRICE * E14:
-                    found[ticker, side] = curve
-        return found
+        return Offers(legs, self.atoms.spans)
 
-    def _priced(self, counts: Counts, curves: Curves, sizes: Sizes) -> FamilyBasket | None:
+    def _priced(self, counts: Counts, curves: Offers, sizes: Sizes) -> FamilyBasket | None:
         """The basket of these counts at the most that it can cost; None if it is none or breaks a limit."""
         legs = [_leg(curves[key], count) for key, count in counts.items() if count > 0]
         cost = Money(sum(leg.cost for leg in legs))
@@ -120,7 +112,7 @@ class Family:
         return FamilyBasket(tuple(legs), cost, floor, worst)
 
 
-def _of_cycle(cycle: Cycle, curves: Curves, sizes: Sizes) -> Counts:
+def _of_cycle(cycle: Cycle, curves: Offers, sizes: Sizes) -> Counts:
     """As many of the cycle's legs as the best level of each holds and the limits pay for."""
     times = times_of(cycle)
     most = min(curves[key].ends()[0] // n for key, n in times.items())

@@ -22,7 +22,8 @@ from markets.book import Side
 from markets.terms.atoms import Atoms
 from strategies.dutch.curve import WorstCurve
 from strategies.dutch.program import Program, Solution, Terms
-from strategies.families.limits import MONEY_E14, MOST_LEVELS, Counts, Curves, Key, Sizes
+from strategies.families.limits import MONEY_E14, MOST_LEVELS, Counts, Key, Sizes
+from strategies.families.offers import Offers
 from strategies.families.screen import Coherent, Cycle, Floats, Graph
 
 MOST_CYCLES: Final = 64
@@ -35,12 +36,15 @@ Levels = list[tuple[float, int]]
 """(dollars a contract, count), cheapest first."""
 
 
-def best_counts(graph: Graph, atoms: Atoms, curves: Curves, sizes: Sizes) -> tuple[Counts, bool]:
+def best_counts(
+    graph: Graph, atoms: Atoms, curves: Offers, sizes: Sizes, first: Cycle | None = None
+) -> tuple[Counts, bool]:
     """(count of each leg, rounded down to steps; whether no counts of any legs are better before rounding). Where the best has more
-    legs than ``sizes`` allow, the best of as many of the cheapest cycles as fit is given instead, unless none does."""
-    quoted = graph.array(best_prices(curves))
+    legs than ``sizes`` allow, the best of as many of the cheapest cycles as fit is given instead, unless none does. ``first``: a cycle
+    at the best prices, where one is known already."""
+    quoted = graph.array(curves.prices)
     levels: dict[Key, Levels] = {}
-    cycles = _begin(graph, curves, levels, quoted.copy())
+    cycles = _begin(graph, curves, levels, quoted.copy(), first)
     counts, is_best = _of_all(graph, atoms, curves, sizes, levels, quoted)
     if sizes.max_legs is None or sum(count > 0 for count in counts.values()) <= sizes.max_legs:
         return counts, is_best
@@ -50,7 +54,7 @@ def best_counts(graph: Graph, atoms: Atoms, curves: Curves, sizes: Sizes) -> tup
 
 
 def _of_all(
-    graph: Graph, atoms: Atoms, curves: Curves, sizes: Sizes, levels: dict[Key, Levels], quoted: Floats
+    graph: Graph, atoms: Atoms, curves: Offers, sizes: Sizes, levels: dict[Key, Levels], quoted: Floats
 ) -> tuple[Counts, bool]:
     """The counts of a programme that begins with ``levels``, to which further legs are added until no other is worth its price."""
     counts: Counts = {}
@@ -69,7 +73,7 @@ def _of_all(
     return counts, False
 
 
-def whole_counts(atoms: Atoms, curves: Curves, sizes: Sizes) -> Counts | None:
+def whole_counts(atoms: Atoms, curves: Offers, sizes: Sizes) -> Counts | None:
     """The counts of every leg, level and settlement in one programme, rounded down to steps; None where nothing is worth its price, empty
     where the programme did not end within its work. For families in which a named market may win whatever the value: the graph holds
     only the legs that this leaves as they are (``Atoms.is_sure``), and such families have a few dozen legs."""
@@ -94,11 +98,6 @@ def nearest_of_all(atoms: Atoms, prices: Mapping[Key, float], slack_ppm: int) ->
     return [key for key, count in counts.items() for _ in range(round(count / least))]
 
 
-def best_prices(curves: Curves) -> dict[Key, float]:
-    """Dollars a contract, fees included, at the best level."""
-    return {key: curve.touch_e14 * CONTRACT / MONEY_E14 for key, curve in curves.items()}
-
-
 def levels_of(curve: WorstCurve) -> Levels:
     """The best levels that cost less than a dollar."""
     found, before = [], 0
@@ -119,15 +118,15 @@ def times_of(cycle: Cycle) -> dict[Key, int]:
     return times
 
 
-def _begin(graph: Graph, curves: Curves, levels: dict[Key, Levels], quoted: Floats) -> list[Counts]:
+def _begin(
+    graph: Graph, curves: Offers, levels: dict[Key, Levels], quoted: Floats, first: Cycle | None
+) -> list[Counts]:
     """Put the levels of every leg of the cheapest cycles into ``levels``: each cycle is taken as often as its levels last, then the
     next one. ``quoted`` is used up. Returns how often each cycle has each leg."""
     cycles: list[Counts] = []
     left: dict[Key, Levels] = {}
-    for _ in range(MOST_CYCLES):
-        found = graph.solve_array(quoted)
-        if isinstance(found, Coherent):
-            break
+    found = first or graph.solve_array(quoted)
+    while not isinstance(found, Coherent):
         times = times_of(found)
         cycles.append(times)
         for key in [key for key in times if key not in levels]:
@@ -140,6 +139,9 @@ def _begin(graph: Graph, curves: Curves, levels: dict[Key, Levels], quoted: Floa
             if count - n * most < n:
                 del left[key][0]
                 quoted[graph.position[key]] = left[key][0][0] if left[key] else np.inf
+        if len(cycles) == MOST_CYCLES:
+            break
+        found = graph.solve_array(quoted)
     return cycles
 
 

@@ -15,7 +15,8 @@ from strategies.dutch.event import Event, least_margin_ppm
 from strategies.dutch.refusal import furthest, refuse_capital, refuse_legs, refuse_money
 from strategies.families import graphs
 from strategies.families.basket import Family
-from strategies.families.limits import Counts, Curves, Sizes
+from strategies.families.limits import Counts, Sizes
+from strategies.families.offers import Offers
 from strategies.families.screen import Coherent
 from strategies.reasons import Reason
 
@@ -38,7 +39,7 @@ def best_family(legs: Sequence[LegMarket], atoms: Atoms, rules: Limits, *, ticke
     return furthest([one for one in judged if isinstance(one, Refused)])
 
 
-def _judged(counts: Counts, curves: Curves, atoms: Atoms, rules: Limits, ticker: str) -> Outcome:
+def _judged(counts: Counts, curves: Offers, atoms: Atoms, rules: Limits, ticker: str) -> Outcome:
     """The basket of these counts, or the demand of the profile that it does not meet."""
     if not counts:
         return Refused(Reason.UNDECIDED, "The search did not end within its limit of work.", kind=KIND)
@@ -60,7 +61,7 @@ def _judged(counts: Counts, curves: Curves, atoms: Atoms, rules: Limits, ticker:
     return Found(basket)
 
 
-def _smaller(basket: Basket, counts: Counts, curves: Curves, atoms: Atoms, rules: Limits, ticker: str) -> Outcome:
+def _smaller(basket: Basket, counts: Counts, curves: Offers, atoms: Atoms, rules: Limits, ticker: str) -> Outcome:
     """The same legs in as many whole steps less as the money limits ask for at the limit prices."""
     least = min(counts.values()) // rules.count_step
     for steps in range(least - 1, 0, -1):
@@ -75,7 +76,7 @@ def _smaller(basket: Basket, counts: Counts, curves: Curves, atoms: Atoms, rules
     return refuse_capital(basket, rules)
 
 
-def basket_of(counts: Counts, curves: Curves, atoms: Atoms, rules: Limits, ticker: str) -> Basket:
+def basket_of(counts: Counts, curves: Offers, atoms: Atoms, rules: Limits, ticker: str) -> Basket:
     """The basket of these counts, with what it pays in every atom that its legs distinguish."""
     chosen: list[Curve] = [curves[key] for key in counts]
     states = StateList.of_atoms(atoms.about({market for market, _ in counts}))
@@ -85,7 +86,7 @@ def basket_of(counts: Counts, curves: Curves, atoms: Atoms, rules: Limits, ticke
     return event.basket(KIND, chosen, list(counts.values()))
 
 
-def _nearest(family: Family, curves: Curves, rules: Limits, ticker: str) -> Refused:
+def _nearest(family: Family, curves: Offers, rules: Limits, ticker: str) -> Refused:
     """The best prices agree: the basket that comes nearest, if one does that is near enough to be worth watching."""
     count = Count(max(rules.min_count, rules.count_step))
     counts = family.nearest(curves, rules.near_ppm + least_margin_ppm(rules), count)
@@ -111,7 +112,7 @@ def _costs_too_much(basket: Basket) -> Refused:
     )
 
 
-def _too_few(curves: Curves, rules: Limits) -> Refused:
+def _too_few(curves: Offers, rules: Limits) -> Refused:
     """Prices that do not agree, in counts that are too small to be bought."""
     least = max(rules.min_count, rules.count_step)
     return Refused(

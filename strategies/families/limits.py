@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kalbot.common.units import CONTRACT, Count, Money
 from markets.book import Side
-from strategies.dutch.curve import E14, WorstCurve
+from strategies.dutch.curve import E14
 
 MOST_LEVELS: Final = 5
 """Price levels a side that the programme sees."""
 MONEY_E14: Final = 10**6 * E14
 Key = tuple[str, Side]
 Counts = dict[Key, int]
-Curves = Mapping[Key, WorstCurve]
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,11 +165,10 @@ class Graph:
         """Legs that a measure with these probabilities of a value below some cuts (cut -> probability) finds worth ``least`` dollars
         more than they cost, alone or in a row; empty if it can be spread over the other cuts so that no leg is. The legs with a
         price must not be a basket by themselves."""
-        start = np.full(self.nodes, np.inf)
-        start[list(known)] = list(known.values())
-        return _Search(self, quoted, self.weights(quoted), start).worth(
-            np.isin(np.arange(self.nodes), list(known)), least
-        )
+        start, fixed = np.full(self.nodes, np.inf), np.zeros(self.nodes, dtype=bool)
+        cuts = list(known)
+        start[cuts], fixed[cuts] = list(known.values()), True
+        return _Search(self, quoted, self.weights(quoted), start).worth(fixed, least)
 
 
 class _Search:
@@ -198,14 +197,14 @@ class _Search:
     def worth(self, fixed: NDArray[np.bool_], least: float) -> list[tuple[str, Side]]:
         """See Graph.worth. ``fixed``: nodes whose distance is given."""
         graph, is_fixed = self.graph, fixed[self.graph.heads]
+        slack = np.where(is_fixed, least, EPSILON)
         for _ in range(graph.nodes + 1):
             reached = self.distance[graph.start] + self.weight
             best = np.minimum.reduceat(reached, graph.first)
-            better = best < self.distance[graph.heads] - np.where(is_fixed, least, EPSILON)
-            if (better & is_fixed).any():
-                edges = np.flatnonzero(
-                    (reached == np.repeat(best, graph.sizes)) & np.repeat(better & is_fixed, graph.sizes)
-                )
+            better = best < self.distance[graph.heads] - slack
+            worth = better & is_fixed
+            if worth.any():
+                edges = np.flatnonzero((reached == np.repeat(best, graph.sizes)) & np.repeat(worth, graph.sizes))
                 return list(dict.fromkeys(leg for edge in edges.tolist() for leg in self._path(edge, fixed)))
             if not better.any():
                 break

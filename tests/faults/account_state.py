@@ -12,7 +12,7 @@ from django.db.models import Q
 from strategies.models import Profile
 from trading.accounting import accounts, audit, balance_check
 from trading.execution.sizing import baskets
-from trading.models import OPEN_ORDERS, Correction, Discrepancy, ExchangeAccount, Order, Position, Reconciliation
+from trading.models import OPEN_ORDERS, Correction, Discrepancy, ExchangeAccount, Leg, Order, Position, Reconciliation
 from trading.reconciliation import reconcile
 from trading.safety import resolution
 
@@ -102,12 +102,19 @@ def _ledgers() -> list[str]:
     return found
 
 
+def holds(leg: Leg, need: int) -> bool:
+    """Whether a leg of an open basket holds what its whole baskets need; more of it, where its market had settled before contracts of
+    another leg left the account: what has settled can be sold no more."""
+    kept = baskets.kept(leg)
+    return kept == need or (kept > need and leg.settled_count == kept)
+
+
 def _positions() -> list[str]:
     found = []
     for position in Position.objects.filter(status="open", residual="", exit_requests=None).prefetch_related("legs"):
         for leg in position.legs.all():
             need = baskets.needed(position.matched_count, leg.target_count, position.target_count)
-            if baskets.kept(leg) != need:
+            if not holds(leg, need):
                 found.append(f"{position} is open with {baskets.kept(leg)} of {need} {leg}")
     ended = Position.objects.filter(status__in=("aborted", "closed", "settled")).exclude(reserved=0)
     return found + [f"{position} ended with {position.reserved} still reserved" for position in ended]

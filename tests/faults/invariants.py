@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Sum
 
 from markets.fees import OrderFees
+from tests.faults import account_state
 from tests.faults.harsh import Harsh
 from tests.trading import world
 from trading import selectors
@@ -227,7 +228,7 @@ def _whole() -> None:
             continue  # inside its budget, as its profile has it: quoted.check_now
         for leg in position.legs.all():
             need = baskets.needed(position.matched_count, leg.target_count, position.target_count)
-            assert leg.bought_count - leg.sold_count == need, f"open with {leg.held} of {need} {leg}"
+            assert account_state.holds(leg, need), f"open with {leg.held} of {need} {leg}"
 
 
 def _sells_whole_baskets_only(position: Position) -> bool:

@@ -8,9 +8,9 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
-from tests.faults import harness
+from tests.faults import account_state, harness
 from tests.faults.families import draw_family, shape_of
-from trading.models import Fill
+from trading.models import Fill, Leg
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 SEEDS = int(os.environ.get("KALBOT_FAMILY_SEEDS", "5" if ON_SQLITE else "2"))
@@ -24,6 +24,14 @@ def test_every_invariant_holds_for_a_family_in_a_harsh_world(redis_db: object) -
             harness.run(seed, family=True)
             filled += Fill.objects.exists()
     assert filled or not ON_SQLITE, "no leg of any seed filled"
+
+
+def test_a_leg_that_settled_before_another_left_keeps_more_than_its_baskets_need() -> None:
+    """Seed 2526: one market of two had settled when somebody else sold six hundredths of the other."""
+    assert account_state.holds(Leg(bought_count=100, settled_count=100), 94)
+    assert not account_state.holds(Leg(bought_count=100, settled_count=50), 94)
+    assert not account_state.holds(Leg(bought_count=90, settled_count=90), 94)
+    assert account_state.holds(Leg(bought_count=100, sold_count=6), 94)
 
 
 def test_the_seeds_draw_every_shape_of_a_family() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from decimal import Decimal
 
 from kalbot.common.units import CONTRACT
@@ -11,9 +12,10 @@ from markets.fees import FeeSchedule
 from markets.terms.atoms import Atoms
 from markets.terms.reading.strikes import Interval, at_least, greater, less
 from strategies.dutch.basket import LegMarket
+from strategies.dutch.curve import WorstCurve
 from strategies.dutch.program import Program
 from strategies.families.counts import levels_of
-from strategies.families.limits import Curves, Key, Sizes
+from strategies.families.limits import Key, Sizes
 from strategies.families.screen import Ask
 
 
@@ -68,7 +70,7 @@ def by_programme(atoms: Atoms, asks: list[Ask]) -> float:
     return solved.objective
 
 
-def whole_programme(atoms: Atoms, curves: Curves, sizes: Sizes) -> float:
+def whole_programme(atoms: Atoms, curves: Mapping[Key, WorstCurve], sizes: Sizes) -> float:
     """What the best counts of all legs earn, in dollars, by one linear programme over every leg, level and atom."""
     program = Program()
     floor = program.column(1.0, float("inf"))

@@ -21,7 +21,8 @@ from strategies.dutch.curve import WorstCurve
 from strategies.families.basket import Family
 from strategies.families.counts import best_counts, levels_of, nearest_of_all, whole_counts
 from strategies.families.judge import best_family
-from strategies.families.limits import Counts, Curves, Sizes
+from strategies.families.limits import Counts, Sizes
+from strategies.families.offers import Offers
 from strategies.families.screen import Coherent, Graph
 from strategies.reasons import Reason
 from tests.strategies.families.ladder import ladder, settlements, whole_programme
@@ -59,7 +60,7 @@ def some_sizes(draw: random.Random) -> Sizes:
     return Sizes(step=Count(1), max_cost=budget, max_cost_per_leg=each)
 
 
-def earned(atoms: Atoms, curves: Curves, counts: Counts) -> float:
+def earned(atoms: Atoms, curves: Offers, counts: Counts) -> float:
     """What these counts earn at the prices of their levels, in dollars."""
     cost = 0.0
     for key, count in counts.items():
@@ -86,7 +87,7 @@ def charged(curve: WorstCurve, count: int, draw: random.Random, most: int) -> in
     return total
 
 
-def check_charged(atoms: Atoms, curves: Curves, counts: Counts, draw: random.Random) -> None:
+def check_charged(atoms: Atoms, curves: Offers, counts: Counts, draw: random.Random) -> None:
     """However the orders fill, they cost no more than was said, and no less than that without what pieces may cost; so what they earn where
     they pay least is no less than was promised."""
     held = {key: count for key, count in counts.items() if count}

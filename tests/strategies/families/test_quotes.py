@@ -16,7 +16,6 @@ from markets.terms.states import StateList, floor
 from strategies.dutch.basket import LegMarket
 from strategies.families import quotes
 from strategies.families.basket import Family
-from strategies.families.counts import best_prices
 from strategies.families.screen import Coherent, Graph, has_both_sides
 from strategies.families.synthetic import Key, synthetic
 from strategies.quoting import across
@@ -57,7 +56,7 @@ def coherent(seed: int) -> tuple[Atoms, dict[str, LegMarket]] | None:
     draw = random.Random(seed)
     atoms, legs = some_family(draw) if seed % 2 else ladder(draw.randint(2, 8), seed, nobody=bool(seed % 4))
     curves = Family(atoms).curves(legs)
-    return (atoms, legs) if isinstance(Graph(atoms).solve(best_prices(curves)), Coherent) else None
+    return (atoms, legs) if isinstance(Graph(atoms).solve(curves.prices), Coherent) else None
 
 
 @pytest.mark.parametrize("part", range(3))
@@ -68,7 +67,7 @@ def test_the_search_finds_what_searching_every_leg_finds(part: int) -> None:
         if family is None:
             continue
         atoms, legs = family
-        graph, asks, rests = Graph(atoms), best_prices(Family(atoms).curves(legs)), bids_of(legs)
+        graph, asks, rests = Graph(atoms), Family(atoms).curves(legs).prices, bids_of(legs)
         most = random.Random(f"legs {seed}").choice((None, None, 2, 3))
         found = quotes.best(graph, asks, rests, most)
         assert found is not None
@@ -86,7 +85,7 @@ def test_the_search_finds_what_searching_every_leg_finds(part: int) -> None:
 
 def test_asks_that_are_a_basket_by_themselves_leave_nothing_to_rest() -> None:
     atoms, legs = ladder(3, 1, nobody=False)
-    asks = dict.fromkeys(best_prices(Family(atoms).curves(legs)), 0.01)
+    asks = dict.fromkeys(Family(atoms).curves(legs).prices, 0.01)
     assert quotes.best(Graph(atoms), asks, bids_of(legs)) is None
 
 
@@ -101,7 +100,7 @@ def test_an_offer_keeps_its_margin_at_every_value_whatever_the_fees_are(part: in
         if family is None:
             continue
         atoms, legs = family
-        for resting in quotes.best(Graph(atoms), best_prices(Family(atoms).curves(legs)), bids_of(legs)) or []:
+        for resting in quotes.best(Graph(atoms), Family(atoms).curves(legs).prices, bids_of(legs)) or []:
             keys = sorted([resting.leg, *resting.others])
             states = StateList.of_atoms(atoms.about({ticker for ticker, _ in keys}))
             found = across.offer([(legs[t], s) for t, s in keys], states, keys.index(resting.leg), LIMITS)
