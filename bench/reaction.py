@@ -212,10 +212,21 @@ def trials(exchange: Exchange, pause: float) -> tuple[list[dict[str, float]], in
                 {
                     "cycle_starts": (cycle.started_at.timestamp() - sent) * 1000,
                     "decided": (decision.created_at.timestamp() - sent) * 1000,
+                    **_stages(decision.trace, sent),
                 }
             )
         time.sleep(pause)
     return found, lost
+
+
+def _stages(trace: dict[str, int], sent: float) -> dict[str, float]:
+    """Milliseconds of each stage of a decision's trace, the first since its delta was ``sent``."""
+    found, before = {}, sent * 1e6
+    for stage in ("received", "written", "notified", "started", "decided"):
+        if stage in trace:
+            found[f"stage_{stage}"] = (trace[stage] - before) / 1000
+            before = trace[stage]
+    return found
 
 
 def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
@@ -262,6 +273,11 @@ def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
         "watched_markets": len(exchange.watched),
         **percentiles([time["decided"] for time in times], 1),
         "until_the_cycle_starts": percentiles([time["cycle_starts"] for time in times], 1),
+        "stages": {
+            name: percentiles(of, 1)
+            for name in ("received", "written", "notified", "started", "decided")
+            if (of := [time[f"stage_{name}"] for time in times if f"stage_{name}" in time])
+        },
         "slowest_ms": [round(t["decided"], 1) for t in sorted(times, key=lambda t: -t["decided"])[:5]],
         "slowest_trials": sorted(range(len(times)), key=lambda n: -times[n]["decided"])[:5],
     }

@@ -120,7 +120,6 @@ if DATABASE_URL:
         refuse_placeholder("The password in DATABASE_URL", password)
     require_postgres(DATABASE_URL)
     DATABASES = {"default": database(env.db_url("DATABASE_URL"), _statement_seconds)}
-    DATABASES["default"]["CONN_MAX_AGE"] = _connection_seconds
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
     DATABASES = {
@@ -135,6 +134,7 @@ else:
             "TEST": {"NAME": STATE_DIR / "test.sqlite3"},
         }
     }
+DATABASES["default"]["CONN_MAX_AGE"] = _connection_seconds
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-us"

@@ -58,7 +58,6 @@ def test_a_connection_lives_on_from_task_to_task_until_it_breaks_or_is_old(monke
     for signal, receiver in ((signals.task_prerun, "check_connections"), (signals.task_postrun, "leave_connections")):
         assert getattr(celery, receiver) in [known() for _, known in signal.receivers]
     connection.close()
-    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 60)  # SQLite's own is 0
     _run(_select)
     first = connection.connection
     for _ in range(3):
