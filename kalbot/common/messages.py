@@ -15,6 +15,8 @@ from typing import Any, Final
 from celery import current_app
 from django.db import transaction
 
+from kalbot.common import urgent
+
 SCAN_CATALOGUE: Final = "markets.tasks.scan_catalogue"
 CHECK_TERMS: Final = "markets.tasks.check_contract_terms"
 SCREEN: Final = "strategies.tasks.screen"
@@ -49,6 +51,7 @@ QUEUES: Final = (EXITS, "execution", "trading", "strategy", "scan", "triage", "d
 up exits too where no worker reads ``exits``."""
 ROUTES: Final = {
     EXECUTE_DECISION: {"queue": "execution"},
+    EVALUATE_EVENT: {"queue": "strategy"},
     EXIT_POSITION: {"queue": EXITS},
     REPRICE: {"queue": "execution"},
     REPLACE_QUOTE: {"queue": "execution"},
@@ -62,6 +65,9 @@ ROUTES: Final = {
     "backtest.tasks.*": {"queue": "default"},
     "kalbot.console.tasks.*": {"queue": "default"},
 }
+
+URGENT: Final = (EVALUATE_EVENT, EXECUTE_DECISION, REPRICE, REPLACE_QUOTE)
+"""What a price or a purchase waits for. None of them expires, or may be left out because a later one did its work."""
 
 SILENCE_SECONDS: Final = 0.5
 """A sending that failed after so long met a broker that accepts and says nothing, not one that is away."""
@@ -103,7 +109,10 @@ def send(name: str, *args: Any, **options: Any) -> None:
         _not_sent(name, "the broker did not answer a moment ago")
         return
     try:
-        current_app.send_task(name, args=args, retry=False, **options)
+        if name in URGENT and not options:
+            urgent.push(name, ROUTES[name]["queue"], args)
+        else:
+            current_app.send_task(name, args=args, retry=False, **options)
     except Exception as error:
         now = time.monotonic()
         if now - began > SILENCE_SECONDS:

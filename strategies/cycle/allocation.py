@@ -33,10 +33,12 @@ class Turn:
 
 @dataclass(slots=True)
 class Allocation:
-    """``turns``: in the order in which to decide. ``passed_over``: event -> why it is not bought although it pays."""
+    """``turns``: in the order in which to decide. ``passed_over``: event -> why it is not bought although it pays. ``offers``: what was
+    chosen from, to be kept (``hurdles.note``) once it is decided."""
 
     turns: list[Turn]
     passed_over: dict[str, Miss] = field(default_factory=dict)
+    offers: list[Offer] = field(default_factory=list)
 
 
 def allocate(
@@ -49,8 +51,7 @@ def allocate(
     if profile.allocation == Profile.Allocation.FIRST_COME or not baskets:
         return Allocation([Turn(candidate) for candidate in paying])
     offers = [offer_of(profile, event, basket, exposure.choices) for event, basket in baskets.items()]
-    hurdles.note(profile, offers)
-    least = hurdles.of(profile)
+    least = hurdles.of(profile, offers)
     worth_it = [offer for offer in offers if offer.return_a_day >= least]
     left = Limits(
         Money(exposure.capital_left),
@@ -64,7 +65,7 @@ def allocate(
     turns = [
         Turn(by_event[event], math.ceil(locked[event] * share) if is_short else None) for event, share in choice.shares
     ]
-    return Allocation(turns, _outranked(worth_it, choice) | _below(offers, least))
+    return Allocation(turns, _outranked(worth_it, choice) | _below(offers, least), offers)
 
 
 def offer_of(profile: Profile, event: str, basket: Basket, choices: Choices | None) -> Offer:

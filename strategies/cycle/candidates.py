@@ -24,6 +24,7 @@ from strategies.models import Decision, Profile
 from strategies.models import Verdict as VerdictRow
 from strategies.reasons import Reason
 from strategies.screening import versions
+from strategies.screening.filters import Miss
 from strategies.screening.verdict import Verdict
 
 CATCH_UP_SECONDS: Final = 60.0
@@ -79,6 +80,14 @@ class Exposure:
     capital_left: int
     quotes: int = 0
     choices: Choices | None = None
+
+    def too_many(self, profile: Profile) -> Miss | None:
+        """Why ``profile`` may open no further basket: it has as many as it may. None when it may."""
+        if self.open_count < profile.max_open_positions:
+            return None
+        return Miss(
+            Reason.OPEN_POSITIONS, f"{self.open_count} open", f"at most {profile.max_open_positions - 1} before"
+        )
 
     def with_at_most(self, capital: int | None) -> Exposure:
         """The same where no more than ``capital`` may be taken (None: all that is left)."""

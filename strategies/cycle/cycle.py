@@ -31,6 +31,7 @@ from strategies.cycle import (
     claims,
     decisions,
     event_cache,
+    hurdles,
     near_misses,
     plausibility,
     quote_capital,
@@ -169,11 +170,14 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     places = quote_places.of(profile, paying, own, exposure.quotes)
     if exposure.quotes and running.row.trigger == BEAT:
         _replace(running, profile, places, own, exposure, shared)
-    for turn in [*allocated.turns, *places.turns]:
-        allowed = exposure.with_at_most(turn.capital)
-        own[turn.candidate.event], spent = _decide(running, profile, listed, turn.candidate, allowed)
-        exposure = exposure.after(spent)
-        running.row.decisions += spent > 0
+    try:
+        for turn in [*allocated.turns, *places.turns]:
+            allowed = exposure.with_at_most(turn.capital)
+            own[turn.candidate.event], spent = _decide(running, profile, listed, turn.candidate, allowed, shared)
+            exposure = exposure.after(spent)
+            running.row.decisions += spent > 0
+    finally:
+        hurdles.note(profile, allocated.offers)
     running.row.candidates += len(listed.by_event)
     _count(running, own, shared)
     candidate_evaluation.record(profile, listed, _new(own, shared, listed), clock.now(), running.rows)
@@ -256,13 +260,7 @@ def _stopped(profile: Profile, exposure: Exposure) -> Miss | None:
     """What keeps the profile from deciding on any event."""
     if in_blackout(profile.blackout, clock.now()):
         return Miss(Reason.BLACKOUT, f"{clock.now():%H:%M} UTC", "outside the profile's pauses")
-    return _too_many(profile, exposure.open_count)
-
-
-def _too_many(profile: Profile, open_count: int) -> Miss | None:
-    if open_count < profile.max_open_positions:
-        return None
-    return Miss(Reason.OPEN_POSITIONS, f"{open_count} open", f"at most {profile.max_open_positions - 1} before")
+    return exposure.too_many(profile)
 
 
 def _quoted(profile: Profile, view: EventView, books: dict[str, Depth], taken: Verdict, capital_left: int) -> Verdict:
@@ -276,7 +274,7 @@ def _quoted(profile: Profile, view: EventView, books: dict[str, Depth], taken: V
 
 
 def _decide(
-    running: _Run, profile: Profile, listed: Listed, candidate: Candidate, exposure: Exposure
+    running: _Run, profile: Profile, listed: Listed, candidate: Candidate, exposure: Exposure, shared: Shared
 ) -> tuple[Verdict, int]:
     """Read event and prices once more and decide on those. Returns the verdict and what the decision locks (0 = none)."""
     view = event_cache.fresh(candidate.event)
@@ -284,12 +282,15 @@ def _decide(
         return missed(Status.REJECTED, NOT_OPEN), 0
     running.turns.event(profile, view.ticker)
     prices = families.read(running.reader, {view.ticker: view.books_of})[view.ticker]
-    bad = _too_many(profile, exposure.open_count) or unfit(profile, Rules.of(profile), view, prices)
+    bad = exposure.too_many(profile) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0
     claimed = claims.of(profile, {outcome.ticker for outcome in view.outcomes})
     books = claimed.left(candidate_evaluation.depths_of(prices))
-    reach = partial(evaluated, profile, view, claimed.reach(books))
+    known = (
+        None if claimed.own or claimed.taken else shared.again(profile, view, prices, running.prices.get(view.ticker))
+    )
+    reach = known or partial(evaluated, profile, view, claimed.reach(books))
     taken = returned.judged(profile, exposure.choices, exposure.capital_left, reach)
     verdict = _quoted(profile, view, books, taken, exposure.capital_left)
     if verdict.status is not Status.CANDIDATE or verdict.basket is None:

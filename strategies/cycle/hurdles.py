@@ -25,18 +25,20 @@ _KNOWN: Final = PreparedColumns(
 )
 
 
-def of(profile: Profile) -> float:
-    """Profit a day and locked dollar below which a basket takes the place of a better one; 0 = none. Learnt again every ten minutes."""
+def of(profile: Profile, offers: Iterable[Offer] = ()) -> float:
+    """Profit a day and locked dollar below which a basket takes the place of a better one; 0 = none. Learnt again every ten minutes, from
+    ``offers`` too, which then are kept (see ``note``)."""
     now = clock.now()
     for least, at in _KNOWN.rows(profile=profile.pk):
         if timedelta() <= now - at < AGAIN:
             return float(least)
+    note(profile, offers)
     learnt = _learn(profile)
     return 0.0 if learnt is None else learnt.return_a_day
 
 
 def note(profile: Profile, offers: Iterable[Offer]) -> None:
-    """Keep what was offered, each event as it was seen first."""
+    """Keep what was offered, each event as it was seen first. Nothing that is decided now waits for it."""
     rows = [
         Opportunity(
             profile=profile,

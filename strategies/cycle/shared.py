@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Final
@@ -27,13 +27,16 @@ from strategies.reasons import FIXED_BY_BOOKS, Reason
 from strategies.screening.filters import Miss, Rules, misses
 from strategies.screening.verdict import Status, Verdict, missed
 
+JUDGED_FOR_MS: Final = 100
+"""The same event on the same books is not judged again within it: only the time to its settlement has changed, by so much."""
 NOT_OPEN: Final = Miss(Reason.NOT_OPEN, "closed", "an open event")
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Shared:
-    """``verdicts``: what holds for every profile of the group; ``by_money``: the events whose verdict depends on what may be spent.
+    """``verdicts``: what holds for every profile of the group; ``by_money``: the events whose verdict depends on what may be spent;
+    ``judged_ms``: when their prices were read.
 
     The sums are over ``verdicts``: how many by constraint (``refused``) and on books, and which are near misses on books.
     """
@@ -43,6 +46,7 @@ class Shared:
     refused: Counter[str] = field(default_factory=Counter)
     on_books: int = 0
     near: dict[str, Verdict] = field(default_factory=dict)
+    judged_ms: int = 0
     _known: dict[tuple[str, int], Verdict] = field(default_factory=dict)
 
     def sum(self) -> None:
@@ -61,9 +65,20 @@ class Shared:
             return self
         verdicts = {event: verdict for event, verdict in self.verdicts.items() if event in events}
         fewer = Shared(verdicts, {event: view for event, view in self.by_money.items() if event in events})
-        fewer._known = self._known
+        fewer._known, fewer.judged_ms = self._known, self.judged_ms
         fewer.sum()
         return fewer
+
+    def again(
+        self, profile: Profile, view: EventView, on: EventPrices, before: EventPrices | None
+    ) -> Callable[[int], Verdict] | None:
+        """What judges ``view`` for capital as it was judged on prices ``before``, where both are still the same now that they are read
+        again: what was found holds. None where they are not, and it must be judged again."""
+        is_same = before is not None and before.markets is on.markets and before.epoch == on.epoch
+        known = self.by_money.get(view.ticker)
+        if not is_same or known is None or known != view or clock.now_ms() - self.judged_ms > JUDGED_FOR_MS:
+            return None
+        return partial(self._with_money, profile, view.ticker, {view.ticker: on})
 
     def with_capital(
         self,
@@ -98,7 +113,7 @@ def judge(
 ) -> Shared:
     """Judge the events as ``profile`` and all that judge like it do. ``now_ms``: when the prices were read, so that none grows too old
     by the time that the cycle itself takes; what is bought is read again."""
-    found, rules, memory = Shared(), Rules.of(profile), memo.of(key_of(profile))
+    found, rules, memory = Shared(judged_ms=now_ms), Rules.of(profile), memo.of(key_of(profile))
     shut: dict[tuple[int, ...], Miss | None] = {}
     moved: list[EventView] = []
     for ticker in tickers:

@@ -1,13 +1,20 @@
 """Task messages: the project's application sends them in every thread, and a dead broker stops nobody."""
 
+import base64
+import json
 import logging
 import threading
+from typing import Any
 
 import celery
 import pytest
+import redis
 
 from kalbot.celery import app
-from kalbot.common import messages
+from kalbot.common import cache, messages, transport
+
+OWN = ("id", "root_id", "parent_id", "argsrepr", "correlation_id", "reply_to", "delivery_tag")
+"""What differs from message to message."""
 
 
 def test_the_current_application_is_ours_in_a_new_thread() -> None:
@@ -22,3 +29,42 @@ def test_a_broker_that_is_away_is_logged_and_not_raised(caplog: pytest.LogCaptur
     with app.connection("redis://127.0.0.1:1/0") as away, caplog.at_level(logging.WARNING):
         messages.send(messages.SWEEP, connection=away)
     assert "task trading.tasks.sweep was not sent" in caplog.text
+
+
+def _waiting(queue: str) -> Any:
+    (message,) = cache.broker().lrange(cache.key(queue), 0, -1)
+    cache.broker().delete(cache.key(queue))
+    return json.loads(message)
+
+
+@pytest.mark.parametrize("name", messages.URGENT)
+def test_an_urgent_message_is_the_one_that_celery_would_have_sent(
+    name: str, redis_db: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "_silent_until", 0.0)
+    queue, args = messages.ROUTES[name]["queue"], ("KX'\"-É", 7, None)
+    app.send_task(name, args=args, retry=False)
+    theirs = _waiting(queue)
+    messages.send(name, *args)
+    ours = _waiting(queue)
+    assert transport.problem_of(ours) == ""
+    assert json.loads(base64.b64decode(ours["body"])) == json.loads(base64.b64decode(theirs["body"]))
+    for part in ("headers", "properties"):
+        assert ours[part].keys() == theirs[part].keys()
+        assert [(k, v) for k, v in ours[part].items() if k not in OWN] == [
+            (k, v) for k, v in theirs[part].items() if k not in OWN
+        ]
+    assert {k: v for k, v in ours.items() if k in ("content-type", "content-encoding")} == {
+        k: v for k, v in theirs.items() if k in ("content-type", "content-encoding")
+    }
+    assert ours.keys() == theirs.keys()
+
+
+def test_a_broker_that_is_away_holds_up_no_urgent_message(
+    settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BROKER_URL = "redis://127.0.0.1:1/0"
+    monkeypatch.setattr(messages, "_silent_until", 0.0)
+    with caplog.at_level(logging.WARNING):
+        messages.send(messages.EXECUTE_DECISION, "1")
+    assert "task trading.tasks.execute_decision was not sent" in caplog.text

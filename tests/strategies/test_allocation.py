@@ -11,7 +11,7 @@ import pytest
 from kalbot.common import clock
 from markets.models import Event, Market
 from strategies.catalogue import settling, universe
-from strategies.cycle import cycle
+from strategies.cycle import cycle, hurdles
 from strategies.models import Decision, Hurdle, Opportunity, Profile, SettlingTime, Verdict
 from tests.strategies.world import add_event, add_profile, books_of, publish
 
@@ -100,6 +100,21 @@ def test_capital_waits_for_what_returns_more_than_what_is_offered_now() -> None:
     Hurdle.objects.all().delete()
     cycle.run(cycle.NUDGE, ["MONTH"])
     assert Decision.objects.get().event_id == "MONTH", "with capital for everything there is no hurdle"
+
+
+def test_a_decision_waits_for_nothing_that_is_kept_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = add_profile(capital=1_000_000_000)
+    _candidate(profile, "A-LITTLE", LITTLE, 1)
+    Hurdle.objects.create(profile=profile, return_a_day=0.0, opportunities=30, since=clock.now(), at=clock.now())
+    note, decided = hurdles.note, []
+
+    def noted(*args: Any) -> None:
+        decided.append(Decision.objects.count())
+        note(*args)
+
+    monkeypatch.setattr(hurdles, "note", noted)
+    cycle.run()
+    assert (decided, Opportunity.objects.get().event_id) == ([1], "A-LITTLE")
 
 
 def test_a_series_that_settles_late_locks_money_longer() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from kalbot.common import clock
+from markets.models import Event
 from markets.prices import PriceReader
+from strategies.catalogue.universe import EventView
 from strategies.cycle import candidate_evaluation, cycle, event_cache, memo, shared
 from strategies.models import Decision, Profile
 from strategies.models import Verdict as VerdictRow
@@ -58,6 +60,39 @@ def test_a_book_that_begins_to_pay_is_bought_at_the_next_cycle_whatever_was_reme
     cycle.run()
     publish("E1", books_of("E1", PAYING))
     assert cycle.run().decisions == 1
+
+
+@pytest.mark.parametrize(
+    ("moves", "late", "judged"),
+    [(None, False, 1), (None, True, 2), ("books", False, 2), ("event", False, 2), ("epoch", False, 2)],
+)
+def test_what_is_read_again_before_a_decision_is_judged_again_where_anything_moved(
+    moves: str | None, late: bool, judged: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _candidate(add_profile())
+    publish("E1", books_of("E1", PAYING))
+    monkeypatch.setattr(shared, "JUDGED_FOR_MS", -1 if late else 10**9)
+    evaluate, fresh, seen = candidate_evaluation.evaluate_candidate, event_cache.fresh, []
+
+    def counted(*args: Any) -> Verdict:
+        seen.append(args)
+        return evaluate(*args)
+
+    def read_again(ticker: str) -> EventView | None:
+        if moves == "books":
+            publish("E1", books_of("E1", [(5300, 5400), (5400, 5500)]))
+        elif moves == "epoch":
+            publish("E1", books_of("E1", PAYING), epoch="epoch-2", lease="epoch-2")
+        elif moves == "event":
+            Event.objects.filter(pk="E1").update(volume=12_345)
+        return fresh(ticker)
+
+    monkeypatch.setattr(candidate_evaluation, "evaluate_candidate", counted)
+    monkeypatch.setattr(event_cache, "fresh", read_again)
+    assert cycle.run().decisions == 1
+    assert len(seen) == judged
+    prices = {leg["limit_price"] for leg in Decision.objects.get().legs}
+    assert prices == ({4_600, 4_700} if moves == "books" else {4_700, 4_800})
 
 
 def test_a_profile_that_was_edited_or_an_event_whose_facts_changed_is_judged_again() -> None:
