@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 import sample_rows
 from django.contrib import admin
 from django.contrib.auth.models import User
@@ -17,6 +18,8 @@ from django.urls import reverse
 from kalbot.console.dialogs import DIALOGS
 from kalbot.console.models import LogRecord
 from kalbot.console.pages.home import attention, dashboard
+
+pytestmark = pytest.mark.alike
 
 Login = Callable[..., Client]
 

@@ -29,6 +29,8 @@ from trading.models import ExitRequest, Position, TradingState
 from trading.safety import halt
 from triage.models import Recommendation
 
+pytestmark = pytest.mark.alike
+
 ROOT = Path(__file__).resolve().parents[2]
 Call = Callable[..., Any]
 

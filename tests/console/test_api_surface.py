@@ -22,6 +22,8 @@ from kalbot.console.models import Act
 from trading.models import ExitRequest, Position, TradingState
 from triage.models import Recommendation
 
+pytestmark = pytest.mark.alike
+
 EXAMPLES: Final = 12
 KNOWN: Final = {200, 400, 404, 405, 409, 422}
 Answered = Counter[tuple[str, int]]

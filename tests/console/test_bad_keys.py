@@ -13,6 +13,8 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 
+pytestmark = pytest.mark.alike
+
 KEYS = [
     "abc",
     "0",

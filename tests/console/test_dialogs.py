@@ -26,6 +26,8 @@ from trading.closing import exits
 from trading.models import Discrepancy, ExchangeAccount, ExitRequest, Lock, Position, PositionStatus, TradingState
 from triage.models import Recommendation
 
+pytestmark = pytest.mark.alike
+
 
 def found(pattern: str, text: str) -> re.Match[str]:
     """Where ``pattern`` is in ``text``; it must be there."""

@@ -48,6 +48,8 @@ from trading.models import (
     PositionStatus,
 )
 
+pytestmark = pytest.mark.alike
+
 Login = Callable[..., Client]
 S = PositionStatus
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -15,6 +16,8 @@ from markets.terms.grades import Grade
 from markets.terms.special_settlements import IN_NO_GRADE
 from strategies.models import Decision
 from trading.models import Position
+
+pytestmark = pytest.mark.alike
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("kalbot", "markets", "strategies", "trading", "triage", "backtest")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pytest
 import sample_positions
 from django.test import Client
 from django.urls import reverse
@@ -17,6 +18,8 @@ from kalbot.console.api import reads
 from kalbot.console.pages.home import dashboard
 from kalbot.console.pages.home.reading import Reading
 from trading.models import Position
+
+pytestmark = pytest.mark.alike
 
 Login = Callable[..., Client]
 

@@ -16,6 +16,8 @@ from strategies.models import Profile
 from strategies.profiles import names, presets, validation
 from strategies.screening import kept, screening
 
+pytestmark = pytest.mark.alike
+
 Login = Callable[..., Client]
 ADD = "/admin/strategies/profile/add/"
 

@@ -33,6 +33,8 @@ from strategies.profiles import history
 from trading.models import Lock, TradingState
 from trading.safety import halt
 
+pytestmark = pytest.mark.alike
+
 Login = Callable[..., Client]
 SMALLER = {
     **dict.fromkeys(("max_per_event", "max_per_position", "max_per_leg"), "20"),

@@ -32,6 +32,8 @@ from trading import states
 from trading.models import Denial, Discrepancy, ExitRequest, Lock, Position, PositionEvent, PositionStatus, TradingState
 from trading.safety import discrepancies, halt
 
+pytestmark = pytest.mark.alike
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -27,6 +27,8 @@ from trading.accounting import ledger
 from trading.models import Discrepancy, ExchangeAccount, Lock, ProfileBalance, Reconciliation
 from trading.safety import halt
 
+pytestmark = pytest.mark.alike
+
 Login = Callable[..., Client]
 
 

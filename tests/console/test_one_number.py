@@ -31,6 +31,8 @@ from trading.closing import marks
 from trading.execution import executor
 from trading.models import ACTIVE, Account, Fill, LedgerEntry, Leg, Order, Position
 
+pytestmark = pytest.mark.alike
+
 Login = Callable[..., Client]
 NAME = "counted"
 

@@ -24,7 +24,7 @@ from kalbot.common import cache
 from kalbot.console.dialogs import DIALOGS
 from strategies.models import Profile
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.alike]
 
 ROLES: Final = ("viewer", "operator", "risk manager")
 OPERATES: Final = {

@@ -14,6 +14,8 @@ from kalbot.console.admin.profiles.profile_form import FIELDSETS
 from kalbot.console.ui.fields import BlackoutField
 from strategies.models import Profile
 
+pytestmark = pytest.mark.alike
+
 
 def filled_form(client: Any, profile: Profile) -> tuple[str, dict[str, Any]]:
     """Address of the form, and what a browser would send if nothing were changed."""

@@ -18,6 +18,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from kalbot.console.models import Act
 
+pytestmark = pytest.mark.alike
+
 PASSWORD = "let-me-in-please"
 
 

@@ -19,6 +19,8 @@ from strategies.models import Decision, Profile
 from strategies.screening import screening
 from trading.models import Position
 
+pytestmark = pytest.mark.alike
+
 
 def test_the_page_shows_both_sides_of_a_decision_and_their_difference(sample: dict[str, Any], login: Any) -> None:
     live = sample["live"]

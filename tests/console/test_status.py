@@ -21,6 +21,8 @@ from kalbot.console.pages.home import obstacles
 from kalbot.console.tasks import heartbeat
 from markets import connect, identity
 
+pytestmark = pytest.mark.alike
+
 PRODUCTION = "https://external-api.kalshi.com/trade-api/v2"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
@@ -13,6 +14,8 @@ from backtest import stored
 from backtest.models import BacktestRun
 from strategies.models import Profile
 from tests.backtest.tapes import options, planted
+
+pytestmark = pytest.mark.alike
 
 
 def _form(client: Client, profile: Profile) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from trading.reconciliation import late_fills, reconcile
 from trading.safety import live_readiness, resolution
 from trading.venues import connection
 
+pytestmark = pytest.mark.alike
+
 LIMITS = (3_000, 3_200, 3_100)
 Code = Discrepancy.Code
 

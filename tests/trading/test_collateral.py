@@ -31,6 +31,8 @@ from trading.reconciliation import reconcile
 from trading.safety import halt, live_readiness
 from trading.venues import connection
 
+pytestmark = pytest.mark.alike
+
 DEPTH = 10_000
 BIDS = (1_700, 2_000, 1_800, 1_900, 2_100, 1_900)
 """YES bids: NO costs 0.83, 0.80, 0.82, 0.81, 0.79, 0.81 = 4.86 and pays 5 at least."""

@@ -30,6 +30,8 @@ from trading.reconciliation import inbox, reconcile
 from trading.safety import halt, live_readiness
 from trading.venues import connection
 
+pytestmark = pytest.mark.alike
+
 Act = Callable[[], object]
 HOLD: dict[str, Any] = {"on_partial": Profile.PartialPolicy.HOLD}
 WORDS = "cash is needed"

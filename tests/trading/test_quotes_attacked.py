@@ -28,6 +28,8 @@ from trading.quoted import queue
 from trading.reconciliation import inbox, reconcile
 from trading.venues import connection
 
+pytestmark = pytest.mark.alike
+
 WAYS: Final = ("one_leg", "several", "all_legs")
 WIDE: Final[dict[str, Any]] = {"orphan_budget": 20 * world.DOLLAR, "quote_min_margin_ppm": 1_000, "count_step": 1}
 

@@ -23,6 +23,8 @@ from trading.models import Discrepancy, ExchangeAccount, Order, Position
 from trading.reconciliation import reconcile
 from trading.safety import halt
 
+pytestmark = pytest.mark.alike
+
 AMEND = "amend"
 Trouble = Callable[[Twin, Position], None]
 
