@@ -22,8 +22,9 @@ from markets.fees import RATES
 from markets.kalshi.schemas import Event as WireEvent
 from markets.kalshi.schemas.pages import parse_event, parse_series
 from markets.kalshi.ws import frames
-from markets.models import ContractTerms, Event, ExchangeMessage, Market
+from markets.models import ContractTerms, Event, Market
 from markets.streaming.connection import STATUS_AFTER
+from markets.streaming.output.inbox import Message, store
 from markets.streaming.output.messages import to_message
 from markets.tape.records import Record
 from markets.terms import certificates
@@ -36,7 +37,7 @@ Announced = frames.LifecycleFrame | frames.EventLifecycleFrame | frames.EventFee
 
 
 class Catalogue:
-    """Records that become rows. Events wait until something reads rows (``flush``)."""
+    """Records that become rows. Events and announcements wait until something reads rows (``flush``)."""
 
     def __init__(
         self, books: ReplayBooks, rules: Mapping[str, Sample], fees: str = "", fee_ppm: int = 1_000_000
@@ -58,6 +59,9 @@ class Catalogue:
         self._unrecorded: set[str] = set()
         """Series whose fees are assumed so far."""
         self._waiting: dict[str, WireEvent] = {}
+        self._announced: list[Message] = []
+        self._announced_of: set[str] = set()
+        """Events that they are about: a listing that comes later has the last word on its event."""
         self._multipliers: dict[str, int] = {}
         """Series or event -> the multiplier of its taker fee, millionths."""
 
@@ -72,11 +76,17 @@ class Catalogue:
         self._multipliers[ticker] = max(0, int(multiplier * 1_000_000)) if known and multiplier is not None else 0
 
     def flush(self) -> None:
-        """Write the events that came into rows. Called before anything reads rows."""
+        """Write what came into rows: events, then what was announced of them. Called before anything reads rows."""
         if self._waiting:
             events, self._waiting = list(self._waiting.values()), {}
             with transaction.atomic():
                 certificates.refresh(store_events(events).changed)
+        if self._announced:
+            announced, self._announced = self._announced, []
+            self._announced_of.clear()
+            store(announced)
+            while batch := lifecycle.next_batch():
+                lifecycle.apply_batch(batch)
 
     def event(self, record: Record) -> None:
         """An event with its markets, as the listing had it."""
@@ -85,6 +95,8 @@ class Catalogue:
         if event.fee_multiplier_override is not None:
             event = structs.replace(event, fee_multiplier_override=event.fee_multiplier_override * self._fee_factor)
         self._assume_fees(event)
+        if event.event_ticker in self._announced_of:
+            self.flush()
         self._waiting[event.event_ticker] = event
         self.listed = True
         if event.fee_type_override or event.fee_multiplier_override is not None:
@@ -168,7 +180,7 @@ class Catalogue:
         self.settled = True
 
     def announced(self, frame: Announced, epoch: str, at: int) -> None:
-        """A lifecycle message of a market or an event, or an event's new fee, applied as it arrives."""
+        """A lifecycle message of a market or an event, or an event's new fee. Books know it at once, rows before they are next read."""
         if isinstance(frame, frames.LifecycleFrame):
             status = STATUS_AFTER.get(frame.event_type)
             if status is not None:
@@ -181,15 +193,6 @@ class Catalogue:
             self._multipliers.pop(frame.event_ticker, None)
             if frame.fee_type_override or frame.fee_multiplier_override is not None:
                 self._charges(frame.event_ticker, frame.fee_type_override or "", frame.fee_multiplier_override)
-        self.flush()
-        message = to_message(frame, epoch, at)
-        row = ExchangeMessage.objects.create(
-            kind=message.kind,
-            key=message.key,
-            market_ticker=message.market_ticker,
-            payload=message.payload,
-            epoch=message.epoch,
-            exchange_ms=message.exchange_ms,
-        )
-        with transaction.atomic():
-            certificates.refresh(lifecycle.apply(row)[1])
+        self._announced.append(to_message(frame, epoch, at))
+        ticker = frame.market_ticker if isinstance(frame, frames.LifecycleFrame) else frame.event_ticker
+        self._announced_of.add(self.event_of.get(ticker, ticker))

@@ -172,6 +172,7 @@ class Engine:
         if not self._beside.wait(until_ns):
             self._take(until_ns, ())
             self._clock.set(until_ns)
+            self._feed.catalogue.flush()
 
     def _take(self, until_ns: int, jobs: Sequence[Job]) -> None:
         """Apply the records until ``until_ns``, at most to the first of ``jobs``. The inner loop of a replay."""
@@ -294,7 +295,5 @@ class Engine:
         if self._buys_families:
             families.refresh()
         screening.screen(scan.pk, profile)
-        if (
-            why in PASSED and self._follows
-        ):  # nothing may come any more that would begin a cycle while the pass is fresh
+        if why in PASSED and self._follows:  # nothing may come any more that begins a cycle while the pass is fresh
             self._agenda.every(self._clock.time_ns(), self._cycle_seconds, messages.RUN_CYCLE)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from kalbot.common import clock
+from kalbot.common.db import bulk
 from kalbot.common.db.retry import retried
 from markets import connect
 from markets.catalogue.rows import multiplier_e6
@@ -33,8 +35,6 @@ Kind = ExchangeMessage.Kind
 KINDS: Final = (Kind.LIFECYCLE, Kind.EVENT_LIFECYCLE, Kind.FEE_UPDATE)
 BATCH: Final = 100
 """Messages applied in one transaction: each alone would wait for its own commit, and a busy day announces dozens a second."""
-NAMED: Final = ("market_ticker", "event_ticker")
-"""Where messages name what they are about."""
 FETCH_LIMIT: Final = 50
 """Most events that one batch fetches; the next scan finds the others."""
 
@@ -46,72 +46,99 @@ def apply_waiting(seconds: float = math.inf) -> int:
     """Apply the lifecycle messages that wait, oldest first; after ``seconds`` no further batch is begun. Returns how many."""
     done, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
-        batch = list(ExchangeMessage.objects.filter(kind__in=KINDS, applied_at=None).order_by("id")[:BATCH])
+        batch = next_batch()
         if not batch:
             return done
-        _fetch(retried(partial(_apply_batch, batch))[:FETCH_LIMIT])
+        _fetch(retried(partial(apply_batch, batch))[:FETCH_LIMIT])
         done += len(batch)
     return done
 
 
-def _apply_batch(batch: Sequence[ExchangeMessage]) -> list[str]:
-    """One transaction. Returns the events that have to be fetched again."""
-    stale: dict[str, None] = {}
-    changed: dict[str, None] = {}
-    with catalogue_transaction(_events_of(batch)):
-        for message in batch:
-            fetch, touched = apply(message)
-            stale.update(dict.fromkeys(fetch))
-            changed.update(dict.fromkeys(touched))
-        certificates.refresh(changed)
-    return list(stale)
+def next_batch() -> list[ExchangeMessage]:
+    """The messages that wait, oldest first, as many as one transaction applies."""
+    return list(ExchangeMessage.objects.filter(kind__in=KINDS, applied_at=None).order_by("id")[:BATCH])
 
 
-def _events_of(batch: Sequence[ExchangeMessage]) -> set[str]:
-    """The events whose rows these messages may change."""
-    payloads = [message.payload for message in batch if isinstance(message.payload, dict)]
-    names = {name: [one[name] for one in payloads if isinstance(one.get(name), str)] for name in NAMED}
-    markets = Market.objects.filter(pk__in=names["market_ticker"]).values_list("event_id", flat=True)
-    return {*names["event_ticker"], *markets}
-
-
-def apply(message: ExchangeMessage) -> tuple[list[str], list[str]]:
-    """Apply one message to the rows and mark it as applied. Returns the events that have to be fetched again, and those
-    whose rows it changed.
+def apply_batch(batch: Sequence[ExchangeMessage]) -> list[str]:
+    """Apply ``batch`` in one transaction. Returns the events that have to be fetched again.
 
     An unreadable message is marked with its error: a second attempt would not read it either.
     """
-    error = ""
-    fetch: list[str] = []
-    changed: list[str] = []
+    tickers = _named(batch, "market_ticker")
+    events = {*_named(batch, "event_ticker"), *_events_of(tickers).values()}
+    with catalogue_transaction(events):
+        found = _Found(_events_of(tickers))
+        read = [message.pk for message in batch if _read(message, found)]
+        found.write()
+        ExchangeMessage.objects.filter(pk__in=read, applied_at=None).update(applied_at=clock.now(), error="")
+        certificates.refresh(found.changed)
+    return list(found.stale)
+
+
+def _named(batch: Sequence[ExchangeMessage], name: str) -> list[str]:
+    payloads = [message.payload for message in batch if isinstance(message.payload, dict)]
+    return [one[name] for one in payloads if isinstance(one.get(name), str)]
+
+
+def _events_of(markets: Sequence[str]) -> dict[str, str]:
+    """Market -> event, of the markets that are known."""
+    return dict(Market.objects.filter(pk__in=markets).values_list("pk", "event_id"))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the messages of a batch say. ``event_of``: market -> event; ``columns``: by market, the last word on each; ``stale``: events
+    that have to be fetched again."""
+
+    event_of: Mapping[str, str]
+    columns: dict[str, Columns] = field(default_factory=dict)
+    stale: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> list[str]:
+        """The events whose markets have new columns."""
+        return list(dict.fromkeys(self.event_of[ticker] for ticker in self.columns))
+
+    def market(self, frame: LifecycleFrame) -> None:
+        """Take a message about a market."""
+        event = self.event_of.get(frame.market_ticker)
+        change = CHANGES.get(frame.event_type)
+        if event is not None and change is not None:
+            self.columns.setdefault(frame.market_ticker, {}).update(change(frame))
+            return
+        # new, or created again, metadata_updated, or an unknown type: the listing has the details
+        named = event or (frame.metadata.event_ticker if frame.metadata is not None else None)
+        if named:
+            self.stale[named] = None
+
+    def write(self) -> None:
+        """Bring the rows of the markets up to date, and the closes of their events."""
+        alike: dict[tuple[str, ...], list[tuple[str, list[Any]]]] = {}
+        for ticker, columns in self.columns.items():
+            names = tuple(sorted(columns))
+            values = [*(columns[name] for name in names), "", clock.now()]
+            alike.setdefault(names, []).append((ticker, values))
+        for names, rows in alike.items():
+            bulk.update_rows(Market, [*names, "content_hash", "updated_at"], rows)
+        for event in dict.fromkeys(self.event_of[one] for one, new in self.columns.items() if "close_time" in new):
+            _new_close(event)
+
+
+def _read(message: ExchangeMessage, found: _Found) -> bool:
+    """Add what one message says. False where it cannot be read, which is marked."""
     try:
         if message.kind == Kind.LIFECYCLE:
-            fetch, changed = _market(msgspec.convert(message.payload, LifecycleFrame))
+            found.market(msgspec.convert(message.payload, LifecycleFrame))
         elif message.kind == Kind.EVENT_LIFECYCLE:
-            fetch = [msgspec.convert(message.payload, EventLifecycleFrame).event_ticker]
+            found.stale[msgspec.convert(message.payload, EventLifecycleFrame).event_ticker] = None
         elif message.kind == Kind.FEE_UPDATE:
             _fees(msgspec.convert(message.payload, EventFeeFrame))
     except ValueError as problem:
         error = f"{type(problem).__name__}: {problem}"
         log.warning("lifecycle message %s was not applied: %s", message.pk, error)
-    ExchangeMessage.objects.filter(pk=message.pk, applied_at=None).update(applied_at=clock.now(), error=error)
-    return fetch, changed
-
-
-def _market(frame: LifecycleFrame) -> tuple[list[str], list[str]]:
-    ticker = frame.market_ticker
-    event = Market.objects.filter(pk=ticker).values_list("event_id", flat=True).first()
-    if event is None:
-        named = frame.metadata.event_ticker if frame.metadata is not None else None
-        return ([named] if named else []), []
-    change = CHANGES.get(frame.event_type)
-    if change is None:
-        return [event], []  # created again, metadata_updated, or an unknown type: the listing has the details
-    columns = change(frame)
-    Market.objects.filter(pk=ticker).update(**columns, content_hash="", updated_at=clock.now())
-    if "close_time" in columns:
-        _new_close(event)
-    return [], [event]
+        ExchangeMessage.objects.filter(pk=message.pk, applied_at=None).update(applied_at=clock.now(), error=error)
+        return False
+    return True
 
 
 def _status(status: MarketStatus) -> Callable[[LifecycleFrame], Columns]:

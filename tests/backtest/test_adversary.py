@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from backtest.replay import session
 from backtest.replay.books import ReplayBooks
 from kalbot.common.units import Count, Price
 from markets.book import Side
+from markets.catalogue import lifecycle
 from markets.kalshi.vocabulary import Side as WireSide
 from markets.kalshi.ws.frames import BookDelta, BookSnapshot
+from markets.models import ExchangeMessage, Market
 from markets.tape.records import Kind
 from tests.backtest.tapes import SECOND, START, Recorder, options
 from trading.models import LedgerTransaction
@@ -81,6 +84,43 @@ def test_an_order_that_arrives_while_a_market_is_paused_fills_nothing(tmp_path: 
     assert found.decisions == 1
     bought = {leg["ticker"]: leg["bought"] for p in found.positions for leg in p["legs"]}
     assert bought[LEGS[0]] == 0
+
+
+@pytest.mark.parametrize("listed_again", [False, True])
+def test_of_what_was_announced_and_listed_the_later_one_holds(tmp_path: Path, listed_again: bool) -> None:
+    """A market is paused before the edge; a listing a moment later, before anything reads rows, says that it trades."""
+    tape = _edge()
+    tape.lifecycle(20, LEGS[0], "deactivated")
+    if listed_again:
+        tape.event(20.01, LEGS[0].rsplit("-", 1)[0], 3)
+    assert session.run(options(_written(tape, tmp_path))).decisions == int(listed_again)
+
+
+def test_a_task_that_slept_reads_rows_of_the_moment_at_which_it_wakes(tmp_path: Path) -> None:
+    tape = _edge()
+    tape.lifecycle(20, LEGS[0], "deactivated")
+    wanted = options(_written(tape, tmp_path))
+    with session.open_run(wanted, session.records_of(wanted)) as running:
+        running.engine.advance(START + 21 * SECOND)
+        assert Market.objects.get(pk=LEGS[0]).status == "inactive"
+
+
+def test_announcements_are_written_together_before_rows_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four hundred between two tasks: each alone would cost a transaction, and the certificates of its event."""
+    tape, batches, apply = _edge(), list[int](), lifecycle.apply_batch
+    for number in range(400):
+        tape.lifecycle(20 + number / 1_000, LEGS[0], ("activated", "deactivated")[number % 2])
+
+    def counted(batch: Sequence[ExchangeMessage]) -> list[str]:
+        batches.append(len(batch))
+        return apply(batch)
+
+    monkeypatch.setattr(lifecycle, "apply_batch", counted)
+    assert session.run(options(_written(tape, tmp_path))).decisions == 0, "the last one paused it"
+    assert sum(batches) == 400
+    assert len(batches) <= 8
 
 
 def test_an_edge_whose_end_was_lost_with_a_torn_block_is_not_bought(tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ from kalbot.common import messages
 from strategies.cycle import cycle
 from strategies.models import Cycle, Decision, Screening
 from tests.backtest.tapes import START, Recorder, options
+from trading.models import Position
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
 
-def _flickering(folder: Path, seed: int) -> Options:
-    """Games whose YES bids flicker around a dollar for a minute: they pay, nearly pay and lose their depth."""
+def _flickering(folder: Path, seed: int, paused: float = 0) -> Options:
+    """Games whose YES bids flicker around a dollar for a minute: they pay, nearly pay and lose their depth. ``paused``: when a market of
+    the deep one is."""
     numbers, tape = random.Random(seed), Recorder()
     tape.opened(0)
     tickers = [f"GAME-E{event}-L{leg}" for event in range(6) for leg in range(3)]
@@ -38,6 +40,8 @@ def _flickering(folder: Path, seed: int) -> Options:
         extra[key] = extra.get(key, 0) + change
         tape.delta(tick / 4, key[0], "yes", key[1], f"{change / 100:.2f}")
     _deepened(tape)
+    if paused:
+        tape.lifecycle(paused, "GAME-DEEP-L0", "deactivated")
     tape.records.sort(key=lambda record: record.received_ns)
     tape.write(folder)
     return options(folder, profile={"cooldown_seconds": 10, "capital": 10**9, "max_open_positions": 20})
@@ -118,6 +122,18 @@ def test_a_task_that_still_waits_at_the_end_of_a_replay_is_ended(tmp_path: Path)
         running.engine.run()
         assert running.engine.ran[JUDGED_AGAIN] == 0
     assert not [one for one in threading.enumerate() if one.daemon and "beside" in type(one).__module__]
+
+
+def test_what_overlaps_in_a_replay_does_not_reach_the_exchange_either(tmp_path: Path) -> None:
+    """A market of a basket is paused, so settlement wants to read its result, in a thread of its own: only the tape can say it."""
+    wanted = _flickering(tmp_path / "paused", 1, paused=83)
+    nudge = START + 79 * SECOND
+    nudged = Judged(nudge, nudge, {"GAME-DEEP": nudge}, ("GAME-DEEP",))
+    running_as = _of(wanted, Recorded([nudged], [START + 66 * SECOND]))
+    with session.open_run(wanted, session.records_of(wanted), running_as) as running:
+        running.engine.run()
+        assert Position.objects.filter(event_id="GAME-DEEP", legs__bought_count__gt=0).exists()
+        assert running.engine.ran[messages.SETTLE] > 0
 
 
 def _of(wanted: Options, recorded: Recorded) -> dict[str, Recorded]:

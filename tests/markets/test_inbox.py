@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from markets.catalogue import lifecycle
 from markets.kalshi.rest.client import KalshiClient
@@ -218,6 +219,24 @@ def test_a_message_that_makes_no_sense_is_marked_and_does_not_block(listed: Smal
     assert lifecycle.apply_waiting() == 2
     assert "ValidationError" in ExchangeMessage.objects.get(key="lifecycle:x").error
     assert ExchangeMessage.objects.get(key="lifecycle:y").error == ""
+
+
+def test_a_batch_of_messages_takes_as_many_statements_as_one_and_the_last_word_counts(listed: SmallExchange) -> None:
+    def statements(*lives: tuple[str, str]) -> int:
+        number = ExchangeMessage.objects.count()
+        bodies: list[dict[str, object]] = [{"market_ticker": ticker, "event_type": kind} for ticker, kind in lives]
+        store([to_message(frame(body), f"epoch-{number + n}", 5) for n, body in enumerate(bodies)])
+        batch = lifecycle.next_batch()
+        with CaptureQueriesContext(connection) as captured:
+            lifecycle.apply_batch(batch)
+        return len(captured)
+
+    one = statements(("KXHIGHMIA-1-0", "deactivated"))
+    ups_and_downs = [("KXHIGHMIA-1-1", kind) for kind in ("deactivated", "activated") * 20]
+    many = statements(*ups_and_downs, *[("KXHIGHMIA-1-2", "deactivated")] * 20)
+    assert many <= one + 3
+    of = dict(Market.objects.filter(event_id="KXHIGHMIA-1").values_list("ticker", "status"))
+    assert [of[f"KXHIGHMIA-1-{n}"] for n in range(3)] == ["inactive", "active", "inactive"]
 
 
 def test_a_backlog_whose_time_is_over_is_left_for_the_next_turn(listed: SmallExchange) -> None:

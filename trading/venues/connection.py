@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Final
 
@@ -23,20 +24,22 @@ MEASURED_FOR: Final = 300.0
 """So long a measurement of the clock counts, in seconds: it may have been set since."""
 log = logging.getLogger(__name__)
 _local = threading.local()
+_offline: ContextVar[bool] = ContextVar("offline", default=False)
 
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """The exchange is not reached from this thread until the block ends: a client raises Unreachable."""
-    before, _local.offline = getattr(_local, "offline", False), True
+    """The exchange is not reached until the block ends: a client raises Unreachable. Threads that begin with a copy of the context of
+    the block do not reach it either."""
+    before = _offline.set(True)
     try:
         yield
     finally:
-        _local.offline = before
+        _offline.reset(before)
 
 
 def _refuse_offline() -> None:
-    if getattr(_local, "offline", False):
+    if _offline.get():
         raise Unreachable("a replay does not reach the exchange")
 
 
