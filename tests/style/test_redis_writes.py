@@ -23,6 +23,7 @@ LASTING: Final = {
     "kalbot/console/ops/records/task_runs.py": "console:tasks",
     "kalbot/console/ops/health/heartbeats.py": "console:sent",
     "kalbot/common/transport.py": "unreadable",
+    "kalbot/common/urgent.py": "strategy",
     "triage/assessment/triggers.py": "triage:lifecycle",
     "markets/streaming/output/leader.py": "px:fence:*",
     "markets/streaming/output/publisher.py": "px:q:*",
