@@ -12,6 +12,7 @@ from django.db.models import CharField, Q, QuerySet
 from django.db.models.expressions import Combinable
 
 from kalbot.common import clock
+from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.prepared import Among
 from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.errors import SettingError
@@ -90,8 +91,14 @@ def markets_of(event: Event) -> QuerySet[Market]:
 
 def with_families(events: Sequence[str]) -> list[str]:
     """These events and the open families that they are members of: what moves one moves the other."""
-    rows = {family for (family,) in _FAMILIES.rows(events=events)}
-    return [*events, *sorted(rows - set(events))]
+    return [*events, *families_of(events).now()]
+
+
+def families_of(events: Sequence[str]) -> Fetch[list[str]]:
+    """The open families that ``events`` are members of, without those that are among them."""
+    return Fetch(
+        ((_FAMILIES, {"events": events}),), lambda rows: sorted({family for (family,) in rows[0]}.difference(events))
+    )
 
 
 def overlapping(events: Collection[str]) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import BigIntegerField, Count, F, Q, QuerySet, Sum, Value
 from django.db.models.expressions import Combinable
 
-from kalbot.common.db import prepared
+from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.prepared import Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from strategies.collateral.groups import Choices
@@ -42,14 +42,12 @@ class PositionHoldings:
         write = account_limits.lately().write
         return planner.most_legs(WriteBudget(write.bucket_capacity, write.refill_rate, write.bucket_capacity))
 
-    def committed(self, profile: Profile) -> Committed:
+    def committed(self, profile: Profile) -> Fetch[Committed]:
         """Number and cost of the open decisions, micro-dollars, how many of them are being quoted, and what was realised."""
         of = {"profile": profile.pk}
-        ((count, quotes, waiting, committed),), realised = prepared.read((_TOTALS, of), (_REALISED, of))
-        made = next((one for (one,) in realised), 0)
-        return Committed(count, waiting + committed, quotes, -made)
+        return Fetch(((_TOTALS, of), (_REALISED, of)), _committed)
 
-    def collateral(self, profile: Profile) -> Choices | None:
+    def collateral(self, profile: Profile) -> Fetch[Choices | None]:
         """See ``collateral.counted_on``."""
         return collateral.counted_on(profile)
 
@@ -60,9 +58,16 @@ class PositionHoldings:
             return {}
         return dict(idle.quotes(profile).filter(created_at__lt=since).values_list("event_id", "reserved"))
 
-    def own_bids(self, tickers: Collection[str], mode: str) -> Mapping[tuple[str, str], int]:
+    def own_bids(self, tickers: Collection[str], mode: str) -> Fetch[Mapping[tuple[str, str], int]]:
         """(ticker, side) -> the highest bid that rests on the accounts themselves, 1/10,000 dollar."""
-        return {(ticker, side.value): price for (ticker, side), price in own_orders.bids(tickers, mode).items()}
+        bids = own_orders.fetching(tickers, mode)
+        return Fetch(bids.queries, lambda rows: {(one, side.value): at for (one, side), at in bids.made(rows).items()})
+
+
+def _committed(rows: Sequence[list[Any]]) -> Committed:
+    ((count, quotes, waiting, committed),), realised = rows
+    made = next((one for (one,) in realised), 0)
+    return Committed(count, waiting + committed, quotes, -made)
 
 
 _OWNER = Param("profile", BigIntegerField())

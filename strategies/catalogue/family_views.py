@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db.models import CharField, F, QuerySet
 
+from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.prepared import Among
 from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.kalshi.vocabulary import MarketStatus
@@ -45,8 +46,17 @@ class Family:
 
 def of(tickers: Sequence[str] | None) -> list[Family]:
     """The open families with a certificate in force (of ``tickers``, if given), by ticker."""
-    query, values = (_ALL, {}) if tickers is None else (_OF, {"tickers": tickers})
-    rows = query.named(query.rows(**values))
+    return fetching(tickers).now()
+
+
+def fetching(tickers: Sequence[str] | None) -> Fetch[list[Family]]:
+    """``of``, to be read with other things; the members of those that there are follow."""
+    if tickers is None:
+        return Fetch(((_ALL, {}),), lambda rows: _families(_ALL.named(rows[0])))
+    return Fetch(((_OF, {"tickers": tickers}),), lambda rows: _families(_OF.named(rows[0])))
+
+
+def _families(rows: Iterable[Mapping[str, Any]]) -> list[Family]:
     granted = {row["event_id"]: row for row in rows if row["status"] == Certificate.Status.GRANTED}
     if not granted:
         return []

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from kalbot.common import clock
+from kalbot.common.db import fetch
 from kalbot.common.db.batches import batched
 from kalbot.common.units import Price
 from markets.fees import RATES
@@ -28,7 +29,7 @@ from markets.terms.special_settlements import SettlementTerms
 from markets.terms.states import StateList
 from strategies.catalogue import family_views, universe_rows
 from strategies.catalogue.corrections import Powers, power_of
-from strategies.catalogue.family_views import Member
+from strategies.catalogue.family_views import Family, Member
 from strategies.catalogue.universe_rows import Row, Rows
 
 log = logging.getLogger(__name__)
@@ -130,22 +131,28 @@ class EventView:
 
 def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[str, EventView]:
     """Views of the open events and families (all, or those of ``tickers`` that are open), by ticker, in ticker order."""
-    families = family_views.of(tickers)
-    wanted = None if tickers is None else [*tickers, *(t for family in families for t in family.events)]
-    listed = _listed(wanted, deep=deep)
+    families, listed = _all(deep) if tickers is None else _of(sorted(set(tickers)), deep)
     named = listed.keys() if tickers is None else set(tickers)
     found = {ticker: view for ticker, view in listed.items() if ticker in named}
     return dict(sorted((found | family_views.views(families, listed)).items())) if families else found
 
 
-def _listed(tickers: Sequence[str] | None, *, deep: bool) -> dict[str, EventView]:
-    """Views of events that the exchange lists."""
-    if tickers is None:
-        return _views(universe_rows.whole(deep), deep=deep)
+def _all(deep: bool) -> tuple[list[Family], dict[str, EventView]]:
+    return family_views.of(None), _views(universe_rows.whole(deep), deep=deep)
+
+
+def _of(tickers: Sequence[str], deep: bool) -> tuple[list[Family], dict[str, EventView]]:
+    """The families among ``tickers``, and views of what the exchange lists of these and of the families' members."""
+    families: list[Family] = []
     found: dict[str, EventView] = {}
-    for batch in batched(sorted(set(tickers))):
+    for batch in batched(tickers):
+        of_batch, rows = fetch.together(family_views.fetching(batch), universe_rows.fetching(batch, deep))
+        families += of_batch
+        found |= _views(rows, deep=deep)
+    members = {event for family in families for event in family.events}
+    for batch in batched(sorted(members.difference(tickers))):
         found |= _views(universe_rows.some(batch, deep), deep=deep)
-    return found
+    return families, found
 
 
 def _views(rows: Rows, *, deep: bool) -> dict[str, EventView]:

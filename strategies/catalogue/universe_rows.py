@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from django.db.models import CharField, DateTimeField, QuerySet
 
 from kalbot.common import clock
-from kalbot.common.db import prepared
+from kalbot.common.db.fetch import Fetch, Queries
 from kalbot.common.db.prepared import Among, Param, Prepared
 from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.models import Certificate, Event, FeeChange, Market
@@ -82,14 +83,25 @@ def whole(deep: bool) -> Rows:
 
 
 def some(tickers: Sequence[str], deep: bool) -> Rows:
-    """Of these events. Certificates are read whatever their status: with that in the statement SQLite reads every one that is granted."""
+    """Of these events."""
+    return fetching(tickers, deep).now()
+
+
+def fetching(tickers: Sequence[str], deep: bool) -> Fetch[Rows]:
+    """``some``, to be read with other things. Certificates are read whatever their status: with that in the statement SQLite reads every
+    one that is granted."""
     wanted, by_depth = {"tickers": tickers}, _DEEP if deep else _FLAT
-    changes, late, powers, *rows = prepared.read(
+    queries: Queries = (
         (_CHANGES, {"now": clock.now()}),
         (settling.OF_EVENTS, wanted),
         (corrections.ALL, {}),
         *((query, wanted) for query in by_depth),
     )
+    return Fetch(queries, partial(_of_some, by_depth))
+
+
+def _of_some(by_depth: Sequence[PreparedColumns], found: Sequence[list[Any]]) -> Rows:
+    changes, late, powers, *rows = found
     markets, certificates, events = (query.named(found) for query, found in zip(by_depth, rows, strict=True))
     granted = [row for row in certificates if row["status"] == Certificate.Status.GRANTED]
     return Rows(changes, settling.in_ms(late), corrections.by_lead(powers), markets, granted, events)

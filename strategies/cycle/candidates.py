@@ -6,20 +6,22 @@ What is needed of positions comes through ``holdings``.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import BigIntegerField, CharField, DateTimeField, Q
 
 from kalbot.common import clock
-from kalbot.common.db import prepared
+from kalbot.common.db import fetch
+from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.prepared import Among, Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from markets import selectors
 from strategies.collateral.groups import Choices
-from strategies.cycle import holdings
+from strategies.cycle import holdings, hurdles
+from strategies.cycle.hurdles import Known
 from strategies.models import Decision, Profile
 from strategies.models import Verdict as VerdictRow
 from strategies.reasons import Reason
@@ -73,13 +75,15 @@ _lists: dict[int, Listed] = {}
 @dataclass(frozen=True, slots=True)
 class Exposure:
     """What a profile has open: events that are blocked, the number of baskets, the capital left (micro-dollars), the number of
-    baskets that are being quoted. ``choices``: how collateral is returned for what it opens now (None: not at all)."""
+    baskets that are being quoted. ``choices``: how collateral is returned for what it opens now (None: not at all). ``hurdle``: what its
+    capital is known to earn elsewhere (``hurdles.of``)."""
 
     blocked: dict[str, Reason]
     open_count: int
     capital_left: int
     quotes: int = 0
     choices: Choices | None = None
+    hurdle: Known | None = None
 
     def too_many(self, profile: Profile) -> Miss | None:
         """Why ``profile`` may open no further basket: it has as many as it may. None when it may."""
@@ -98,10 +102,8 @@ class Exposure:
         return replace(self, capital_left=self.capital_left - locked, open_count=self.open_count + (locked > 0))
 
 
-def lists(profiles: Sequence[Profile], events: Collection[str] | None = None) -> dict[int, Listed]:
-    """The candidates of each profile, by its id; of ``events`` alone, read from the database, when given."""
-    if events is not None:
-        return _of_events(profiles, events)
+def lists(profiles: Sequence[Profile]) -> dict[int, Listed]:
+    """The candidates of each profile, by its id."""
     counted, at = versions.candidates([profile.pk for profile in profiles]), clock.monotonic()
     for profile in profiles:
         known = _lists.get(profile.pk)
@@ -116,21 +118,26 @@ def lists(profiles: Sequence[Profile], events: Collection[str] | None = None) ->
     return {profile.pk: _lists[profile.pk] for profile in profiles}
 
 
-def _of_events(profiles: Sequence[Profile], events: Collection[str]) -> dict[int, Listed]:
-    found = {profile.pk: Listed({}) for profile in profiles}
-    for profile_id, status, *row in _OF_EVENTS.rows(profiles=list(found), events=events):
+def of_events(events: Collection[str]) -> Fetch[dict[int, Listed]]:
+    """The candidates among ``events`` of each profile that has one, by its id, as the database has them now."""
+    return Fetch(((_OF_EVENTS, {"events": events}),), lambda rows: _by_profile(rows[0]))
+
+
+def _by_profile(rows: Iterable[Sequence[Any]]) -> dict[int, Listed]:
+    found: dict[int, Listed] = {}
+    for profile_id, status, *row in rows:
         if status == VerdictRow.Status.CANDIDATE:
             candidate = _candidate(*row)
-            found[profile_id].by_event[candidate.event] = candidate
+            found.setdefault(profile_id, Listed({})).by_event[candidate.event] = candidate
     return found
 
 
 _OF_EVENTS: Final = PreparedColumns(
-    lambda: VerdictRow.objects.filter(
-        profile__in=Among("profiles", BigIntegerField()), event__in=Among("events", CharField())
-    ).values_list("profile_id", "status", *_COLUMNS)
+    lambda: VerdictRow.objects.filter(event__in=Among("events", CharField())).values_list(
+        "profile_id", "status", *_COLUMNS
+    )
 )
-"""Of every status: with that in the statement SQLite reads all candidates of a profile, by the index for those."""
+"""Of every status: with that in the statement SQLite reads all candidates there are, by the index for those."""
 
 
 def _read(profile: Profile) -> Listed:
@@ -183,15 +190,21 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
     positions = holdings.current()
     since = at - timedelta(seconds=profile.cooldown_seconds)
     lately = {"profile": profile.pk, "since": since}
-    taken, ended, is_open = prepared.read((_TAKEN, lately), (_ENDED, lately), (_OPEN, {"profile": profile.pk}))
+    taken, ended, is_open, committed, collateral, least = fetch.together(
+        fetch.rows_of(_TAKEN, **lately),
+        fetch.rows_of(_ENDED, **lately),
+        fetch.rows_of(_OPEN, profile=profile.pk),
+        positions.committed(profile),
+        positions.collateral(profile),
+        hurdles.known(profile),
+    )
     blocked = {event: Reason.COOLDOWN for (event,) in (*taken, *ended)}
     blocked.update((event, Reason.OPEN_POSITION) for (event,) in is_open)
     for event, cause in selectors.overlapping(blocked).items():
         blocked[event] = blocked[cause]
-    committed = positions.committed(profile)
     made = 0 if profile.profits == Profile.Profits.WAIT else committed.made
     left = profile.working + made - committed.money
-    return Exposure(blocked, committed.decisions, left, committed.quotes, positions.collateral(profile))
+    return Exposure(blocked, committed.decisions, left, committed.quotes, collateral, least)
 
 
 _OWNER, _SINCE = Param("profile", BigIntegerField()), Param("since", DateTimeField())

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import BigIntegerField, DateTimeField, Max
+from django.db.models import BigIntegerField, CharField, DateTimeField, Max
 
 from kalbot.common import clock
+from kalbot.common.db import fetch
+from kalbot.common.db.fetch import Fetch
+from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Among, Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.book import Depth, Level, Side
@@ -65,24 +69,32 @@ def of(profile: Profile, tickers: Collection[str]) -> Claims:
     on paper. Quotes rest and take nothing."""
     if not shares(profile):
         return Claims()
+    rows, own = fetch.together(_lately(profile), holdings.current().own_bids(tickers, profile.mode))
     ids: set[UUID] = set()
     taken: dict[tuple[str, str], int] = {}
-    rows = Decision.objects.filter(**beside(profile.mode), created_at__gt=clock.now() - CLAIMED_FOR, quote={})
-    for pk, legs in rows.values_list("pk", "legs"):
+    for pk, legs in rows:
         for leg in _among(legs, tickers):
             ids.add(pk)
             key = leg["ticker"], leg["side"]
             taken[key] = taken.get(key, 0) + leg["count"]
-    return Claims(frozenset(ids), taken, holdings.current().own_bids(tickers, profile.mode))
+    return Claims(frozenset(ids), taken, own)
 
 
-def still(claims: Claims, profile: Profile, events: Collection[str], tickers: Collection[str]) -> bool:
-    """Whether nobody has decided on these markets since ``claims`` were read; in the transaction that inserts a decision, which then is
-    the only one on ``events`` until it ends."""
+def locking(profile: Profile, events: Collection[str]) -> list[Statement]:
+    """The statements whose rows ``still`` takes, in the transaction that inserts a decision, which then is the only one on ``events`` until
+    it ends. None for a profile that shares with nobody."""
+    if not shares(profile):
+        return []
+    lately = [query.statement(**values) for query, values in _lately(profile).queries]
+    return [_EVENTS.statement(events=events), *lately]
+
+
+def still(claims: Claims, profile: Profile, tickers: Collection[str], rows: Sequence[list[Any]]) -> bool:
+    """Whether nobody has decided on these markets since ``claims`` were read. ``rows``: of the statements of ``locking``."""
     if not shares(profile):
         return True
-    list(Event.objects.select_for_update(no_key=True).filter(pk__in=events).order_by("pk").values_list("pk"))
-    return of(profile, tickers).ids <= claims.ids
+    lately = _of_mode(profile.mode).made(rows[1])
+    return {pk for pk, legs in lately if _among(legs, tickers)} <= claims.ids
 
 
 def in_turn(profiles: Sequence[Profile]) -> list[Profile]:
@@ -112,7 +124,32 @@ def _without(levels: tuple[Level, ...], count: int) -> tuple[Level, ...]:
     return tuple(found)
 
 
+def _lately(profile: Profile) -> Fetch[list[Any]]:
+    return fetch.rows_of(_of_mode(profile.mode), since=clock.now() - CLAIMED_FOR)
+
+
+@cache
+def _of_mode(mode: str) -> PreparedColumns:
+    """Decisions of a mode by profiles that share, which take what they buy."""
+    return PreparedColumns(
+        lambda: (
+            Decision.objects.filter(**beside(mode), created_at__gt=_SINCE, quote={})
+            .order_by()
+            .values_list("pk", "legs")
+        )
+    )
+
+
 _SINCE = Param("since", DateTimeField())
+_EVENTS: Final = PreparedColumns(
+    lambda: (
+        Event.objects.select_for_update(no_key=True)
+        .filter(pk__in=Among("events", CharField()))
+        .order_by("pk")
+        .values_list("pk")
+    )
+)
+"""Locks them, in the order of their keys."""
 _LAST: Final = PreparedColumns(
     lambda: (
         Decision.objects.filter(created_at__gt=_SINCE, profile__in=Among("profiles", BigIntegerField()))

@@ -19,7 +19,7 @@ from typing import Final
 from kalbot.common import cache, clock, trace
 from kalbot.common.db import direct
 from kalbot.common.trace import Stage
-from markets import prices, selectors
+from markets import prices
 from markets.book import Depth
 from markets.prices import EventPrices, Prices, families
 from strategies.catalogue.universe import EventView
@@ -29,6 +29,7 @@ from strategies.cycle import (
     candidate_evaluation,
     candidates,
     claims,
+    concerned,
     decisions,
     event_cache,
     hurdles,
@@ -49,7 +50,7 @@ from strategies.profiles.blackout import in_blackout
 from strategies.reasons import Reason
 from strategies.screening import watchlist
 from strategies.screening.filters import Miss, Rules
-from strategies.screening.screening import active_profiles, interested
+from strategies.screening.screening import active_profiles
 from strategies.screening.verdict import Status, Verdict, missed, passed_over
 
 log = logging.getLogger(__name__)
@@ -98,16 +99,15 @@ def run(
     reader, row = prices.reader(), Cycle(started_at=clock.now(), trigger=trigger)
     running = _Run(row, turns(row), reader, {**(moments or {}), Stage.STARTED: trace.now()})
     if event_tickers is None:
-        profiles = active_profiles()
+        profiles, listed = active_profiles(), None
         watchlist.refresh(profiles, reader)
     else:
-        event_tickers = selectors.with_families(event_tickers)
-        profiles = interested(event_tickers)
+        event_tickers, profiles, listed = concerned.by(event_tickers)
     profiles = [profile for profile in profiles if only in ("", profile.name)]
     about = "" if event_tickers is None else ":" + ",".join(sorted(event_tickers))
     with ExitStack() as locks:
         mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}{about}", LOCK_SECONDS))]
-        found = candidates.lists(mine, event_tickers)
+        found = candidates.lists(mine) if listed is None else {p.pk: listed.get(p.pk) or Listed({}) for p in mine}
         _read(running, sorted(set().union(*(listed.by_event.keys() for listed in found.values()))))
         _consider_all(running, mine, found)
     row.refused = dict((+running.refused).most_common())

@@ -87,16 +87,17 @@ def take(decision: Decision, verdict_id: int, seen: int, event: EventView, claim
 
 def _take(decision: Decision, verdict_id: int, seen: int, event: EventView, claimed: Claims) -> bool:
     with transaction.atomic():
-        counted, is_open, shadows = pipeline.rows_of(
+        counted, is_open, shadows, *beside = pipeline.rows_of(
             direct.updating(
                 Verdict, {"decisions": seen + 1}, id=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE.value
             ),
             _OPEN.statement(profile=decision.profile_id, event=decision.event_id),
             _SHADOWS.statement(profile=decision.profile_id),
+            *claims.locking(decision.profile, event.books_of),
         )
         if not counted:
             return False
-        is_alone = claims.still(claimed, decision.profile, event.books_of, {o.ticker for o in event.outcomes})
+        is_alone = claims.still(claimed, decision.profile, {o.ticker for o in event.outcomes}, beside)
         if not is_alone or is_open:
             transaction.set_rollback(True)
             return False

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 
+from kalbot.common.db.fetch import Fetch
 from strategies.collateral.groups import Choices
 from strategies.models import Decision, Profile
 
@@ -38,17 +39,17 @@ class Holdings(Protocol):
     def most_legs(self) -> int:
         """Orders of one basket that the account's write rate can send and, if one fails, unwind."""
 
-    def committed(self, profile: Profile) -> Committed:
+    def committed(self, profile: Profile) -> Fetch[Committed]:
         """Number and cost of the open decisions: what is reserved and spent, or what was decided and not yet reserved."""
 
-    def collateral(self, profile: Profile) -> Choices | None:
+    def collateral(self, profile: Profile) -> Fetch[Choices | None]:
         """How the exchange returns collateral for NO baskets that the profile opens now; None where it does not, or is still learnt."""
 
     def idle_quotes(self, profile: Profile, since: datetime) -> Mapping[str, int]:
         """Events whose basket is being quoted, was begun before ``since`` and has bought nothing, with what each has set aside,
         micro-dollars; none while a quote of the profile is being withdrawn."""
 
-    def own_bids(self, tickers: Collection[str], mode: str) -> Mapping[tuple[str, str], int]:
+    def own_bids(self, tickers: Collection[str], mode: str) -> Fetch[Mapping[tuple[str, str], int]]:
         """(ticker, side) -> the highest bid that profiles which share, of a mode, or people rest on the accounts, 1/10,000 dollar."""
 
 

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from django.db.models import BigIntegerField
 
 from kalbot.common import clock
 from kalbot.common.db import direct
+from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.prepared import Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.units import Money
 from strategies.allocation.choice import Offer
 from strategies.allocation.hurdle import hurdle
 from strategies.models import Hurdle, Opportunity, Profile
+
+
+class Known(NamedTuple):
+    """Profit a day and locked dollar, and when it was learnt."""
+
+    return_a_day: float
+    at: datetime
+
 
 WINDOW: Final = timedelta(days=10)
 AGAIN: Final = timedelta(minutes=10)
@@ -25,13 +34,19 @@ _KNOWN: Final = PreparedColumns(
 )
 
 
-def of(profile: Profile, offers: Iterable[Offer] = ()) -> float:
-    """Profit a day and locked dollar below which a basket takes the place of a better one; 0 = none. Learnt again every ten minutes, from
-    ``offers`` too, which then are kept (see ``note``)."""
-    now = clock.now()
-    for least, at in _KNOWN.rows(profile=profile.pk):
-        if timedelta() <= now - at < AGAIN:
-            return float(least)
+def known(profile: Profile) -> Fetch[Known | None]:
+    """What is stored of a profile; None where nothing is."""
+    return Fetch(
+        ((_KNOWN, {"profile": profile.pk}),),
+        lambda rows: next((Known(float(least), at) for least, at in rows[0]), None),
+    )
+
+
+def of(profile: Profile, stored: Known | None, offers: Iterable[Offer]) -> float:
+    """Profit a day and locked dollar below which a basket takes the place of a better one; 0 = none. As ``stored``, or learnt again where
+    that is older than ten minutes, from ``offers`` too, which then are kept (see ``note``)."""
+    if stored is not None and timedelta() <= clock.now() - stored.at < AGAIN:
+        return stored.return_a_day
     note(profile, offers)
     learnt = _learn(profile)
     return 0.0 if learnt is None else learnt.return_a_day

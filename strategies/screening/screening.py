@@ -16,6 +16,8 @@ from typing import Final
 from django.db.models import CharField, Q, QuerySet
 
 from kalbot.common import clock
+from kalbot.common.db import fetch
+from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.prepared import Among, Prepared
 from markets.models import Scan
 from strategies.catalogue import live_quotes
@@ -67,9 +69,9 @@ def active_profiles() -> list[Profile]:
     return _ACTIVE.rows()
 
 
-def interested(events: Sequence[str]) -> list[Profile]:
+def interested(events: Sequence[str]) -> Fetch[list[Profile]]:
     """Those of ``active_profiles`` that have one of ``events`` as a candidate."""
-    return _INTERESTED.rows(events=events)
+    return fetch.rows_of(_INTERESTED, events=events)
 
 
 def _active() -> QuerySet[Profile]:

@@ -7,9 +7,10 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from kalbot.common import clock
+from kalbot.common.db import pipeline
 from markets.book import Depth
 from strategies.cycle import claims, cycle
 from strategies.cycle.claims import Claims
@@ -131,11 +132,16 @@ def test_a_decision_on_books_that_another_profile_has_taken_from_since_is_not_st
     before = claims.of(first, {"E0-0", "E0-1"})
     assert before == Claims()
     cycle.run()
-    assert not claims.still(before, first, ["E0"], {"E0-0"})
-    assert claims.still(before, first, ["E0"], {"OTHER"})
-    assert claims.still(before, Profile(name="paper", mode=Mode.SIM), ["E0"], {"E0-0"})
-    assert claims.still(claims.of(first, {"E0-0"}), first, ["E0"], {"E0-0"})
+    assert not _still(before, first, {"E0-0"})
+    assert _still(before, first, {"OTHER"})
+    assert _still(before, Profile(name="paper", mode=Mode.SIM), {"E0-0"})
+    assert _still(claims.of(first, {"E0-0"}), first, {"E0-0"})
     assert first.name == "a"
+
+
+def _still(claimed: Claims, profile: Profile, tickers: set[str]) -> bool:
+    with transaction.atomic():
+        return claims.still(claimed, profile, tickers, pipeline.rows_of(*claims.locking(profile, ["E0"])))
 
 
 def test_the_best_levels_are_taken_first_and_each_side_takes_the_others_bids() -> None:

@@ -66,7 +66,7 @@ def _settle(number: int, result: str) -> None:
 def test_off_the_basket_locks_its_price() -> None:
     position = _paper(collateral_return=False)
     assert (position.status, position.returned, position.collateral) == ("open", 0, None)
-    assert PositionHoldings().committed(position.profile).money == position.cost
+    assert PositionHoldings().committed(position.profile).now().money == position.cost
 
 
 def test_on_it_locks_what_it_can_lose_and_what_leaving_needs() -> None:
@@ -76,7 +76,7 @@ def test_on_it_locks_what_it_can_lose_and_what_leaving_needs() -> None:
     assert position.cost < PAYS, "it pays more than it cost, so money came free"
     assert position.reserved == collateral.exit_reserve(position)
     assert 8 * world.DOLLAR < position.reserved < 10 * world.DOLLAR
-    committed = PositionHoldings().committed(position.profile).money
+    committed = PositionHoldings().committed(position.profile).now().money
     assert committed == position.cost + position.reserved - PAYS
     assert committed * 5 < position.cost
     ties(position)

@@ -123,9 +123,9 @@ def test_an_example_is_the_latest_no_basket_of_the_profile_with_two_legs() -> No
 
 def test_a_cycle_counts_on_returns_only_where_they_have_been_learnt_or_are_trusted(twin: Twin) -> None:
     account, profile = _account(), world.add_profile("live", mode="live")
-    assert collateral.counted_on(profile) is None
+    assert collateral.counted_on(profile).now() is None
     ExchangeAccount.objects.update(collateral_reading={"whole_cents": True})
     for mode, counted in (("off", None), ("learning", None), ("on", Choices(whole_cents=True))):
         ExchangeAccount.objects.filter(pk=account.pk).update(collateral=mode)
-        assert collateral.counted_on(profile) == counted
-        assert collateral.counted_on(world.add_profile(f"other {mode}", mode="live", subaccount=7)) is None
+        assert collateral.counted_on(profile).now() == counted
+        assert collateral.counted_on(world.add_profile(f"other {mode}", mode="live", subaccount=7)).now() is None

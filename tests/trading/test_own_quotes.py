@@ -118,7 +118,7 @@ def test_a_sale_does_not_trade_with_our_own_quote_which_gives_way(twin: Twin) ->
 
 def test_a_cycle_learns_which_bids_are_ours(twin: Twin) -> None:
     _quote(twin)
-    own = holdings.current().own_bids(twin.markets, Mode.LIVE)
+    own = holdings.current().own_bids(twin.markets, Mode.LIVE).now()
     assert own == {(ticker, "no"): price for ticker, price in zip(twin.markets, quoted.NO_BIDS, strict=True)}
 
 

@@ -13,6 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from django.db.models import IntegerField
+
+from kalbot.common.db.fetch import Fetch
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.units import CENT, CONTRACT, DOLLAR_PRICE, Money, dollars
 from markets.book import Side
 from markets.fees import FeeSchedule
@@ -55,13 +60,27 @@ def reading_for(profile: Profile, event: Event, kind: str, account: tuple[str, R
     return {**reading, LEARNING: True} if account[0] == ExchangeAccount.Collateral.LEARNING else reading
 
 
-def counted_on(profile: Profile) -> Choices | None:
+def counted_on(profile: Profile) -> Fetch[Choices | None]:
     """How collateral is returned for NO baskets that ``profile`` opens now; None where it is not, or is still being learnt."""
     if profile.mode == Mode.SIM:
-        return Choices() if profile.collateral_return else None
-    rows = ExchangeAccount.objects.filter(subaccount=profile.subaccount or 0, collateral=ExchangeAccount.Collateral.ON)
-    reading = rows.values_list("collateral_reading", flat=True).first()
+        return Fetch((), lambda rows: Choices() if profile.collateral_return else None)
+    return Fetch(((_READINGS, {"subaccount": profile.subaccount or 0}),), _choices)
+
+
+def _choices(rows: Sequence[list[Any]]) -> Choices | None:
+    reading = next((one for (one,) in rows[0]), None)
     return None if reading is None else choices_of(reading)
+
+
+_READINGS: Final = PreparedColumns(
+    lambda: (
+        ExchangeAccount.objects.filter(
+            subaccount=Param("subaccount", IntegerField()), collateral=ExchangeAccount.Collateral.ON
+        )
+        .order_by("pk")
+        .values_list("collateral_reading")
+    )
+)
 
 
 def check_family(decision: Decision, markets: Iterable[Market], account: tuple[str, Reading] | None) -> None:

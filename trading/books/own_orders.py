@@ -10,10 +10,14 @@ Prices 1/10,000 dollar of the side that is bid for.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import CharField, F, OuterRef, Q, QuerySet, Subquery
 
+from kalbot.common.db.fetch import Fetch
+from kalbot.common.db.prepared import Among
+from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.book import Side
 from strategies.profiles.sharing import beside, shares
 from trading.denials import DenialCode, Refusal
@@ -29,11 +33,18 @@ BUYS: Final = (PositionStatus.EXECUTING, PositionStatus.COMPLETING, PositionStat
 
 def bids(tickers: Collection[str], mode: str) -> dict[tuple[str, Side], int]:
     """The highest bids of our own in these markets, of every profile of a mode that shares, whatever its subaccount."""
+    return fetching(tickers, mode).now()
+
+
+def fetching(tickers: Collection[str], mode: str) -> Fetch[dict[tuple[str, Side], int]]:
+    """``bids``, to be read with other things."""
+    wanted = {"tickers": tickers}
+    return Fetch(((_of_mode(mode), wanted), (_PERSONS, wanted)), _highest)
+
+
+def _highest(rows: Sequence[list[Any]]) -> dict[tuple[str, Side], int]:
     found: dict[tuple[str, Side], int] = {}
-    for ticker, side, price in (
-        *_ours(mode).filter(leg__market_id__in=tickers).values_list("leg__market_id", "side", "price"),
-        *_of_persons().filter(ticker__in=tickers).values_list("ticker", "side", "price"),
-    ):
+    for ticker, side, price in (row for of_query in rows for row in of_query):
         found[ticker, Side(side)] = max(price, found.get((ticker, Side(side)), 0))
     return found
 
@@ -84,6 +95,20 @@ def _ours(mode: str) -> QuerySet[Order]:
 
 def _of_persons() -> QuerySet[ForeignOrder]:
     return ForeignOrder.objects.filter(is_resting=True)
+
+
+@cache
+def _of_mode(mode: str) -> PreparedColumns:
+    """Ours of one mode, by markets."""
+    return PreparedColumns(
+        lambda: _ours(mode).filter(leg__market__in=_TICKERS).values_list("leg__market_id", "side", "price")
+    )
+
+
+_TICKERS = Among("tickers", CharField())
+_PERSONS: Final = PreparedColumns(
+    lambda: _of_persons().filter(ticker__in=_TICKERS).values_list("ticker", "side", "price")
+)
 
 
 def _column(name: str, side: Side) -> str:
