@@ -349,24 +349,33 @@ def as_texts(row: dict[str, Any]) -> dict[str, str]:
     return {**row, **amounts, "waits_since": moment(row["waits_since"]), "next_try": moment(row["next_try"])}
 
 
-def lists_pages_and_search(positions: dict[str, Position], client: Client) -> None:
+def rows(answer: Any, mark: str) -> dict[int, str]:
+    """A page's table by the position that each row is about."""
+    page = answer.content.decode()
+    table = page[page.index(mark) :]
+    found = {}
+    for row in re.findall(r"<tr\b.*?</tr>", table[: table.index("</table>")], re.S):
+        if link := re.search(r"/position/(\d+)/", row):
+            found[int(link.group(1))] = row
+    return found
+
+
+def lists_pages_and_search(positions: dict[str, Position], pages: dict[int, str], client: Client) -> None:
     """They say it in the same words."""
     wrong = []
+    listed = rows(client.get(reverse("admin:trading_position_changelist")), 'id="result_list"')
+    opened = rows(client.get(reverse("admin:open_positions")), 'aria-label="Open positions"')
     for name, held in positions.items():
         where = {
-            "page": client.get(reverse("admin:trading_position_change", args=[held.pk])).content.decode(),
+            "page": pages[held.pk],
             "refreshed part": client.get(reverse("admin:position_progress", args=[held.pk])).content.decode(),
-            "list": client.get(reverse("admin:trading_position_changelist"), {"q": f"#{held.pk}"}).content.decode(),
+            "list": listed[held.pk],
             "search": client.get(reverse("admin:search"), {"s": f"#{held.pk}", "extended": "1"}).content.decode(),
         }
         begin = where["page"].index('id="part-progress"')
         where["page"] = where["page"][begin : where["page"].index("As it was decided", begin)]
-        begin = where["list"].index('id="result_list"')
-        where["list"] = where["list"][begin : where["list"].index("</table>", begin)]
         if held.status in ACTIVE:
-            wanted = {"q": f"#{held.pk}"}
-            whole = client.get(reverse("admin:open_positions"), wanted).content.decode()
-            where["open positions"] = whole[whole.index('aria-label="Open positions"') :]
+            where["open positions"] = opened[held.pk]
         for place, page in where.items():
             text = text_of(page)
             expected = shown(held, usual=place in ("page", "refreshed part"))
@@ -402,12 +411,12 @@ def terminal_shows(positions: dict[str, Position]) -> None:
             assert word in row, (name, word, row)
 
 
-def story_and_notifications(positions: dict[str, Position], client: Client) -> None:
+def story_and_notifications(positions: dict[str, Position], pages: dict[int, str]) -> None:
     """The story ends in the status, and a notification names it."""
     assert Cursor.objects.exists()
     collect.collect()
     for name, held in positions.items():
-        page = client.get(reverse("admin:trading_position_change", args=[held.pk])).content.decode()
+        page = pages[held.pk]
         story = text_of(page[page.index('id="part-timeline"') :])
         last = PositionEvent.objects.filter(position=held).order_by("id").last()
         assert last is not None, name
@@ -429,6 +438,8 @@ def test_everything_says_the_same_of_every_state(positions: dict[str, Position],
     client = login("viewer")
     every_state_of_the_model(positions)
     export_and_api(positions, client)
-    lists_pages_and_search(positions, client)
+    addresses = {held.pk: reverse("admin:trading_position_change", args=[held.pk]) for held in positions.values()}
+    pages = {pk: client.get(address).content.decode() for pk, address in addresses.items()}
+    lists_pages_and_search(positions, pages, client)
     terminal_shows(positions)
-    story_and_notifications(positions, client)
+    story_and_notifications(positions, pages)
