@@ -14,6 +14,7 @@ from markets.models import ContractTerms
 from markets.terms.grades import Grade, grade_of
 from markets.terms.settled import given
 from markets.terms.states import Holding, State, StateError, StateList, floor_over, payoffs
+from trading import ended_beside
 from trading.execution.sizing import baskets
 from trading.models import ACTIVE, ExchangeAccount, Leg, Position, Settlement
 
@@ -123,7 +124,7 @@ def held_of(position: Position, legs: Sequence[Leg]) -> Held:
     if any(leg.settled_count for leg in legs):
         settled = list(Settlement.objects.filter(leg__position=position, reversed_at=None).select_related("leg"))
     try:
-        lists = _possible(position, settled)
+        lists = _possible(position, settled, legs)
         holdings: list[Holding] = [(one.leg.market_id, Side(one.leg.side), one.count) for one in held]
         floor = floor_over(holdings, lists)
         table = payoffs(holdings, lists[0]) if len(lists) == 1 else ()
@@ -152,12 +153,17 @@ def naked_legs(positions: Iterable[Position]) -> dict[int, tuple[HeldLeg, ...]]:
     return found
 
 
-def _possible(position: Position, settled: Sequence[Settlement]) -> list[StateList]:
-    """The stored state lists less what has settled. StateError where they cannot be read or contradict what settled."""
+def _possible(position: Position, settled: Sequence[Settlement], legs: Sequence[Leg]) -> list[StateList]:
+    """The stored state lists less what has settled, sold legs' markets included. StateError where they cannot be read or contradict what
+    settled."""
     if not position.states:
         raise StateError("no settlement states were stored with this position")
-    if fine := next((one for one in settled if one.value_e6 % MONEY_PER_PRICE), None):
-        raise StateError(f"{fine.leg.market_id} settled at a value finer than a price")
-    known = {one.leg.market_id: Price(one.value_e6 // MONEY_PER_PRICE) for one in settled}
+    paid = {one.leg.market_id: one.value_e6 for one in settled}
+    paid |= ended_beside.paid_by_sold(legs, paid.keys())
+    if fine := next((ticker for ticker, value in paid.items() if value % MONEY_PER_PRICE), None):
+        raise StateError(f"{fine} settled at a value finer than a price")
+    if odd := ended_beside.settled_at_a_price(position, legs):
+        raise StateError(f"{odd}, of the same family, settled at a price, in a way that no listed state allows")
+    known = {ticker: Price(value // MONEY_PER_PRICE) for ticker, value in paid.items()}
     lists = [StateList.from_json(stored) for stored in position.states]
     return [left for one in lists if (left := given(one, known)) is not None]

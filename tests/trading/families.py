@@ -51,8 +51,17 @@ def family(ranges: Twin, thresholds: Twin) -> Event:
     return certified(FAMILY, ranges, thresholds, spans(ranges, thresholds))
 
 
-def certified(ticker: str, ranges: Twin, thresholds: Twin, values: Mapping[str, Interval]) -> Event:
-    """The event in common of two events, with a certificate of the atoms of these ``values`` (market -> where it pays)."""
+def certified(
+    ticker: str,
+    ranges: Twin,
+    thresholds: Twin,
+    values: Mapping[str, Interval],
+    *,
+    nobody: bool = False,
+    any_no: bool = False,
+) -> Event:
+    """The event in common of two events, with a certificate of the atoms of these ``values`` (market -> where it pays).
+    ``nobody``, ``any_no``: what its terms add."""
     row = Event.objects.create(
         ticker=ticker, series=ranges.row.series, is_family=True, rules_hash="family", exchange_index=ranges.shard
     )
@@ -64,7 +73,7 @@ def certified(ticker: str, ranges: Twin, thresholds: Twin, values: Mapping[str, 
         rules_hash="family",
         grade="guaranteed",
         reading=CERTIFICATE_VERSION,
-        states=StateList.of_atoms(Atoms.of(values)).to_json(),
+        states=StateList.of_atoms(Atoms.of(values, nobody=nobody, any_no=any_no)).to_json(),
     )
     return row
 

@@ -85,6 +85,18 @@ def correct(
     return True
 
 
+def follow_ended(position_id: int) -> None:
+    """Bring the floor and guarantee of an open position to what markets say that ended beside what it holds; as it is where nothing
+    changes."""
+    with transaction.atomic():
+        position = Position.objects.select_for_update().get(pk=position_id)
+        if position.status != PositionStatus.OPEN:
+            return
+        now = recounted(selectors.held_now(position))
+        if any(getattr(position, name) != value for name, value in now.items()):
+            Position.objects.filter(pk=position.pk).update(**now)
+
+
 def recount(position: Position) -> None:
     """Bring the position's cost, whole baskets, floor, guarantee and returned collateral to what its legs hold now. To be called by
     whatever changes a leg, in the same transaction."""

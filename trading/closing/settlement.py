@@ -22,7 +22,7 @@ from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.db.snapshot import snapshot
 from kalbot.common.units import CENT, CONTRACT, DOLLAR, dollars
 from strategies.models import Mode
-from trading import states
+from trading import ended_beside, states
 from trading.accounting import accounts, booking, collateral, ledger, totals
 from trading.closing import finals, unbooked
 from trading.closing.finals import Credit, FinalResult
@@ -53,6 +53,8 @@ def run(mode: str | None = None, reconciliation: Reconciliation | None = None, v
     """
     count = sum(_settle(chosen, reconciliation, vanished) for chosen in ([mode] if mode else Mode.values))
     amend(mode)
+    for pk in ended_beside.behind(mode):
+        booking.follow_ended(pk)
     unbooked.take_back_names()
     for position in _without_contracts(mode):
         _end(position)
