@@ -61,7 +61,16 @@ def register() -> None:
 
 
 class Channel(redis.Channel):
-    """Reads one message at a time."""
+    """Reads one message at a time. kombu makes a client for each command that it sends beside; one serves as long as its connections do."""
+
+    _kept: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:
+            return super()._create_client(asynchronous)  # type: ignore[misc]  # the stubs leave it out
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = super()._create_client()  # type: ignore[misc]
+        return self._kept
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

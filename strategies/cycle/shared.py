@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Final
@@ -19,7 +19,7 @@ from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
 from strategies.collateral.groups import Choices
 from strategies.cycle import candidate_evaluation, holdings, memo, plausibility
-from strategies.cycle.evaluation import most_cost
+from strategies.cycle.evaluation import limits_of, most_cost
 from strategies.cycle.returned import judged
 from strategies.models import Profile
 from strategies.profiles import alike
@@ -29,6 +29,8 @@ from strategies.screening.verdict import Status, Verdict, missed
 
 JUDGED_FOR_MS: Final = 100
 """The same event on the same books is not judged again within it: only the time to its settlement has changed, by so much."""
+SCREENED: Final = 3
+"""Events from which on a screen of all costs less than to judge each exactly."""
 NOT_OPEN: Final = Miss(Reason.NOT_OPEN, "closed", "an open event")
 log = logging.getLogger(__name__)
 
@@ -128,7 +130,7 @@ def judge(
             found.verdicts[ticker] = known
         else:
             moved.append(view)
-    close = memo.close_ones(profile, moved, prices)
+    close = _close(profile, moved, prices)
     for view in moved:
         known = memory.waiting(view) if view.ticker not in close else None
         if known is None:
@@ -152,6 +154,14 @@ def _unfit_whatever_its_books(
     if price is None or price.silent(profile.max_price_age_ms, now_ms) is not None:
         return candidate_evaluation.unusable(view, price, profile.max_price_age_ms, now_ms)
     return None
+
+
+def _close(profile: Profile, moved: Sequence[EventView], prices: Mapping[str, EventPrices]) -> Set[str]:
+    """Tickers of what is to be judged exactly now: everything, where that is little."""
+    if not moved or len(moved) >= SCREENED:
+        return memo.close_ones(profile, moved, prices)
+    limits_of(profile, moved[0], 0)  # a profile that cannot be worked with fails as a whole, here too
+    return {view.ticker for view in moved}
 
 
 def _judge_books(

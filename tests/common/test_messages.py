@@ -60,6 +60,17 @@ def test_an_urgent_message_is_the_one_that_celery_would_have_sent(
     assert ours.keys() == theirs.keys()
 
 
+def test_a_channel_keeps_one_client_as_long_as_its_connections(redis_db: redis.Redis) -> None:
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        first = channel._create_client()
+        assert channel._create_client() is first
+        channel._disconnect_pools()
+        second = channel._create_client()
+        assert second is not first
+        assert second.ping()
+
+
 def test_a_broker_that_is_away_holds_up_no_urgent_message(
     settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,30 @@ def test_the_same_books_are_not_judged_twice_and_moved_ones_are_within_seconds(m
     assert _seen(profile) is None
 
 
+@pytest.mark.parametrize(("count", "judged"), [(1, 1), (2, 2), (4, 0)])
+def test_of_many_events_that_moved_far_from_paying_none_is_judged_at_once_and_of_few_each(
+    count: int, judged: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = add_profile()
+    tickers = [f"E{number}" for number in range(count)]
+    for ticker in tickers:
+        _candidate(profile, ticker)
+        publish(ticker, books_of(ticker, FAR))
+    cycle.run()
+    evaluate, seen = candidate_evaluation.evaluate_candidate, []
+
+    def counted(*args: Any) -> Verdict:
+        seen.append(args)
+        return evaluate(*args)
+
+    monkeypatch.setattr(candidate_evaluation, "evaluate_candidate", counted)
+    monkeypatch.setattr(memo, "EXPLAIN_SECONDS", 3_600.0)
+    for ticker in tickers:
+        publish(ticker, books_of(ticker, FARTHER))
+    assert cycle.run().refused == {"price": count}
+    assert len(seen) == judged
+
+
 def test_a_book_that_begins_to_pay_is_bought_at_the_next_cycle_whatever_was_remembered() -> None:
     _candidate(add_profile())
     publish("E1", books_of("E1", FAR))

@@ -50,16 +50,16 @@ def rows_of(*statements: Statement) -> list[list[Any]]:
     if connection.vendor == "postgresql":
         return _in_one_message(statements)
     if len(statements) < 2 or connection.in_atomic_block:
-        return [_rows(one) for one in statements]
+        return _one_by_one(statements)
     with transaction.atomic():
-        return [_rows(one) for one in statements]
+        return _one_by_one(statements)
 
 
 def reads_of(*statements: Statement) -> list[list[Any]]:
     """The rows of each, of statements that only read: each sees what is committed by its own turn, and none holds up a writer."""
     if connection.vendor == "postgresql":
         return _in_one_message(statements)
-    return [_rows(one) for one in statements]
+    return _one_by_one(statements)
 
 
 def _in_one_message(statements: Sequence[Statement]) -> list[list[Any]]:
@@ -143,8 +143,10 @@ def _begins() -> bool:
     return True
 
 
-def _rows(one: Statement) -> list[Any]:
+def _one_by_one(statements: Sequence[Statement]) -> list[list[Any]]:
+    found = []
     with connection.cursor() as cursor:
-        cursor.execute(one.sql, one.values)
-        rows: list[Any] = cursor.fetchall()
-        return rows
+        for one in statements:
+            cursor.execute(one.sql, one.values)
+            found.append(cursor.fetchall())
+    return found

@@ -36,7 +36,7 @@ class Param(Expression):
         """A placeholder whose parameter is this object."""
         return "%s", (self,)
 
-    def value(self, given: dict[str, Any], using: Any) -> Any:
+    def value(self, given: Mapping[str, Any], using: Any) -> Any:
         """The value as the database of the connection takes it. KeyError if it was not given."""
         return self._written.of(given[self.name], using)
 
@@ -54,7 +54,7 @@ class Among(Param):
             return f"(SELECT unnest(%s::{self.db_type(connection)}))", (self,)
         return "(SELECT value FROM json_each(%s))", (self,)
 
-    def value(self, given: dict[str, Any], using: Any) -> Any:
+    def value(self, given: Mapping[str, Any], using: Any) -> Any:
         """See Param. TypeError for values that JSON does not have."""
         values = [str(one) if isinstance(one, str) else one for one in given[self.name]]
         return values if using.vendor == "postgresql" else json.dumps(values)
@@ -89,9 +89,8 @@ class Text:
         text, distinct, places = _distinct(*_inlined(*compiler.as_sql()))
         return cls(text, distinct, places, _kept(text, distinct, places), compiler.query.model._meta.db_table)
 
-    def filled(self, values: dict[str, Any]) -> Statement:
-        """With the values of its ``Param``s by their names."""
-        using = connections[DEFAULT_DB_ALIAS]
+    def filled(self, values: Mapping[str, Any], using: Any) -> Statement:
+        """With the values of its ``Param``s by their names, for the connection ``using``."""
         given = [one.value(values, using) if isinstance(one, Param) else one for one in self.distinct]
         kept = None if self.kept is None else Kept(self.table, *self.kept, given)
         return Statement(self.sql, [given[place] for place in self.places], kept)
@@ -129,16 +128,21 @@ class Prepared(Generic[Row]):
 
     def statement(self, **values: Any) -> Statement:
         """The query with these values, to be run with others; ``made`` takes its rows."""
-        return self._query().text.filled(values)
+        return self.statement_for(connections[DEFAULT_DB_ALIAS], values)
 
-    def made(self, rows: Iterable[Any]) -> list[Row]:
-        """What ``rows`` returns, of the rows of ``statement``."""
-        query, using = self._query(), connections[DEFAULT_DB_ALIAS]
+    def statement_for(self, using: Any, values: Mapping[str, Any]) -> Statement:
+        """The same for a connection that is at hand."""
+        return self._query(using).text.filled(values, using)
+
+    def made(self, rows: Iterable[Any], using: Any = None) -> list[Row]:
+        """What ``rows`` returns, of the rows of ``statement``. ``using``: the connection, where it is at hand."""
+        using = connections[DEFAULT_DB_ALIAS] if using is None else using
+        query = self._query(using)
         known: dict[Any, Model | None] = {}
         return [_made(query, list(row), known, using) for row in rows]
 
-    def _query(self) -> _Compiled:
-        return self._compiled.get(connections[DEFAULT_DB_ALIAS].vendor) or self._compile()
+    def _query(self, using: Any) -> _Compiled:
+        return self._compiled.get(using.vendor) or self._compile()
 
     def _compile(self) -> _Compiled:
         compiler = self._build().query.get_compiler(using=connection.alias)
@@ -260,15 +264,16 @@ def _populate(
 
 
 class _Query(Protocol):
-    def statement(self, **values: Any) -> Statement: ...
+    def statement_for(self, using: Any, values: Mapping[str, Any]) -> Statement: ...
 
-    def made(self, rows: Iterable[Any]) -> list[Any]: ...
+    def made(self, rows: Iterable[Any], using: Any = None) -> list[Any]: ...
 
 
 def read(*queries: tuple[_Query, Mapping[str, Any]]) -> list[list[Any]]:
     """The rows of each query with its values, in one message where the database takes several statements in one."""
-    found = pipeline.reads_of(*(query.statement(**values) for query, values in queries))
-    return [query.made(rows) for (query, _), rows in zip(queries, found, strict=True)]
+    using = connections[DEFAULT_DB_ALIAS]
+    found = pipeline.reads_of(*[query.statement_for(using, values) for query, values in queries])
+    return [query.made(rows, using) for (query, _), rows in zip(queries, found, strict=True)]
 
 
 def total(rows: QuerySet[Any, Any], amount: Combinable) -> Subquery:

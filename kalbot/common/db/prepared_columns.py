@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,15 +38,19 @@ class PreparedColumns:
 
     def statement(self, **values: Any) -> Statement:
         """The query with these values, to be run with others; ``made`` takes its rows."""
-        return self._query().text.filled(values)
+        return self.statement_for(connections[DEFAULT_DB_ALIAS], values)
 
-    def made(self, rows: Iterable[Any]) -> list[tuple[Any, ...]]:
-        """What ``rows`` returns, of the rows of ``statement``."""
-        query = self._query()
+    def statement_for(self, using: Any, values: Mapping[str, Any]) -> Statement:
+        """The same for a connection that is at hand."""
+        return self._query(using).text.filled(values, using)
+
+    def made(self, rows: Iterable[Any], using: Any = None) -> list[tuple[Any, ...]]:
+        """What ``rows`` returns, of the rows of ``statement``. ``using``: the connection, where it is at hand."""
+        using = connections[DEFAULT_DB_ALIAS] if using is None else using
+        query = self._query(using)
         reads, width = query.reads, len(query.names)  # behind them stands what DISTINCT has to be ordered by
         if not reads:
             return [tuple(row[:width]) for row in rows]
-        using = connections[DEFAULT_DB_ALIAS]
         found = []
         for row in rows:
             made = list(row)
@@ -58,11 +62,11 @@ class PreparedColumns:
 
     def named(self, rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
         """Rows of ``made`` by the names of their columns, like those of ``values``."""
-        names = self._query().names
+        names = self._query(connections[DEFAULT_DB_ALIAS]).names
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def _query(self) -> _Compiled:
-        return self._compiled.get(connections[DEFAULT_DB_ALIAS].vendor) or self._compile()
+    def _query(self, using: Any) -> _Compiled:
+        return self._compiled.get(using.vendor) or self._compile()
 
     def _compile(self) -> _Compiled:
         query = self._build()
