@@ -15,9 +15,9 @@ def main() -> None:
 
         life.die_with_parent()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kalbot.settings")
-    from django.core.management import execute_from_command_line
+    from kalbot import command_line
 
-    execute_from_command_line(sys.argv)
+    command_line.main(sys.argv)
 
 
 if __name__ == "__main__":

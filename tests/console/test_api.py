@@ -182,6 +182,32 @@ def test_a_write_says_why(call: Call, body: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("GET", "/positions?profile=nobody", None, 'There is no profile "nobody"; known: '),
+        ("GET", "/near-misses?profile=nobody", None, 'There is no profile "nobody"; known: '),
+        ("GET", "/results?profile=nobody", None, 'There is no profile "nobody"; known: '),
+        ("GET", "/why/NOSUCH?profile=nobody", None, 'There is no profile "nobody"; known: '),
+        ("POST", "/halt", {"reason": "for the test", "profile": "nobody"}, 'There is no profile "nobody"; known: '),
+        ("GET", "/positions/999999", None, "There is no position 999999."),
+        (
+            "POST",
+            "/positions/999999/exit",
+            {"reason": "for the test", "least_price": "0.4"},
+            "There is no position 999999.",
+        ),
+        ("POST", "/recommendations/999999/dismiss", {"reason": "for the test"}, "There is no recommendation 999999."),
+    ],
+)
+def test_what_is_not_there_is_named_and_never_an_empty_list(
+    call: Call, method: str, path: str, body: dict[str, str] | None, words: str
+) -> None:
+    answer = call("risk manager", method, path, body)
+    assert answer.status_code == 404
+    assert answer.json()["detail"].startswith(words)
+
+
+@pytest.mark.parametrize(
     ("path", "status"),
     [
         ("/positions/999999", 404),

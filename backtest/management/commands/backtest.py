@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -18,6 +18,7 @@ from backtest.options import DEFAULT_LATENCY, WHOLE, BadOption, Options, profile
 from backtest.report import html, terminal, whole
 from backtest.report.results import Result
 from backtest.studies import leaks
+from kalbot.common import commands
 from kalbot.common.units import UnitError, parse_count
 from markets.fees import RATES
 from markets.management.commands.tape import moment
@@ -67,13 +68,14 @@ def seconds(text: str) -> int:
     return int(text)
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py backtest --tape tapes/2026-07-19 --profile careful --set min_profit=50000"
     help = "Replay a tape through screening, cycle, execution, triage and settlement on a simulated clock."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--tape", type=Path, required=True)
+        parser.add_argument("--tape", type=Path, required=True, help="folder of a recording")
         parser.add_argument("--from", dest="start", type=moment, default=0, help="UTC, such as 2026-07-19T14:00")
-        parser.add_argument("--to", dest="end", type=moment, default=2**63)
+        parser.add_argument("--to", dest="end", type=moment, default=2**63, help="UTC; default: to its end")
         parser.add_argument(
             "--profile", action="append", default=[], help="stored or seeded name, or a TOML file; repeat for several"
         )
@@ -88,11 +90,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--set", dest="columns", action="append", default=[], help="column=value, for every profile"
         )
-        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument(
+            "--seed", type=int, default=1, help="another one draws other luck of fills and delays (default 1)"
+        )
         parser.add_argument(
             "--latency", type=latency, default=DEFAULT_LATENCY, help="milliseconds to the book: 80, or p10:p50:p90"
         )
-        parser.add_argument("--queue", choices=[*QueueModel, "all"], default=QueueModel.REALISTIC.value)
+        parser.add_argument(
+            "--queue",
+            choices=[*QueueModel, "all"],
+            default=QueueModel.REALISTIC.value,
+            help="what happens to those before a resting order",
+        )
         parser.add_argument(
             "--touch-size",
             type=contracts,
@@ -118,7 +127,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--cycle-seconds", type=seconds, default=3, help="beat's interval; longer is faster and coarser"
         )
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help="print JSON for a program")
         parser.add_argument("--html", type=Path, help="write one file that can be sent to somebody")
         parser.add_argument("--save", action="store_true", help="keep the runs for the console")
 

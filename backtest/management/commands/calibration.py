@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from rich.console import Console
 from rich.table import Table
@@ -15,22 +15,24 @@ from rich.table import Table
 from backtest.calibration.observe import Observed, observe
 from backtest.calibration.report import report
 from backtest.models import CalibrationReport
+from kalbot.common import commands
 from markets.tape.reader import Tape
 from strategies.models import ProbabilityCorrection
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py calibration tapes/2026-07-19 --save"
     help = "Calibration of recorded prices by price, category and time to close, and the favourite-longshot correction, walk-forward."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("tapes", nargs="+", type=Path)
+        parser.add_argument("tapes", nargs="+", type=Path, help="folders of recordings")
         parser.add_argument("--save", action="store_true", help="keep the report for the console")
         parser.add_argument(
             "--use",
             action="store_true",
             help="use the corrections that have earned it (e-value) for coverage from now on, and no other",
         )
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help="print JSON for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
         observed: list[Observed] = []

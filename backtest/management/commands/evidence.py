@@ -6,16 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from backtest.options import rules_files
 from backtest.studies import evidence
 from backtest.studies.evidence import Line
+from kalbot.common import commands
 from kalbot.common.units import dollars
 from markets.fees import RATES
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py evidence tapes --jobs 2 --json results.json"
     help = "Backtest the seeded profiles and their variants over all tapes below a folder."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,7 +28,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--kept", type=Path, help="write each run here when it ends, and do not run again what is there"
         )
-        parser.add_argument("--jobs", type=int, default=1)
+        parser.add_argument(
+            "--jobs", type=commands.at_least(1), default=1, help="processes on this machine (default 1)"
+        )
         parser.add_argument("--json", type=Path, help="write every result here")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from backtest.studies import lessons
+from kalbot.common import commands
 from triage.learning import learn
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py learn_from_tape tapes/2026-07-19 --dry-run"
     help = "Store what triage sources forecast on a tape and learn from what has settled."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("tape", type=Path)
+        parser.add_argument("tape", type=Path, help="folder of a recording")
         parser.add_argument("--dry-run", action="store_true", help="count only")
 
     def handle(self, *args: Any, **options: Any) -> None:

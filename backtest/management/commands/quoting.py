@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -15,6 +15,7 @@ from rich.table import Table
 from backtest.quoting import places, prints, study
 from backtest.quoting.prints import Events, Printed
 from backtest.quoting.replay import Fills, Setup, replay
+from kalbot.common import commands
 from kalbot.common.units import dollars, parse_count, parse_price
 from markets.book import Side
 from markets.fees import FeeSchedule
@@ -32,12 +33,15 @@ NOTE: Final = (
 )
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py quoting --tape tapes/prints --side no --margin 0.03"
     help = "Quote every leg of each settled event at its touch, by recorded prints: held and sold orphans under three fill models."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tape", type=Path, required=True, help="a tape with prints, or a folder of such tapes")
-        parser.add_argument("--side", choices=["no", "yes", "both"], default="both")
+        parser.add_argument(
+            "--side", choices=["no", "yes", "both"], default="both", help="what every leg is (default: each in turn)"
+        )
         parser.add_argument("--margin", default="0.03", help="dollars that a set must keep")
         parser.add_argument("--sets", default="10", help="contracts wanted of every leg")
         parser.add_argument(
@@ -56,8 +60,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--places", type=int, metavar="K", help="instead: capital for K events a day, given by three rules"
         )
-        parser.add_argument("--by", choices=sorted(GROUPS), default="none")
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument(
+            "--by", choices=sorted(GROUPS), default="none", help="a row for each number of legs, or each series"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -8,39 +8,46 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
 from backtest.options import Options, checked, columns_of
 from backtest.studies.comparison import Compared, Pair, compare, exchanges
 from backtest.studies.recorded import CyclesUnknown
+from kalbot.common import commands
 from kalbot.common.clock import from_ms
 from kalbot.common.units import dollars
 from markets.management.commands.tape import moment
 from strategies.models import Mode, Profile
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py replay_compare --tape tapes/2026-07-19 --profile careful-live"
     help = "Replay a tape as the stored profiles that traded while it was recorded, and compare the decisions."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--tape", type=Path, required=True)
+        parser.add_argument("--tape", type=Path, required=True, help="folder of a recording")
         parser.add_argument(
             "--profile", action="append", default=[], help="stored; repeat for several (all active ones)"
         )
         parser.add_argument("--from", dest="start", type=moment, default=0, help="UTC, such as 2026-07-19T14:00")
-        parser.add_argument("--to", dest="end", type=moment, default=2**63)
-        parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--to", dest="end", type=moment, default=2**63, help="UTC; default: to its end")
+        parser.add_argument(
+            "--seed", type=int, default=1, help="another one draws other luck of fills and delays (default 1)"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        wanted = Profile.objects.order_by("name")
-        wanted = wanted.filter(name__in=options["profile"]) if options["profile"] else wanted.filter(is_active=True)
+        wanted = list(Profile.objects.order_by("name"))
+        if unknown := sorted(set(options["profile"]) - {one.name for one in wanted}):
+            known = ", ".join(one.name for one in wanted) or "none"
+            raise CommandError(f'There is no profile "{unknown[0]}"; known: {known}.')
+        wanted = [one for one in wanted if (one.name in options["profile"] if options["profile"] else one.is_active)]
         if not wanted:
-            raise CommandError("there is no such profile")
+            raise CommandError("No profile is active; name those that traded with --profile.")
         try:
-            found = [one for each in exchanges(_beside(list(wanted))) for one in self._compared(each, options)]
+            found = [one for each in exchanges(_beside(wanted)) for one in self._compared(each, options)]
         except (FileNotFoundError, CyclesUnknown) as error:
             raise CommandError(str(error)) from None
         if options["json"]:

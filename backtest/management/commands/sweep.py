@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
@@ -17,20 +17,26 @@ from backtest.management.commands.backtest import seconds
 from backtest.options import BadOption, Options, profile_columns
 from backtest.studies import by_workers, sweep
 from backtest.studies.sweep import Fold, Found, Outcome, Try
+from kalbot.common import commands
 from kalbot.common.units import dollars
 
 POLL_SECONDS: Final = 2
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py sweep --tape tapes/2026-07-19 --try 'min_margin_ppm=[5000, 10000]' --jobs 2"
     help = "Replay a grid of profile settings: chosen on the first part of a tape, judged on the rest."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--tape", type=Path, required=True)
-        parser.add_argument("--profile", default="careful")
+        parser.add_argument("--tape", type=Path, required=True, help="folder of a recording")
+        parser.add_argument(
+            "--profile", default="careful", help="stored or seeded name, or a TOML file (default careful)"
+        )
         parser.add_argument("--try", dest="grid", action="append", required=True, help="column=[value, value]; repeat")
         parser.add_argument("--most", type=int, help="draw so many combinations instead of all")
-        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument(
+            "--seed", type=int, default=1, help="another one draws other luck of fills and delays (default 1)"
+        )
         parser.add_argument("--jobs", type=int, default=1, help="processes on this machine")
         parser.add_argument(
             "--workers",
@@ -40,15 +46,17 @@ class Command(BaseCommand):
         parser.add_argument(
             "--folds", type=int, default=1, help="how often is chosen and judged; 1: on 60 %% and the rest"
         )
-        parser.add_argument("--cycle-seconds", type=seconds, default=3)
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument(
+            "--cycle-seconds", type=seconds, default=3, help="beat's interval (default 3); longer is faster and coarser"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name in ("jobs", "folds", "most"):
             if options[name] is not None and options[name] < 1:
                 raise CommandError(f"--{name} must be at least 1")
         try:
-            values = tomllib.loads("\n".join(options["grid"]))
+            values = _grid(options["grid"])
             base = Options(
                 options["tape"],
                 profile_columns(options["profile"], []),
@@ -61,7 +69,7 @@ class Command(BaseCommand):
                 if options["workers"]
                 else sweep.run(base, settings, options["jobs"], options["folds"])
             )
-        except (BadOption, OSError, tomllib.TOMLDecodeError, TypeError) as error:
+        except (BadOption, OSError, TypeError) as error:
             raise CommandError(str(error)) from None
         if options["json"]:
             rows = [
@@ -94,6 +102,13 @@ class Command(BaseCommand):
         if result is None:
             raise CommandError(f"study {study.pk} has no result: {'; '.join(state.failed)}")
         return result
+
+
+def _grid(lines: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads("\n".join(lines))
+    except tomllib.TOMLDecodeError as error:
+        raise CommandError(f"--try is column=[value, value]: {error}") from None
 
 
 def _document(outcome: Outcome) -> dict[str, int]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
 from ninja import Router
 
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import PPM
-from kalbot.console.api import shapes
+from kalbot.console.api import requested, shapes
 from kalbot.console.api.shapes import ExitIn
 from kalbot.console.api.writes import once
 from trading.closing import exit_many, exits
@@ -27,7 +26,7 @@ router = Router()
     summary="Exit a position, or a part of it",
 )
 def force_exit(request: HttpRequest, pk: int, body: ExitIn) -> shapes.Done:
-    position = get_object_or_404(Position.objects.select_related("profile"), pk=pk)
+    position = requested.row(Position.objects.select_related("profile"), pk)
 
     def act(actor: str) -> str:
         legs = [leg for leg in position.legs.all() if leg.held]

@@ -6,14 +6,13 @@ from datetime import date
 from typing import Literal
 
 from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
 from ninja import NinjaAPI
 
 from kalbot.common.errors import KalbotError
-from kalbot.console.api import exits, reads, shapes
+from kalbot.console.api import exits, reads, requested, shapes
 from kalbot.console.api.tokens import Bearer, require
 from kalbot.console.api.writes import once
-from strategies.models import NearMiss, Profile
+from strategies.models import NearMiss
 from trading.models import ACTIVE, Position
 from trading.safety import halt
 from triage import advice
@@ -48,7 +47,7 @@ def positions(
     rows = Position.objects.select_related("event", "profile").order_by("-id")
     if state != "all":
         rows = rows.filter(status__in=ACTIVE) if state == "active" else rows.exclude(status__in=ACTIVE)
-    rows = rows.filter(profile__name=profile) if profile else rows
+    rows = rows.filter(profile=chosen) if (chosen := requested.profile(profile)) else rows
     rows = rows.filter(mode=mode) if mode else rows
     return reads.positions(rows[: max(1, min(limit, MOST))])
 
@@ -56,20 +55,20 @@ def positions(
 @api.get("/positions/{int:pk}", response=shapes.PositionDetail, summary="One position with legs and history")
 def position(request: HttpRequest, pk: int) -> shapes.PositionDetail:
     require(request, "trading.view_position")
-    return reads.position_detail(get_object_or_404(Position.objects.select_related("event", "profile"), pk=pk))
+    return reads.position_detail(requested.row(Position.objects.select_related("event", "profile"), pk))
 
 
 @api.get("/why/{event}", response={200: shapes.WhyOut, **shapes.PROBLEMS}, summary="Why an event is bought or not")
 def why(request: HttpRequest, event: str, profile: str) -> shapes.WhyOut:
     require(request, "strategies.view_verdict")
-    return reads.why(event, get_object_or_404(Profile, name=profile))
+    return reads.why(event, requested.wanted_profile(profile))
 
 
 @api.get("/near-misses", response=list[shapes.NearMissOut], summary="Open near misses, the nearest first")
 def near_misses(request: HttpRequest, profile: str = "", limit: int = 100) -> list[shapes.NearMissOut]:
     require(request, "strategies.view_nearmiss")
     rows = NearMiss.objects.filter(ended_at=None).select_related("profile").order_by("distance_ppm")
-    rows = rows.filter(profile__name=profile) if profile else rows
+    rows = rows.filter(profile=chosen) if (chosen := requested.profile(profile)) else rows
     return [reads.near_miss(row) for row in rows[: max(1, min(limit, MOST))]]
 
 
@@ -89,6 +88,7 @@ def results(
 ) -> list[shapes.ResultOut]:
     require(request, "trading.view_position")
     require(request, "trading.view_ledgertransaction")
+    requested.profile(profile)
     return reads.results_of(period, first, last, profile)
 
 
@@ -101,7 +101,7 @@ def recommendations(request: HttpRequest) -> list[shapes.RecommendationOut]:
 
 @api.post("/halt", response={200: shapes.Done, **shapes.PROBLEMS}, summary="Stop new risk, or stop everything")
 def stop(request: HttpRequest, body: shapes.HaltIn) -> shapes.Done:
-    profile = get_object_or_404(Profile, name=body.profile) if body.profile else None
+    profile = requested.profile(body.profile or "")
     cancels = body.level == "halted"
 
     def act(actor: str) -> str:
@@ -121,7 +121,7 @@ def stop(request: HttpRequest, body: shapes.HaltIn) -> shapes.Done:
 
 @api.post("/resume", response={200: shapes.Done, **shapes.PROBLEMS}, summary="Let new baskets be bought again")
 def resume(request: HttpRequest, body: shapes.ResumeIn) -> shapes.Done:
-    profile = get_object_or_404(Profile, name=body.profile) if body.profile else None
+    profile = requested.profile(body.profile or "")
 
     def act(actor: str) -> str:
         halt.set_state(state=body.level, actor=actor, reason=body.reason, profile=profile)
@@ -137,7 +137,7 @@ def resume(request: HttpRequest, body: shapes.ResumeIn) -> shapes.Done:
 def answer_advice(
     request: HttpRequest, pk: int, answer: Literal["accept", "dismiss"], body: shapes.Because
 ) -> shapes.Done:
-    row = get_object_or_404(Recommendation, pk=pk)
+    row = requested.row(Recommendation.objects.all(), pk)
 
     def accept(actor: str) -> str:
         if row.advice != Advice.EXIT:

@@ -13,7 +13,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 import requests
-import urllib3
 
 from ..backoff import Backoff
 from ..clock_skew import Clock, SkewMeter, now_ms
@@ -23,6 +22,7 @@ from ..refusals import is_definite, refusal
 from ..signing import Signer
 from ..token_buckets import UNSCOPED, Costs, Kind, Limiter, LocalLimiter
 from .deadline import LARGEST_ANSWER, DeadlineAdapter, within
+from .failures import describe, nothing_was_sent
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
@@ -275,17 +275,3 @@ def clean(params: Params | None) -> list[tuple[str, str]]:
         return []
     pairs = params.items() if isinstance(params, Mapping) else params
     return [(k, str(v).lower() if isinstance(v, bool) else str(v)) for k, v in pairs if v is not None]
-
-
-def nothing_was_sent(error: requests.RequestException) -> bool:
-    """Whether the connection itself could not be made, so that no byte of the request left."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
-    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
-
-
-def describe(error: Exception) -> str:
-    """A short reason without addresses of objects."""
-    return f"{type(error).__name__}: {error}"[:300]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from kalbot.common import commands
 from kalbot.common.errors import SettingError
 from markets import connect
 from markets.catalogue.scan import scan, turn
 from markets.models import Scan
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py scan"
     help = "Read all open events of the exchange into the database once."
 
     def handle(self, *args: Any, **options: Any) -> None:

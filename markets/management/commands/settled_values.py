@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from kalbot.common import commands
 from kalbot.common.errors import SettingError
 from markets import connect
 from markets.catalogue import settled_values
@@ -14,7 +15,8 @@ from markets.kalshi.errors import KalshiError
 from markets.models import Market
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py settled_values --series KXHIGHNY"
     help = "Fill in the values that settled markets settled on: from the exchange's listings, live and historical, or from tapes."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from kalbot.common import commands
 from kalbot.common.errors import SettingError
 from markets import identity
 from markets.kalshi.errors import KalshiError
 from markets.streaming.assembly import Assembly, Refused, wait_for_exchange
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py stream --tape tapes/today"
     help = "Keep the WebSocket to the exchange open and write live prices to Redis."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from kalbot.common import commands
 from markets.tape import export as tape_export
 from markets.tape.coverage import Coverage, State, coverage
 from markets.tape.cut import cut
@@ -39,7 +40,8 @@ def zone(text: str) -> ZoneInfo | None:
         raise ArgumentTypeError(str(error)) from None
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py tape cut tapes/2026-07-19 tapes/hour --from 2026-07-19T14:00 --to 2026-07-19T15:00"
     help = "Inspect, verify, cut, export and import recordings of the exchange."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,18 +51,20 @@ class Command(BaseCommand):
             ("verify", "read every block and name what is damaged; exit status 1 if anything is"),
         ):
             one = actions.add_parser(name, help=text)
-            one.add_argument("tape", type=Path)
-            one.add_argument("--json", action="store_true")
+            one.add_argument("tape", type=Path, help="folder of a recording")
+            one.add_argument("--json", action="store_true", help="print JSON for a program")
         for name, text in (("cut", "a part as a tape of its own"), ("export", "Parquet files")):
             one = actions.add_parser(name, help=text)
-            one.add_argument("tape", type=Path)
-            one.add_argument("to_folder", type=Path, metavar="FOLDER")
-            one.add_argument("--from", dest="start", type=moment, default=0)
-            one.add_argument("--to", dest="end", type=moment, default=END_OF_TIME)
+            one.add_argument("tape", type=Path, help="folder of a recording")
+            one.add_argument("to_folder", type=Path, metavar="FOLDER", help="where to write")
+            one.add_argument("--from", dest="start", type=moment, default=0, help="UTC, such as 2026-07-19T14:00")
+            one.add_argument("--to", dest="end", type=moment, default=END_OF_TIME, help="UTC; default: to its end")
         one = actions.add_parser("import", help="tapes from what others recorded")
-        one.add_argument("kind", choices=["recorded", *registry.KINDS, *registry.ARCHIVES])
-        one.add_argument("source", type=Path)
-        one.add_argument("to_folder", type=Path, metavar="FOLDER")
+        one.add_argument(
+            "kind", choices=["recorded", *registry.KINDS, *registry.ARCHIVES], help="what it was recorded by (docs)"
+        )
+        one.add_argument("source", type=Path, help="file or folder to read")
+        one.add_argument("to_folder", type=Path, metavar="FOLDER", help="where to write")
         one.add_argument("--events", type=Path, help="events of the exchange, one a line, for archives without them")
         one.add_argument("--only", default="", help="parts whose name contains this")
         one.add_argument("--times-zone", type=zone, help="of an archive's times, such as Europe/Berlin (UTC)")

@@ -8,8 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from kalbot.common import commands
 from kalbot.common.errors import KalbotError
 from markets.terms.grades import Grade
 from markets.terms.rules_file import read_shipped
@@ -18,7 +19,8 @@ from strategies.catalogue import recorded, shares
 from strategies.catalogue.shares import Certified
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py certified_share"
     help = "The certified share of the open exclusive events, or of a recorded snapshot's, by category and grade."
     requires_system_checks: list[str] = []
 

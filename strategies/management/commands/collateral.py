@@ -7,8 +7,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from kalbot.common import commands
 from kalbot.common.units import Money, UnitError, dollars, parse_count, parse_money
 from markets.book import Side
 from strategies.collateral.groups import Choices, Exclusive, Group, GroupError, Ladder
@@ -17,7 +18,8 @@ from strategies.collateral.learning import Difference, Observed, agreeing
 COLUMNS = ("ticker", "side", "count", "cost", "available")
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py collateral fills.csv --start 250.00"
     help = (
         "Compare the model of collateral return with an account: a CSV of the fills of one event, one a line, with the cost "
         "(price and fees) of each and the available balance that the exchange showed after it."
@@ -26,7 +28,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("steps", type=Path, metavar="FILE", help=f"columns {', '.join(COLUMNS)}")
-        parser.add_argument("--start", required=True, help="available dollars before the first fill, nothing held")
+        parser.add_argument(
+            "--start",
+            type=commands.dollars,
+            required=True,
+            help="available dollars before the first fill, nothing held",
+        )
         parser.add_argument(
             "--ladder",
             metavar="TICKERS",
@@ -35,8 +42,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            start, steps = Money(parse_money(options["start"])), _read(options["steps"])
+            start, steps = options["start"], _read(options["steps"])
             found = agreeing(_group(options["ladder"], steps), start, steps)
+        except UnicodeDecodeError:
+            raise CommandError(f"{options['steps']} is not text in UTF-8") from None
         except (OSError, csv.Error, UnitError, GroupError, ValueError) as error:
             raise CommandError(f"{error}") from None
         if isinstance(found, Difference):

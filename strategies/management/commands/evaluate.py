@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.table import Table
 
-from kalbot.common import clock
+from kalbot.common import clock, commands
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import (
     Count,
@@ -45,7 +45,8 @@ WIDTH = 230
 Judged = tuple[EventView, Verdict]
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py evaluate recorded/20260719T155529Z --profile careful"
     help = "Judge a recorded snapshot with the code that trades: every event's verdict, basket and binding constraint."
     requires_system_checks: list[str] = []
 

@@ -6,11 +6,12 @@ import json
 from argparse import ArgumentParser
 from typing import Any, NamedTuple
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.table import Table
 
-from kalbot.common.units import Money, UnitError, dollars, format_count, format_price, parse_money
+from kalbot.common import commands
+from kalbot.common.units import dollars, format_count, format_price
 from markets.fees import FeeError
 from markets.models import RefusedFamily
 from strategies.catalogue import live_quotes, universe
@@ -30,25 +31,22 @@ class Judged(NamedTuple):
     outcome: FamilyBasket | NoBasket | str
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py families --max-cost 50 --max-legs 6"
     help = (
         "Families of open events on one value: baskets across them at the best prices, or the proof that there is none."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--max-cost", help="dollars that a basket may cost")
-        parser.add_argument("--max-legs", type=int, help="orders that a basket may have")
+        parser.add_argument("--max-cost", type=commands.dollars, help="dollars that a basket may cost")
+        parser.add_argument("--max-legs", type=commands.at_least(2), help="orders that a basket may have")
         parser.add_argument("--atoms", metavar="EVENT_TICKER", help="print the atoms of this event's family")
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help="print JSON for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            most = None if options["max_cost"] is None else Money(parse_money(options["max_cost"]))
-        except UnitError as error:
-            raise CommandError(str(error)) from None
         views = [view for view in universe.load().values() if view.members and view.atoms is not None]
         quotes = live_quotes.read(views)
-        sizes = Sizes(max_cost=most, max_legs=options["max_legs"])
+        sizes = Sizes(max_cost=options["max_cost"], max_legs=options["max_legs"])
         judged = [_judge(live_quotes.overlay(view, quotes), sizes) for view in views]
         refused = list(RefusedFamily.objects.all())
         if options["atoms"]:

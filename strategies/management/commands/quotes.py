@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.table import Table
 
+from kalbot.common import commands
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import (
     PPM,
@@ -47,25 +48,43 @@ class Judged(NamedTuple):
     taken: int | None
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py quotes recorded/20260719T155529Z --side no --count 10"
     help = "Judge every exclusive event of a recorded snapshot for quoted baskets: the bid that may rest, or the reason for none."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("snapshot", type=Path, metavar="SNAPSHOT_DIR", nargs="+")
-        parser.add_argument("--side", choices=["no", "yes"], default="no")
+        parser.add_argument(
+            "snapshot",
+            type=Path,
+            metavar="SNAPSHOT_DIR",
+            nargs="+",
+            help="folders of recorded snapshots",
+        )
+        parser.add_argument("--side", choices=["no", "yes"], default="no", help="what every leg would be (default no)")
         parser.add_argument("--count", default="1", help="contracts of every leg")
         parser.add_argument("--margin", default="0", help="least margin in percent of cost")
-        parser.add_argument("--max-outcomes", type=int, default=12)
+        parser.add_argument(
+            "--max-outcomes", type=commands.at_least(2), default=12, help="markets that an event may have (default 12)"
+        )
         parser.add_argument("--join", action="store_true", help="never bid above the best bid")
-        parser.add_argument("--rules", type=Path, action="append", default=[], metavar="FILE")
+        parser.add_argument(
+            "--rules",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="rules texts; see evaluate",
+        )
         parser.add_argument(
             "--assume-states",
             action="store_true",
             help="treat events without a certificate as if exactly one outcome won: an upper bound, no promise",
         )
-        parser.add_argument("--at", type=datetime.fromisoformat)
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument(
+            "--at", type=datetime.fromisoformat, help="the snapshot's instant, if its name does not say it"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from kalbot.common import clock
+from kalbot.common import clock, commands
 from kalbot.common.units import dollars
 from strategies.cycle import shadows
 from strategies.models import Profile
@@ -19,7 +19,8 @@ from trading.shadow import Pair, Report
 LISTED = 40
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py shadow_report --days 7"
     help = "Compare each paper twin with its live profile, decision by decision."
 
     def add_arguments(self, parser: CommandParser) -> None:

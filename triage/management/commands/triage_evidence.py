@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from kalbot.common import commands
 from triage.evidence import advice_replay, advice_report, subjects
 from triage.evidence.orphans import kinds, orphans, touches
 from triage.evidence.recorded import read
@@ -23,13 +24,14 @@ ABOUT: Final = (
 END: Final = "<!-- walk-forward: end -->"
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py triage_evidence recorded/weather"
     help = (
         "Score plain, learned and combined forecasts and the market on recorded days, each day from earlier days only."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("folder", type=Path, nargs="+", help="a folder of recorded sets")
+        parser.add_argument("folder", type=commands.folder, nargs="+", help="a folder of recorded sets")
         parser.add_argument("--write", type=Path, help="a page whose marked part is replaced by the tables")
 
         parser.add_argument(

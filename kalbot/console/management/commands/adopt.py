@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from kalbot.common import commands
 from kalbot.common.errors import KalbotError
 from kalbot.console.auth import audit
 from markets.kalshi.errors import KalshiError
@@ -17,7 +18,8 @@ from trading.reconciliation.lost_baskets import LostBasket
 from trading.safety import discrepancies
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = 'manage.py adopt --confirm --reason "restored from the dump of Monday"'
     help = "Baskets that were bought since the dump of a restored database: shows what would be made of them, and makes it with --confirm."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from kalbot.common import commands
 from kalbot.common.units import format_decimal
 from kalbot.console.auth import audit
 from kalbot.console.exports.check import check
@@ -14,7 +15,8 @@ from kalbot.console.exports.compare import Entry, NotTheForm
 from kalbot.console.exports.history import DoesNotAddUp
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py compare_transactions ~/Downloads/kalshi-2026.csv --year 2026"
     help = "Lay the exchange's transaction CSV of a tax year beside our live rows. Ends with 1 when they differ."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -6,21 +6,23 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from kalbot.common import commands
 from kalbot.common.errors import KalbotError
 from kalbot.console.pages.home import obstacles
 from strategies.explain import live_event
 from strategies.profiles import seeds
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py explain KXHIGHNY-26JUL19 --profile careful"
     help = (
         "Explain one open event for one profile: filters, certificate, prices, arithmetic, and what would be done now."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("event_ticker", metavar="EVENT_TICKER")
+        parser.add_argument("event_ticker", metavar="EVENT_TICKER", help="an open event, such as KXHIGHNY-26JUL19")
         parser.add_argument("--profile", required=True, help="name of a profile")
 
     def handle(self, *args: Any, **options: Any) -> None:

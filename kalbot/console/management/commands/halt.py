@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from kalbot.common import commands
 from kalbot.console.auth import audit
 from trading import selectors
 from trading.management.commands.shadow_report import profile_named
@@ -13,7 +14,8 @@ from trading.models import ACTIVE, Position
 from trading.safety import halt
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = 'manage.py halt --reason "prices look wrong"'
     help = "Stop new baskets; exits, completing and unwinding go on (--cancels-only: nothing but cancels is sent)."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,7 +27,7 @@ class Command(BaseCommand):
             help="Halted: no order at all is sent, so that what is half-bought or half-sold stays naked.",
         )
         parser.add_argument("--cancel-resting", action="store_true", help="Cancel resting orders at once.")
-        parser.add_argument("--actor", default=audit.terminal_user())
+        parser.add_argument("--actor", default=audit.terminal_user(), help="Who; default: the user of this terminal.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         profile = profile_named(options["profile"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from kalbot.common import commands
 from kalbot.console.auth import audit
 from markets import identity
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py identity"
     help = "Show which exchange and environment this database belongs to, and compare the settings and Redis with it."
 
     def add_arguments(self, parser: CommandParser) -> None:

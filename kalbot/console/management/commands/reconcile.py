@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from kalbot.common import commands
 from kalbot.console.auth import audit
 from strategies.models import Mode
 from trading.accounting import account_ledger
@@ -13,7 +14,8 @@ from trading.reconciliation import reconcile
 from trading.safety import discrepancies
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py reconcile --mode live"
     help = "Compare our books with the exchange's and repair what it explains."
 
     def add_arguments(self, parser: CommandParser) -> None:

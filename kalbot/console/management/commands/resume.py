@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from kalbot.common import commands
 from kalbot.console.auth import audit
 from trading.management.commands.shadow_report import profile_named
 from trading.safety import halt
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = 'manage.py resume --reason "prices are right again"'
     help = "Allow trading again (--reducing: exits and unwinds only)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--reason", required=True, type=audit.reason_written, help="Why; it is kept.")
         parser.add_argument("--profile", help="Only this profile; without it, the global state.")
-        parser.add_argument("--reducing", action="store_true")
-        parser.add_argument("--actor", default=audit.terminal_user())
+        parser.add_argument(
+            "--reducing", action="store_true", help="From halted to reducing: exits, completing and unwinding only."
+        )
+        parser.add_argument("--actor", default=audit.terminal_user(), help="Who; default: the user of this terminal.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         profile = profile_named(options["profile"])

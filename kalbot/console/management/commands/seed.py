@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from kalbot.common import commands
 from kalbot.common.errors import SettingError
 from kalbot.console.auth import roles
 from kalbot.console.ops import schedules
@@ -15,7 +16,8 @@ from trading.models import Position, TradingState
 from trading.safety import halt
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py seed"
     help = "Create profiles, schedules, roles and the trading state where they are missing."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from kalbot.common import commands
 from kalbot.common.errors import SettingError
 from kalbot.console.ops import schedules
 
 
-class Command(BaseCommand):
+class Command(commands.Command):
+    example = "manage.py seed_schedules"
     help = "Create the periodic tasks that are missing; intervals that somebody edited stay."
 
     def handle(self, *args: Any, **options: Any) -> None:

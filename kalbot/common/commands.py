@@ -1,0 +1,52 @@
+"""What our commands share: an example in ``--help``, and arguments that are refused under their own name."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from kalbot.common.units import Money, UnitError, parse_money
+
+
+class Command(BaseCommand):
+    """A command whose help ends with ``example``: a whole line that can be typed."""
+
+    example: ClassVar[str]
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """See Django's."""
+        return super().create_parser(prog_name, subcommand, epilog=f"Example: {self.example}", **kwargs)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of an argument that is a whole number, ``least`` or more."""
+
+    def number(text: str) -> int:
+        try:
+            found = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if found < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return found
+
+    return number
+
+
+def dollars(text: str) -> Money:
+    """The type of an argument that is an amount of dollars, in micro-dollars."""
+    try:
+        return Money(parse_money(text))
+    except UnitError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of dollars") from None
+
+
+def folder(text: str) -> Path:
+    """The type of an argument that is a folder which is there."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder")
+    return Path(text)

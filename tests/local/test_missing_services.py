@@ -1,0 +1,61 @@
+"""A command without its database, its tables or its Redis says so in a sentence that helps; any other fault keeps its traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+from django.db import connection
+from django.db.utils import DatabaseError
+
+from kalbot import command_line
+
+ROOT = Path(__file__).resolve().parents[2]
+NOWHERE = "postgres://kalbot:secret-word@127.0.0.1:1/kalbot"
+
+
+def _manage(line: str, database: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1", "KALBOT_ENV_FILE": ""}
+    command = [sys.executable, str(ROOT / "manage.py"), *line.split()]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_command_without_a_database_says_so_and_the_traceback_is_there_for_who_wants_it(tmp_path: Path) -> None:
+    done = _manage("identity", NOWHERE, tmp_path)
+    assert done.returncode == 1
+    assert "manage.py: The database cannot be used (" in done.stderr
+    assert "is DATABASE_URL right?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret-word" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "database", "words"),
+    [
+        ("identity --traceback", NOWHERE, "Traceback"),
+        ("families", "sqlite:///empty.sqlite3", "Run: python manage.py migrate"),
+        ("seed", "sqlite:////no/such/folder/x.sqlite3", "The database cannot be used (unable to open database file)"),
+    ],
+)
+def test_each_way_to_be_without_one_has_its_words(line: str, database: str, words: str, tmp_path: Path) -> None:
+    done = _manage(line, database, tmp_path)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert ("Traceback" in done.stderr) == ("--traceback" in line)
+
+
+@pytest.mark.django_db
+def test_what_is_missing_is_read_off_the_error() -> None:
+    with pytest.raises(DatabaseError) as table, connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM a_table_of_a_later_version")
+    assert command_line.missing(table.value).endswith("Run: python manage.py migrate")
+    with pytest.raises(redis.RedisError) as away:
+        redis.Redis(port=1).ping()
+    assert command_line.missing(away.value).startswith("Redis does not answer (")
+    assert command_line.missing(ValueError("a fault of ours")) == ""
