@@ -426,7 +426,7 @@ def test_the_terminal_shows_and_acts(
         (["status"], {"url": "http://127.0.0.1:9"}, 1, "does not answer"),
         (["halt"], {}, 2, "--reason"),
         (["exit", "1", "--least-price", "7", "--reason", "enough"], {}, 1, "least_price"),
-        (["exit", "999999", "--least-price", "0.5", "--reason", "enough"], {}, 1, "Not Found"),
+        (["exit", "999999", "--least-price", "0.5", "--reason", "enough"], {}, 1, "There is no position 999999."),
     ],
 )
 def test_the_terminal_says_what_is_wrong(

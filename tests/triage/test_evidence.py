@@ -203,7 +203,7 @@ def test_the_command_replaces_the_marked_part_of_a_page(tmp_path: Path) -> None:
     assert text.endswith("<!-- walk-forward: end -->\nafter\n")
     assert "old" not in text
     assert "| KMIA | 30 | 30 | yes |" in text
-    with pytest.raises(CommandError, match="no settled day"):
+    with pytest.raises(CommandError, match="is no folder"):
         call_command("triage_evidence", str(tmp_path / "nothing"), stdout=out)
 
 

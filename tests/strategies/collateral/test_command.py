@@ -14,7 +14,7 @@ HEAD = "ticker,side,count,cost,available\n"
 def said(path: Path, text: str, **options: str) -> str:
     (path / "steps.csv").write_text(text)
     out = StringIO()
-    call_command("collateral", str(path / "steps.csv"), start=options.pop("start", "10.00"), stdout=out, **options)
+    call_command("collateral", str(path / "steps.csv"), "--start", options.pop("start", "10.00"), stdout=out, **options)
     return out.getvalue()
 
 

@@ -69,7 +69,7 @@ def test_a_family_with_a_fee_that_is_not_known_is_not_judged() -> None:
 
 
 def test_bad_options_are_said() -> None:
-    with pytest.raises(CommandError, match="decimal"):
+    with pytest.raises(CommandError, match="no amount of dollars"):
         families("--max-cost", "much")
     with pytest.raises(CommandError, match="in no family"):
         families("--atoms", "NOBODY")
