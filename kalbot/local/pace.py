@@ -13,7 +13,7 @@ from django.db.models import Min
 from kalbot.common import clock
 from kalbot.console.ui.formats import span
 from kalbot.local.processes import Plan
-from markets.models import Event
+from markets.models import Event, Scan
 from strategies.models import Cycle, Decision
 from trading.models import ACTIVE, Order, Position
 
@@ -35,6 +35,9 @@ def slow() -> str:
         found.append(f"an order leaves {orders[len(orders) // 2] / 1000:.1f} s after its decision")
     if len(cycles) >= FEWEST and cycles[len(cycles) // 2] > SLOW_CYCLE_MS:
         found.append(f"a strategy cycle takes {cycles[len(cycles) // 2] / 1000:.1f} s")
+    scans = list(Scan.objects.order_by("-id").values_list("status", flat=True)[:FEWEST])
+    if len(scans) >= FEWEST and set(scans) == {Scan.Status.FAILED}:
+        found.append(f"the simulated exchange answers too late: the last {FEWEST} scans failed")
     if not found:
         return ""
     return (

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from kalbot.common import cache, clock
 from kalbot.console.ops import schedules
-from kalbot.console.ops.health import status
+from kalbot.console.ops.health import heartbeats, status
 from kalbot.console.pages.home import first_run
 from markets.models import Scan
 from strategies.models import Profile
@@ -91,3 +91,17 @@ def test_without_a_key_the_status_says_that_nothing_is_bought(empty: Any) -> Non
     assert (status.key().state, "no live prices" in status.key().sentence) == (status.WARN, True)
     empty.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
     assert status.key().state == status.OK
+
+
+def test_workers_that_run_but_are_stuck_are_not_to_be_started_again(empty: Any, login: Login) -> None:
+    client = login("viewer")
+    assert "Now:" not in home(client), "nothing was started yet"
+    heartbeats.show_life("default", worker="general@first")
+    assert "Now: No sign of life on " in home(client)
+
+
+def test_on_the_simulator_nobody_is_sent_to_the_demo(empty: Any, login: Login) -> None:
+    client = login("viewer")
+    assert "bin/demo" in home(client)
+    empty.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
+    assert "bin/demo" not in home(client)

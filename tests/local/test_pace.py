@@ -13,7 +13,7 @@ from rich.console import Console
 
 from kalbot.local import pace, screen
 from kalbot.local.processes import Plan
-from markets.models import Event
+from markets.models import Event, Scan
 from strategies.models import Cycle
 from tests.trading import world
 from trading.models import Order, Position
@@ -95,3 +95,12 @@ def test_a_loss_stands_beside_its_cause() -> None:
     console.print(screen.latest())
     line = next(line for line in console.export_text().splitlines() if "-$2.91" in line)
     assert "the second leg was gone" in line
+
+
+def test_an_exchange_that_never_answers_in_time_is_named_after_three_scans() -> None:
+    for number in range(3):
+        assert pace.slow() == ""
+        Scan.objects.create(started_at=timezone.now(), status="failed", error=f"no answer within {number} s")
+    assert "the last 3 scans failed" in pace.slow()
+    Scan.objects.create(started_at=timezone.now(), status="done")
+    assert pace.slow() == ""

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from kalbot.console.admin.operations import last_line
 from kalbot.console.models import TaskRecord
-from kalbot.console.ops.health import schedule_status, status
+from kalbot.console.ops.health import heartbeats, schedule_status, status
 from kalbot.console.ops.health.machinery import beat, workers
 from kalbot.console.ui.links import list_url, page_url
 from kalbot.console.ui.navigation import exchange
@@ -70,7 +70,7 @@ def steps() -> list[Step]:
         Step(
             workers().state == status.OK and beat().state == status.OK,
             "Workers and beat",
-            "Beat says when, workers do it; each takes the queues that it is started for.",
+            f"Beat says when, workers do it; each takes the queues that it is started for.{_unwell()}",
             "celery -A kalbot worker -Q exits,execution,trading,strategy,scan,triage,default\ncelery -A kalbot beat",
             f"{reverse('admin:operate')}#part-system",
         ),
@@ -97,6 +97,12 @@ def steps() -> list[Step]:
     ]
 
 
+def _unwell() -> str:
+    """What is wrong with workers and beat that were started: nobody should start them a second time. Empty where nothing ever was."""
+    parts = [one for one in (workers(), beat()) if one.state != status.OK] if heartbeats.signs() else []
+    return f" Now: {' '.join(one.sentence for one in parts)}" if parts else ""
+
+
 def has_key() -> bool:
     """Whether the environment names a key and its file."""
     return bool(settings.KALSHI_KEY_ID and (settings.KALSHI_PRIVATE_KEY_PATH or settings.KALSHI_PRIVATE_KEY))
@@ -109,6 +115,7 @@ def context() -> dict[str, Any]:
     return {
         "steps": found,
         "is_new": is_new(),
+        "is_simulated": exchange() == "simulator",
         "next_step": next((one for one in found if not one.done), None),
         "failing": failing,
         "failing_words": last_line(failing.error) if failing is not None else "",
