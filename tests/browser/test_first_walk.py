@@ -183,6 +183,6 @@ def test_who_does_what_the_pages_say_comes_from_nothing_to_a_first_result(
     assert gained > 0
     page.goto(reverse("admin:results"))
     _leads_on(page)
-    assert page.get_by_role("link", name="mine").count()
+    assert page.get_by_role("heading", name="Realised profit of mine").count()
     assert page.get_by_text(f"${gained / 1_000_000:.2f}").count()
     screenshot(page, "first-results")

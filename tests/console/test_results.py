@@ -17,6 +17,7 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console.api import tokens
+from strategies.models import Profile
 from trading.accounting import balance_check, results
 from trading.models import Position
 
@@ -121,6 +122,15 @@ def test_the_page_and_its_csv_show_each_profile_by_itself(sample: dict[str, Any]
         for name in row.keys() - {"until"}:
             assert (str(same[name]) if same[name] is not None else "") == row[name].replace("+00:00", "Z"), name
     assert client.get(address, {"period": "nonsense", "profile": "nobody"}).status_code == 200
+
+
+def test_without_a_choice_the_profile_that_ended_something_is_shown_in_detail(
+    sample: dict[str, Any], login: Login
+) -> None:
+    Profile.objects.create(name="aaa", mode="live", is_active=True)
+    page = login("viewer").get(reverse("admin:results"), {"period": "all"}).content.decode()
+    assert "Realised profit of live" in page
+    assert "Realised profit of aaa" not in page
 
 
 def api_results(sample: dict[str, Any], query: str) -> Any:

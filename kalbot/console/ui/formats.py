@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.utils import timezone
 
@@ -67,9 +68,17 @@ def percent(value: int | None) -> str:
     return NOTHING if value is None else f"{format_decimal(int(value), 4, keep=0)} %"
 
 
+MOST_SHARE: Final = 10_000_000
+"""1,000 per cent. A rate above it is one of a moment: what was held for seconds earns thousands of per cent a day."""
+
+
 def share(value: int | None) -> str:
     """Millionths as per cent with two decimals, for columns that are compared: ``38_512`` -> ``"3.85 %"``."""
-    return NOTHING if value is None else f"{value / 10_000:,.2f} %"
+    if value is None:
+        return NOTHING
+    if abs(value) > MOST_SHARE:
+        return f"{'over ' if value > 0 else 'under -'}{MOST_SHARE // 10_000:,} %"
+    return f"{value / 10_000:,.2f} %"
 
 
 def ratio(value: int | None) -> str:

@@ -1,4 +1,4 @@
-"""A request without an answer is described in words, and what never left is told apart from what may have arrived."""
+"""A request without an answer is described in words, and what never left is kept apart from what may have arrived."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from trading.safety import halt
 
 
 class Command(commands.Command):
-    example = 'manage.py halt --reason "prices look wrong"'
+    example = 'manage.py halt --reason "prices are wrong"'
     help = "Stop new baskets; exits, completing and unwinding go on (--cancels-only: nothing but cancels is sent)."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -41,7 +41,7 @@ def page(request: HttpRequest) -> HttpResponse:
         return as_csv(rows, open_, period or f"{first}-{last}")
     rows = [result_of(profile, since, until, now) for profile in profiles]
     wanted = request.GET.getlist("profile")
-    chosen = [one for one in profiles if one.name in wanted][:MOST] or profiles[:1]
+    chosen = [one for one in profiles if one.name in wanted][:MOST] or first_shown(rows)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Results",
@@ -63,6 +63,13 @@ def page(request: HttpRequest) -> HttpResponse:
         **curve(chosen, since, until),
     }
     return TemplateResponse(request, "console/results.html", context)
+
+
+def first_shown(rows: Sequence[Result]) -> list[Profile]:
+    """The profile that is shown in detail where none was chosen: the first that ended something in the time, else one that is switched
+    on, else the first."""
+    best = max(rows, key=lambda row: (row.ended > 0, row.profile.is_active), default=None)
+    return [] if best is None else [best.profile]
 
 
 def result_of(profile: Profile, since: datetime | None, until: datetime, now: datetime) -> Result:
