@@ -14,7 +14,7 @@ from msgspec import structs
 from backtest.replay.books import ReplayBooks
 from kalbot.common import clock
 from kalbot.common.units import parse_price
-from markets.catalogue import lifecycle
+from markets.catalogue import family_moves, lifecycle
 from markets.catalogue.rows import event_row, market_row
 from markets.catalogue.series import store_series
 from markets.catalogue.upsert import store_events
@@ -80,7 +80,9 @@ class Catalogue:
         if self._waiting:
             events, self._waiting = list(self._waiting.values()), {}
             with transaction.atomic():
-                certificates.refresh(store_events(events).changed)
+                changed = store_events(events).changed
+                certificates.refresh(changed)
+                family_moves.end_moved(changed)
         if self._announced:
             announced, self._announced = self._announced, []
             self._announced_of.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -40,11 +40,12 @@ class Listed:
     """Whether all its markets close, and all expire, at one moment; ``closes`` and ``expires`` are the first of those that are open."""
 
 
-def listed() -> Iterable[Listed]:
-    """The open events on one shard whose markets close and expire at known moments."""
+def listed(tickers: Collection[str] | None = None) -> Iterable[Listed]:
+    """The open events (of ``tickers``, if given) on one shard whose markets close and expire at known moments."""
+    chosen = Q() if tickers is None else Q(event__in=tickers)
     spans = {
         row["event_id"]: row
-        for row in Market.objects.filter(event__is_open=True, event__is_family=False)
+        for row in Market.objects.filter(chosen, event__is_open=True, event__is_family=False)
         .exclude(status="absent")
         .order_by()
         .values("event_id")
@@ -67,6 +68,7 @@ def listed() -> Iterable[Listed]:
     columns = ("ticker", "series_id", "title", "category", "exchange_index", "rules_hash", "volume", "open_interest")
     more = ("mutually_exclusive", "settlement_sources", "series__settlement_sources")
     events = Event.objects.filter(is_open=True, is_family=False).order_by("ticker")
+    events = events if tickers is None else events.filter(pk__in=tickers)
     for row in events.values(*columns, *more):
         span = spans.get(row["ticker"])
         if span is None or None in (span["closes"], span["expires"]):

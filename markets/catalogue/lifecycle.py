@@ -20,6 +20,7 @@ from kalbot.common import clock
 from kalbot.common.db import bulk
 from kalbot.common.db.retry import retried
 from markets import connect
+from markets.catalogue import family_moves
 from markets.catalogue.rows import multiplier_e6
 from markets.catalogue.scan import fetch_events
 from markets.catalogue.writing import catalogue_transaction
@@ -72,6 +73,7 @@ def apply_batch(batch: Sequence[ExchangeMessage]) -> list[str]:
         found.write()
         ExchangeMessage.objects.filter(pk__in=read, applied_at=None).update(applied_at=clock.now(), error="")
         certificates.refresh(found.changed)
+        family_moves.end_moved(found.changed)
     return list(found.stale)
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from kalbot.common import cache, clock
 from kalbot.common.db.retry import retried
-from markets.catalogue import families
+from markets.catalogue import families, family_moves
 from markets.catalogue.rows import market_row
 from markets.catalogue.series import refresh_series
 from markets.catalogue.upsert import ABSENT, PageResult, store_events
@@ -190,6 +190,7 @@ def _store(events: list[WireEvent], row: Scan | None = None) -> PageResult:
                 _require_turn(row)
             result = store_events(events, row)
             certificates.refresh(result.changed)
+            family_moves.end_moved(result.changed)
         return result
 
     return retried(store)
@@ -248,3 +249,4 @@ def refetch_absent(client: KalshiClient, step: Step, limit: int = REFETCH_LIMIT)
         with catalogue_transaction([event]):
             Market.objects.filter(pk=ticker).update(**row, updated_at=clock.now())
             certificates.refresh([event])
+            family_moves.end_moved([event])

@@ -9,8 +9,8 @@ import pytest
 
 from kalbot.common import clock
 from markets import watchlist
-from markets.catalogue import families
-from markets.models import Certificate, ContractTerms, Event, Market, RefusedFamily
+from markets.catalogue import families, family_moves, lifecycle
+from markets.models import Certificate, ContractTerms, Event, ExchangeMessage, Market, RefusedFamily
 from markets.prices import families as family_prices
 from markets.prices import reader as prices_of
 from markets.terms import certificates
@@ -142,6 +142,44 @@ def test_what_is_no_family_any_more_is_seen_although_no_rule_has_changed(change:
     families.refresh()
     assert FAMILY not in universe.load()
     assert RefusedFamily.objects.get(series_tickers="KXBTC + KXBTCD").code == code
+    assert not Certificate.objects.filter(event=FAMILY, status="granted").exists(), "nothing that was decided is bought"
+
+
+def _closes_early() -> None:
+    """All markets of one member at once: one that moves alone changes the hash of its rules."""
+    for number, ticker in enumerate(_second().values_list("pk", flat=True)):
+        said = {"market_ticker": ticker, "event_type": "close_date_updated", "close_ts": 1_900_000_000}
+        ExchangeMessage.objects.create(kind="lifecycle", key=f"early {number}", payload={"sid": 1, "seq": 1, **said})
+    lifecycle.apply_waiting()
+
+
+def _listed_again(columns: dict[str, Any]) -> None:
+    """One member's rows change, as a page of a scan that is not complete yet changes them."""
+    _second().update(**columns)
+    Event.objects.filter(pk="KXBTCD-1").update(**{k: v for k, v in columns.items() if k == "exchange_index"})
+    certificates.refresh(["KXBTCD-1"])
+    family_moves.end_moved(["KXBTCD-1"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _closes_early,
+        lambda: _listed_again({"exchange_index": 1}),
+        lambda: _listed_again({"expected_expiration_time": clock.now() + timedelta(days=9)}),
+        lambda: _listed_again({"latest_expiration_time": clock.now() + timedelta(days=9)}),
+        lambda: _listed_again({"close_time": clock.now() + timedelta(minutes=9)}),
+        lambda: _listed_again({"status": "absent"}),
+    ],
+    ids=["a message moves a close", "shard", "expiry", "expiry at the latest", "close", "gone from the listing"],
+)
+def test_a_member_that_moves_ends_the_family_at_once(change: Any) -> None:
+    """Not at the end of the next complete scan: until then it would be bought although two moments may settle it."""
+    families.refresh()
+    assert family_moves.end_moved(["KXBTC-1", "KXBTCD-1"]) == 0, "as it was given"
+    assert FAMILY in universe.load()
+    change()
+    assert FAMILY not in universe.load()
     assert not Certificate.objects.filter(event=FAMILY, status="granted").exists(), "nothing that was decided is bought"
 
 
