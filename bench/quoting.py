@@ -1,9 +1,10 @@
 """Quoted baskets whole: events judged, frame to repriced order, quotes carried a core, write tokens of a filled basket, results by flow.
 
-The parts are ``bench.judging``, ``bench.requoting`` and ``bench.flows``; beside them a basket is quoted in each way on the simulated
-exchange and filled leg by leg, and the tokens of every request until it is whole are compared with those of taking every leg.
+The parts are ``bench.judging``, ``bench.requoting``, ``bench.flows`` and ``bench.taped_flows``; beside them a basket is quoted in each
+way on the simulated exchange and filled leg by leg, and the tokens of every request until it is whole are compared with those of taking
+every leg.
 
-    python -m bench.quoting [--rounds 7] [--moves 60] [--legs 6] [--seeds 20] [--flows-alone]
+    python -m bench.quoting [--rounds 7] [--moves 60] [--legs 6] [--seeds 20] [--courses 4] [--flows-alone]
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bench import flows, judging, requoting
+import django
+
+from bench import flows, judging, requoting, taped_flows
 
 CREATE, CANCEL, OTHER = 10, 2, 10
 """Write tokens of an order, of a cancel, and of anything else (expiries, order groups)."""
 WAYS: Final = ("one_leg", "several", "all_legs")
 STEPS: Final = 60
+REPLAYED: Final = "the product on recorded flows, by queue model"
+MINUTES: Final = 3
+"""Of each recorded flow."""
 
 
 def main(argv: Sequence[str] = ()) -> int:
@@ -28,10 +34,13 @@ def main(argv: Sequence[str] = ()) -> int:
     parser.add_argument("--moves", type=int, default=60)
     parser.add_argument("--legs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=20, help="runs of each quoter on each flow of orders")
+    parser.add_argument("--courses", type=int, default=4, help="recorded courses of each flow that are replayed")
     parser.add_argument("--flows-alone", action="store_true", help="quoted against taken, nothing else")
     options = parser.parse_args(list(argv))
     document: dict[str, Any] = {"results on flows of orders": flows.measure(options.seeds)}
     if options.flows_alone:
+        django.setup()
+        document[REPLAYED] = taped_flows.measure(options.courses, MINUTES)
         print(json.dumps(document, indent=2))
         return 0
     document["judging"] = judging.measure(options.rounds)
@@ -39,6 +48,7 @@ def main(argv: Sequence[str] = ()) -> int:
         document["database"] = database
         document["repricing"] = requoting.measure(options.moves, options.legs)
         document["write tokens of a whole basket"] = {way: _tokens(way, options.legs) for way in WAYS}
+        document[REPLAYED] = taped_flows.measure(options.courses, MINUTES)
     print(json.dumps(document, indent=2))
     return 0
 

@@ -166,7 +166,7 @@ def _quiet() -> Iterator[None]:
     def of_replay(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         record.msg = f"in a replay: {record.msg}"
-        if record.levelno > logging.ERROR:  # those call for a person
+        if (record.levelno or 0) > logging.ERROR:  # those call for a person; a formatter makes records without a level
             record.levelno, record.levelname = logging.ERROR, logging.getLevelName(logging.ERROR)
         return record
 

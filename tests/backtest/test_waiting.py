@@ -57,7 +57,9 @@ def test_an_unwind_that_waits_for_a_bid_is_tried_when_it_is_due_and_sells_once_t
         lag = sold - (START / SECOND + MINUTES * 60)
         assert 0 <= lag < 62  # within the longest wait and a sweep
         sweeps = running.engine.ran[messages.SWEEP]
+        again = logging.makeLogRecord({"msg": "said again", "levelno": logging.ERROR})
     assert 10 < sweeps < 80  # six hundred at one every two seconds
+    assert again.getMessage() == "said again", "what a formatter makes of a record begins without a level"
     (said,) = caplog.records
     assert "position_waiting" in said.getMessage()
     assert (said.levelno, said.getMessage().startswith("in a replay: ")) == (logging.ERROR, True)
