@@ -117,14 +117,15 @@ class Graph:
         """A basket at these prices, else one that there would be if every price were lower by ``slack_ppm`` (millionths); None if the
         quotes agree even then. Its profit is by the prices as they are, so it may be negative. Naive where the lower prices of both sides
         of one market fit together, which is no basket: then the cheapest pair of two markets is the nearest."""
-        found, left = self.solve(prices), 1 - slack_ppm / PPM
+        quoted, left = self.array(prices), 1 - slack_ppm / PPM
+        found = self.solve_array(quoted)
         if isinstance(found, Coherent):
-            found = self.solve({leg: price * left for leg, price in prices.items()})
+            found = self.solve_array(quoted * left)
         if isinstance(found, Coherent):
             return None
         chosen = [(ask.ticker, ask.side) for ask in found.legs]
         if has_both_sides(chosen):
-            chosen = self._pair(self.array(prices))
+            chosen = self._pair(quoted)
             if not chosen or sum(prices[leg] for leg in chosen) * left >= 1:
                 return None
             found = Cycle(tuple(Ask(*leg, prices[leg]) for leg in chosen), 1 - sum(prices[leg] for leg in chosen))

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.core.management import call_command
 
 from kalbot.common import clock
 from markets.catalogue import families
+from markets.catalogue.family_rows import Listed
 from markets.models import Certificate, ContractTerms, Event, Market, RefusedFamily, Series
 from markets.terms import certificates
 from markets.terms.facts import EventFacts
@@ -200,6 +201,38 @@ def test_games_that_others_collected_are_candidates_by_their_tickers_and_days_ar
     assert [
         key for key in ("-26NOV29", "-26NOV2917", "-26NOV291530", "-26NOV29-T50") if families.GAME.fullmatch(key)
     ] == []
+
+
+@pytest.mark.shared
+def test_implications_that_others_call_broken_are_no_candidates(shared: Path) -> None:
+    """A margin of votes and who holds the seat: 425 pairs of two series, each with a way out (an oath not taken, a party left)."""
+    with gzip.open(shared / "recorded2/reference/relations/relation_catalog.csv.gz", "rt", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["family"] == "X-margin-winner"]
+    moment = datetime(2026, 11, 3, tzinfo=UTC)
+    for row in rows:
+        margins, seat = (
+            Listed(
+                ticker,
+                ticker.split("-")[0],
+                "",
+                "",
+                0,
+                moment,
+                moment,
+                (moment, moment),
+                "",
+                0,
+                0,
+                9,
+                n == 0,
+                "",
+                False,
+                True,
+            )
+            for n, ticker in enumerate(row["members"].split(" | "))
+        )
+        assert families._candidates([margins, seat], {}) == [], row["members"]
+    assert (len(rows), all("BROKEN" in row["caveat"] for row in rows)) == (425, True)
 
 
 def test_a_form_that_is_none_is_refused_when_it_is_registered() -> None:
