@@ -46,14 +46,15 @@ DECISION_WINDOW: Final = timedelta(hours=1)
 log = logging.getLogger(__name__)
 
 
-def sweep() -> int:
+def sweep(*, forgotten: bool = True) -> int:
     """Cancel what rests for nobody, reopen what holds contracts that nobody acts on, lift locks whose cause has ended, step every
-    position that is due, execute every decision that no worker took up, and measure quotes. Returns how many."""
+    position that is due, execute every decision that no worker took up, and measure quotes. Returns how many. ``forgotten`` False: no
+    message can be lost, so a decision that waits will be taken up by whoever has its message."""
     count = sum(_part(work) for work in (take_future_for_now, late_fills.withdraw_left, late_fills.reopen_all))
     count += sum(_part(work) for work in (overdue.act, lock_causes.end))
     count += sum(_stepped(position_id) for position_id in due_positions())
     _part(late_fills.take_back_names)
-    for decision_id in forgotten_decisions():
+    for decision_id in forgotten_decisions() if forgotten else ():
         _guarded(executor.execute, decision_id)
         count += 1
     return count + _measured()

@@ -122,7 +122,7 @@ class Engine:
             messages.REPLACE_QUOTE: idle.replace,
             messages.COUNT_QUOTES: quote_records.refresh,
             messages.LEARN_SETTLING: settling.learn,
-            messages.SWEEP: lambda at: sweeper.sweep(),
+            messages.SWEEP: lambda at: sweeper.sweep(forgotten=recorded is None),
             messages.SETTLE: settlement.run,
             messages.ASSESS: lambda: agent.assess_positions(agent.open_position_ids()),
         }

@@ -124,6 +124,20 @@ def test_a_task_that_still_waits_at_the_end_of_a_replay_is_ended(tmp_path: Path)
     assert not [one for one in threading.enumerate() if one.daemon and "beside" in type(one).__module__]
 
 
+def test_a_decision_that_waited_for_a_worker_is_not_taken_up_by_a_sweep_before_it_was(tmp_path: Path) -> None:
+    """It waited for eight seconds. Another one is taken up meanwhile, after which a replay sweeps."""
+    wanted = _flickering(tmp_path, 1)
+    decided, meanwhile, taken_up = (START + second * SECOND for second in (76, 80, 84))
+    events = ("GAME-DEEP", "GAME-E0")
+    waited = {"GAME-DEEP": [(decided, taken_up)], "GAME-E0": [(decided, meanwhile)]}
+    nudged = Judged(decided, decided, dict.fromkeys(events, decided), events)
+    waits = Recorded([nudged], [START + 66 * SECOND], waited)
+    with session.open_run(wanted, session.records_of(wanted), _of(wanted, waits)) as running:
+        running.engine.run()
+        began = {row.event_id: row.created_at.timestamp() - START / SECOND for row in Position.objects.all()}
+    assert began == pytest.approx({"GAME-DEEP": 84, "GAME-E0": 80}, abs=0.1)
+
+
 def test_what_overlaps_in_a_replay_does_not_reach_the_exchange_either(tmp_path: Path) -> None:
     """A market of a basket is paused, so settlement wants to read its result, in a thread of its own: only the tape can say it."""
     wanted = _flickering(tmp_path / "paused", 1, paused=83)
