@@ -184,5 +184,8 @@ def test_who_does_what_the_pages_say_comes_from_nothing_to_a_first_result(
     page.goto(reverse("admin:results"))
     _leads_on(page)
     assert page.get_by_role("heading", name="Realised profit of mine").count()
+    empty_cells = page.locator("td.k-no-value")
+    assert empty_cells.count() > 3
+    assert empty_cells.first.evaluate("one => getComputedStyle(one).borderLeftWidth") == "0px", "a figure has no frame"
     assert page.get_by_text(f"${gained / 1_000_000:.2f}").count()
     screenshot(page, "first-results")

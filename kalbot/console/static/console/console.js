@@ -54,7 +54,7 @@
       table.querySelectorAll("tbody tr").forEach(function (row) {
         Array.from(row.cells).forEach(function (cell, place) { 
           if (heads[place]) cell.dataset.label = heads[place];
-          cell.classList.toggle("k-nothing", place > 0 && cell.textContent.trim() === "–");
+          cell.classList.toggle("k-no-value", place > 0 && cell.textContent.trim() === "–");
         });
       });
     });
