@@ -209,28 +209,37 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--json", action="store_true", help="print the answer as JSON")
     commands = found.add_subparsers(dest="command", required=True)
 
-    def command(name: str, run: Callable[..., Any]) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=run.__doc__)
+    def command(name: str, run: Callable[..., Any], example: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=run.__doc__, description=run.__doc__, epilog=f"Example: {example}")
         made.set_defaults(run=run)
         return made
 
-    command("status", status)
-    listed = command("positions", positions)
-    listed.add_argument("--state", choices=["active", "ended", "all"], default="active")
-    listed.add_argument("--profile", default="")
-    listed.add_argument("--mode", choices=["sim", "live"], default="")
-    command("pnl", pnl).add_argument("--mode", choices=["sim", "live"], default="")
-    reasons = command("why", why)
-    reasons.add_argument("event")
-    reasons.add_argument("--profile", required=True)
+    command("status", status, "kalbot status")
+    listed = command("positions", positions, "kalbot positions --state ended --mode live")
+    listed.add_argument(
+        "--state", choices=["active", "ended", "all"], default="active", help="which of them (default active)"
+    )
+    listed.add_argument("--profile", default="", help="its name; default: every profile")
+    listed.add_argument("--mode", choices=["sim", "live"], default="", help="default: both")
+    made = command("pnl", pnl, "kalbot pnl --mode live")
+    made.add_argument("--mode", choices=["sim", "live"], default="", help="default: both, one after the other")
+    reasons = command("why", why, "kalbot why KXHIGHNY-26JUL19 --profile careful")
+    reasons.add_argument("event", help="ticker of an open event")
+    reasons.add_argument("--profile", required=True, help="its name")
+    examples = {
+        "halt": 'kalbot halt --reason "prices are wrong"',
+        "resume": 'kalbot resume --reason "prices are right"',
+    }
     for name, run in (("halt", halt), ("resume", resume)):
-        switch = command(name, run)
-        switch.add_argument("--reason", required=True)
-        switch.add_argument("--profile", default=None)
+        switch = command(name, run, examples[name])
+        switch.add_argument("--reason", required=True, help="why, at least three characters; it is kept")
+        switch.add_argument("--profile", default=None, help="only this one; default: everything")
         if run is halt:
             switch.add_argument("--everything", action="store_true", help="exits too, and cancel what rests")
-    sale = command("exit", leave)
-    sale.add_argument("position", type=int, nargs="+", help="several of one mode are exited with one reason")
+    sale = command("exit", leave, 'kalbot exit 12 --least-price 0.40 --reason "rain"')
+    sale.add_argument(
+        "position", type=int, nargs="+", help="its number; several of one mode are exited with one reason"
+    )
     sale.add_argument(
         "--least-price",
         default="",
@@ -238,7 +247,7 @@ def parser() -> argparse.ArgumentParser:
     )
     sale.add_argument("--share", default="100", help="per cent of every leg; default: all")
     sale.add_argument("--count", action="append", default=[], help='"yes MARKET=4": so many contracts of one leg')
-    sale.add_argument("--reason", required=True)
+    sale.add_argument("--reason", required=True, help="why, at least three characters; it is kept")
     sale.add_argument(
         "--below-floor", default="", help="why less than the basket pays in every listed state is accepted"
     )

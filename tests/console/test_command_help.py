@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 from django.core.management import CommandError, get_commands, load_command_class
 
+from kalbot import client
 from kalbot.common import commands
 
 OURS: Final = ("kalbot", "markets", "strategies", "trading", "triage", "backtest")
@@ -56,6 +57,16 @@ def test_every_argument_is_explained_and_the_example_can_be_typed(
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     assert (program, called) == ("manage.py", name)
     parser.parse_args(arguments)
+
+
+def test_the_terminal_client_explains_every_argument_and_its_examples_can_be_typed() -> None:
+    parser = client.parser()
+    assert list(_unsaid(parser, "kalbot")) == []
+    (commands_of,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    for name, inner in commands_of.choices.items():
+        program, *arguments = shlex.split(str(inner.epilog).removeprefix("Example: "))
+        assert (program, arguments[0]) == ("kalbot", name)
+        parser.parse_args(arguments)
 
 
 @pytest.mark.parametrize(
