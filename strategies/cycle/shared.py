@@ -27,7 +27,7 @@ from strategies.reasons import FIXED_BY_BOOKS, Reason
 from strategies.screening.filters import Miss, Rules, misses
 from strategies.screening.verdict import Status, Verdict, missed
 
-JUDGED_FOR_MS: Final = 100
+JUDGED_FOR_MS: Final = 1_000
 """The same event on the same books is not judged again within it: only the time to its settlement has changed, by so much."""
 SCREENED: Final = 3
 """Events from which on a screen of all costs less than to judge each exactly."""
