@@ -28,11 +28,12 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench nudged", description=__doc__)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--postgres", action="store_true", help="an embedded Postgres instead of SQLite")
+    parser.add_argument("--live", action="store_true", help="a profile that shares an account, instead of one on paper")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as name:
         stops = prepare(Path(name), options.postgres)
         try:
-            found = run(options.trials)
+            found = run(options.trials, "live" if options.live else "sim")
         finally:
             for stop in reversed(stops):
                 stop()
@@ -40,8 +41,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def run(count: int) -> dict[str, Any]:
-    """``count`` trials, and a few more that are counted instead of timed."""
+def run(count: int, mode: str) -> dict[str, Any]:
+    """``count`` trials with a profile of ``mode``, and a few more that are counted instead of timed."""
     os.environ["LOG_LEVEL"] = "CRITICAL"
     import django
 
@@ -50,7 +51,7 @@ def run(count: int) -> dict[str, Any]:
     from django.db import connection
 
     call_command("migrate", verbosity=0)
-    tickers = _candidates(count + 3 * COUNTED)
+    tickers = _candidates(count + 3 * COUNTED, mode)
     for ticker in tickers[:COUNTED]:
         _nudge(ticker)()
     timed = [_spent(_nudge(ticker)) for ticker in tickers[COUNTED : -2 * COUNTED]]
@@ -74,7 +75,7 @@ def run(count: int) -> dict[str, Any]:
     }
 
 
-def _candidates(count: int) -> list[str]:
+def _candidates(count: int, mode: str) -> list[str]:
     """So many events that one profile would buy if they were cheaper, with their books."""
     from strategies.cycle import cycle
     from strategies.screening import screening
@@ -83,6 +84,7 @@ def _candidates(count: int) -> list[str]:
     dollar = 1_000_000
     world.add_profile(
         "nudged",
+        mode=mode,
         kinds=["all_yes"],
         watch_margin_ppm=300_000,
         capital=10**6 * dollar,
