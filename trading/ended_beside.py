@@ -1,20 +1,23 @@
-"""Markets that ended beside what a position holds: those whose leg had been sold, and of a family those in which it never had one.
+"""Markets that ended beside what a position holds: those whose leg had been sold, and those in which it never had one.
 
-What they settled at says which of the listed states are left, or that none is: a market of a family that is settled at a price (a void, a
-fair price) shows that the exchange does what no certificate of a family lists. Money: micro-dollars.
+What they settled at says which of the listed states are left, or that none is: a market that is settled at a price (a void, a fair price)
+shows that the exchange may do what the certificate does not list, and no certificate of a family does. Money: micro-dollars.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from kalbot.common.units import DOLLAR
 from markets.kalshi.vocabulary import MarketStatus
 from markets.models import FamilyMember, Market
 from strategies.models import Kind
 from trading.models import Leg, Position, PositionStatus
+
+_BUYING: Final = (PositionStatus.PENDING, PositionStatus.QUOTING, PositionStatus.EXECUTING, PositionStatus.COMPLETING)
 
 
 def paid_by_sold(legs: Sequence[Leg], settled: Collection[str]) -> Mapping[str, int]:
@@ -31,15 +34,19 @@ def paid_by_sold(legs: Sequence[Leg], settled: Collection[str]) -> Mapping[str, 
     }
 
 
-def settled_at_a_price(position: Position, legs: Sequence[Leg]) -> str:
-    """Another market of the family's events that was settled neither as Yes nor as No; empty if there is none, or the position is in no
-    family."""
-    if position.kind != Kind.FAMILY:
-        return ""
-    own = {leg.market_id for leg in legs}
-    events = FamilyMember.objects.filter(family=position.event_id).values("event")
-    found = _at_a_price().filter(event__in=events).exclude(pk__in=own).order_by("pk").first()
-    return "" if found is None else found.pk
+def settled_at_a_price(position: Position, legs: Sequence[Leg]) -> Mapping[str, int]:
+    """Market -> what its YES paid, of the other markets of the position's event, or of its family's events, that were settled neither as
+    Yes nor as No. Not read while it is being bought: settlements bring it up to date when it is open."""
+    if position.status in _BUYING:
+        return {}
+    own = [leg.market_id for leg in legs]
+    found = _at_a_price().filter(_of_events([position.event_id])).exclude(pk__in=own).order_by("pk")
+    return {ticker: value for ticker, value in found.values_list("pk", "settlement_value_e6") if value is not None}
+
+
+def _of_events(events: Collection[str]) -> Q:
+    """Markets of these events; of a family those of its members."""
+    return Q(event__in=events) | Q(event__in=FamilyMember.objects.filter(family__in=events).values("event"))
 
 
 def _at_a_price() -> QuerySet[Market]:
@@ -48,10 +55,11 @@ def _at_a_price() -> QuerySet[Market]:
 
 
 def behind(mode: str | None) -> list[int]:
-    """The open positions across events (of every mode by default) that hold something and of whose events a market has ended: what they
-    are sure of may have changed although nothing of theirs was booked."""
+    """The open positions (of every mode by default) that hold something and of whose event a market was settled at a price, or of whose
+    family's events any has ended: what they are sure of may have changed although nothing of theirs was booked."""
     holding = Leg.objects.filter(bought_count__gt=F("sold_count") + F("settled_count")).values("position")
-    found = Position.objects.filter(kind=Kind.FAMILY, status=PositionStatus.OPEN, pk__in=holding)
+    found = Position.objects.filter(status=PositionStatus.OPEN, pk__in=holding)
     found = found.filter(mode=mode) if mode else found
     families = FamilyMember.objects.filter(event__markets__status=MarketStatus.FINALIZED).values("family")
-    return list(found.filter(event__in=families).order_by("pk").values_list("pk", flat=True))
+    changed = Q(kind=Kind.FAMILY, event__in=families) | Q(event__in=_at_a_price().values("event"))
+    return list(found.filter(changed).order_by("pk").values_list("pk", flat=True))

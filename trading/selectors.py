@@ -160,10 +160,13 @@ def _possible(position: Position, settled: Sequence[Settlement], legs: Sequence[
         raise StateError("no settlement states were stored with this position")
     paid = {one.leg.market_id: one.value_e6 for one in settled}
     paid |= ended_beside.paid_by_sold(legs, paid.keys())
-    if fine := next((ticker for ticker, value in paid.items() if value % MONEY_PER_PRICE), None):
+    beside = ended_beside.settled_at_a_price(position, legs)
+    if fine := next((ticker for ticker, value in (*paid.items(), *beside.items()) if value % MONEY_PER_PRICE), None):
         raise StateError(f"{fine} settled at a value finer than a price")
-    if odd := ended_beside.settled_at_a_price(position, legs):
-        raise StateError(f"{odd}, of the same family, settled at a price, in a way that no listed state allows")
-    known = {ticker: Price(value // MONEY_PER_PRICE) for ticker, value in paid.items()}
     lists = [StateList.from_json(stored) for stored in position.states]
+    listed = {ticker for one in lists for ticker in one.outcomes}
+    if odd := next((ticker for ticker in beside if ticker not in listed), None):
+        raise StateError(f"{odd}, beside what is held, settled at a price, in a way that no listed state allows")
+    paid |= beside
+    known = {ticker: Price(value // MONEY_PER_PRICE) for ticker, value in paid.items()}
     return [left for one in lists if (left := given(one, known)) is not None]

@@ -258,3 +258,24 @@ def test_a_market_that_is_settled_at_a_price_says_so_of_the_whole_family(live: N
     assert (position.floor, position.guaranteed) == (0, False)
     if mode == "live":
         agree(position.profile)
+
+
+@pytest.mark.parametrize("mode", ["sim", "live"])
+def test_an_outcome_that_is_settled_at_a_price_says_so_of_its_event(live: None, mode: str) -> None:
+    """NO on two of three; the third is voided, which the list of one winner or none does not have."""
+    (ranges, _) = pair_of({})
+    owner = world.add_profile("alone", mode=mode)
+    first, second, third = ranges.markets
+    decision = world.decide(owner, ranges.row, {first: 5_000, third: 4_000}, kind="all_no", side="no")
+    position = executor.execute(decision.pk)
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    assert (position.floor, position.guaranteed) == (10 * world.DOLLAR, True)
+    listed(second, "no", 0)
+    settlement.run()
+    position.refresh_from_db()
+    assert (position.floor, position.guaranteed) == (10 * world.DOLLAR, True)
+    listed(second, "scalar", 420_000)
+    settlement.run()
+    position.refresh_from_db()
+    assert "no listed state allows" in selectors.held_now(position).unknown
+    assert (position.floor, position.guaranteed) == (0, False)
