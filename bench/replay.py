@@ -1,9 +1,10 @@
 """Replay: a day of 400 events through the whole product, against an earlier revision and against other people's engines.
 
-``bin/bench replay [--against REVISION] [--peers PYTHON]``. The tape is made here: temperature events with six markets whose rules are read,
-so that every event is judged; each has one change of a level a second, and of those changes ``--moves`` move a best price. The sums of
-the bids lie just below a dollar, as they do on the exchange, so that everything is a near miss, which takes the most work. ``--against``
-replays the same tape with the code of another revision (in a git worktree). ``--peers`` is a Python that has flumine or nautilus_trader.
+``bin/bench replay [--announced N] [--against REVISION] [--peers PYTHON]``. The tape is made here: temperature events with six markets
+whose rules are read, so that every event is judged; each has one change of a level a second, and of those changes ``--moves`` move a best
+price. The sums of the bids lie just below a dollar, as they do on the exchange, so that everything is a near miss, which takes the most
+work. ``--announced`` says of so many markets a minute that they trade, as a day does on which many open and end. ``--against`` replays the
+same tape with the code of another revision (in a git worktree). ``--peers`` is a Python that has flumine or nautilus_trader.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] = ()) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=int, default=20)
     parser.add_argument("--moves", type=float, default=0.2)
+    parser.add_argument("--announced", type=int, default=0, help="lifecycle messages a minute")
     parser.add_argument("--against", default="", help="a revision that git knows")
     parser.add_argument("--peers", type=Path, help="a Python with flumine or nautilus_trader")
     options = parser.parse_args(argv)
@@ -52,9 +54,10 @@ def main(argv: Sequence[str] = ()) -> int:
 
     django.setup()
     found: dict[str, Any] = {"events": EVENTS, "minutes": options.minutes, "share of moves": options.moves}
+    found["announced a minute"] = options.announced
     with tempfile.TemporaryDirectory() as folder:
         tape = Path(folder) / "tape"
-        day(tape, options.minutes, options.moves)
+        day(tape, options.minutes, options.moves, options.announced)
         now = found["now"] = _replayed(Path.cwd(), tape, options.minutes)
         if options.against:
             before = found[options.against] = _of_revision(options.against, tape, options.minutes)
@@ -68,7 +71,7 @@ def main(argv: Sequence[str] = ()) -> int:
     return 0
 
 
-def day(folder: Path, minutes: int, moves: float) -> None:
+def day(folder: Path, minutes: int, moves: float, announced: int = 0) -> None:
     """Write the tape."""
     from tests.backtest.tapes import Recorder
 
@@ -94,6 +97,9 @@ def day(folder: Path, minutes: int, moves: float) -> None:
                 change = 10 if sizes.get(ticker, 500) < 400 or numbers.random() < 0.5 else -10
                 sizes[ticker] = sizes.get(ticker, 500) + change
                 tape.delta(at, ticker, "yes", f"{BIDS[leg] / 100:.4f}", f"{change}.00")
+        for number in range(announced * (second + 1) // 60 - announced * second // 60):
+            event = events[numbers.randrange(EVENTS)]
+            tape.lifecycle(second + 1, f"{event}-L{number % len(BIDS)}", "activated")
     tape.write(folder)
 
 
