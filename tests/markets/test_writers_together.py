@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from kalbot.common import counters
-from kalbot.common.db import bulk
+from kalbot.common.db import bulk, pipeline
 from kalbot.console.ops.retention import settled
 from markets import connect
 from markets.catalogue import lifecycle, settled_values
@@ -190,13 +190,13 @@ def test_a_decision_on_two_events_and_a_writer_of_the_catalogue_lock_them_in_one
     counters.flush()
     before = counters.read().get("lost_races", [])
     thread, errors = _beside(work)
-    with transaction.atomic():  # as a decision on a family does: ``strategies.cycle.claims.still``
-        claims.still(claims.Claims(), Profile(mode="live"), ["KXHIGHMIA-0"], [])
+    with transaction.atomic():  # as a decision on a family does: ``strategies.cycle.claims.locking``
+        pipeline.rows_of(*claims.locking(Profile(mode="live"), ["KXHIGHMIA-0"]))
         thread.start()
         while thread.is_alive() and not _waits_for():
             thread.join(0.02)
         assert thread.is_alive()
-        claims.still(claims.Claims(), Profile(mode="live"), ["KXHIGHMIA-1"], [])
+        pipeline.rows_of(*claims.locking(Profile(mode="live"), ["KXHIGHMIA-1"]))
     thread.join(60)
     assert not thread.is_alive()
     counters.flush()
