@@ -50,6 +50,8 @@ class Taken:
     profit: int
     books: tuple[int, ...] = ()
     """When the newest book of each leg had come (Unix ms)."""
+    denied: str = ""
+    """The code with which trading refused it."""
 
     @property
     def markets(self) -> frozenset[tuple[str, str]]:
@@ -189,7 +191,8 @@ def _compared(
         elif other is not None:
             verdict = last.get(other.event) or "none"
             said = f"verdict: {verdict}", f"its last verdict there: {verdict}"
-            cause, why = taken_before(recorded, name, other) or said
+            refused = (f"denied: {other.denied}", f"the replay denied it: {other.denied}") if other.denied else None
+            cause, why = refused or taken_before(recorded, name, other) or said
         found.pairs.append(Pair(one, other, why, cause))
     return found
 
@@ -240,14 +243,16 @@ _NEVER: Final = Taken(0, "", "", (), 0, 0, 0)
 
 def _taken(rows: Any) -> list[Taken]:
     found = []
-    for row in rows.select_related("position").order_by("created_at"):
+    for row in rows.select_related("position", "denial").order_by("created_at"):
         position = getattr(row, "position", None)
         spent = sum(leg.bought_cost for leg in position.legs.all()) if position is not None else 0
         legs = tuple(sorted((leg["ticker"], leg["side"], leg["count"], leg["limit_price"]) for leg in row.legs))
         at_ms = milliseconds(row.created_at)
         profit = 0 if position is None else position.realised
         books = tuple(leg["receive_ms"] for leg in sorted(row.legs, key=lambda leg: (leg["ticker"], leg["side"])))
-        found.append(Taken(at_ms, row.event_id, row.kind, legs, row.cost, spent, profit, books))
+        denial = getattr(row, "denial", None)
+        refused = "" if denial is None else denial.code
+        found.append(Taken(at_ms, row.event_id, row.kind, legs, row.cost, spent, profit, books, refused))
     return found
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from backtest.studies import comparison
 from backtest.studies.comparison import Compared, Pair, Taken, matched, taken_before, unlike
 from backtest.studies.recorded import CyclesUnknown, measured_latency, recorded_cycles, recorded_run
 from kalbot.common import clock
@@ -19,8 +20,8 @@ from markets.models import Scan
 from strategies.models import Cycle, Decision, Screening
 from tests.conftest import ROOT
 from tests.local.test_demo import CLEAN
-from tests.trading.world import add_order, add_profile
-from trading.models import Position
+from tests.trading.world import add_event, add_order, add_profile, decide
+from trading.models import Denial, Position
 
 LEG = ("A", "yes", 100, 4_000)
 
@@ -153,6 +154,18 @@ def test_who_had_the_event_before_is_why_only_one_side_took_it() -> None:
         ("another of the account had it", "other had taken it at 00:00:20"),
         None,
     ]
+
+
+def test_what_only_the_replay_decided_and_denied_is_counted_by_its_denial(db: None) -> None:
+    """Else a lock of the account looks like as many second baskets as there are decisions that it refuses."""
+    profile = add_profile("live")
+    decision = decide(profile, add_event("KXT-1"), {"KXT-1-0": 3_000}, kind="coverage")
+    Decision.objects.update(legs=[{**leg, "receive_ms": 1} for leg in decision.legs])
+    Denial.objects.create(decision=decision, code="locked", detail="residual")
+    replayed = {"live": comparison._taken(Decision.objects.all())}
+    recorded = {"live": [replace(replayed["live"][0], at_ms=0, denied="")]}
+    found = comparison._compared(profile, (1, 1, 1), recorded, replayed, comparison._Seen())
+    assert [pair.cause for pair in found.pairs if pair.recorded is None] == ["denied: locked"]
 
 
 def test_two_decisions_of_one_opportunity_differ_by_their_books_or_else_by_what_was_left() -> None:
