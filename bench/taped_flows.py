@@ -162,7 +162,7 @@ def _replayed(tape: Path, fair: dict[str, float], columns: dict[str, Any], model
             dollars += (worth - cost) * have / 100
             alone += (have - whole) / 100
             lost += (cost - worth) * (have - whole) / 100
-    rested, fills = found.rested, sum("fill" in line for _, line in found.timeline)
+    rested, fills = found.rested, sum(line.startswith("fill ") for _, line in found.timeline)
     return {
         "dollars": dollars,
         "decisions": found.decisions,
