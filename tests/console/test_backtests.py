@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
@@ -17,6 +18,8 @@ from markets.tape.coverage import coverage
 from markets.tape.reader import Tape
 from tests.backtest.made_events import made
 from tests.backtest.tapes import options, planted
+
+pytestmark = pytest.mark.alike
 
 
 def test_a_kept_run_is_listed_and_shown_with_its_basket_and_curve(

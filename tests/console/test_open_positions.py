@@ -19,6 +19,8 @@ from trading.closing import exit_preview, exits, marks
 from trading.models import ExitRequest, Position
 from trading.safety import halt
 
+pytestmark = pytest.mark.alike
+
 Login = Callable[..., Client]
 
 

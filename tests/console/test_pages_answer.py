@@ -14,6 +14,8 @@ from django.urls import reverse
 from strategies.models import Profile
 from triage.models import Assessment, PointForecast, Recommendation, SourceForecast
 
+pytestmark = pytest.mark.alike
+
 RAW: Final = [
     re.compile(r"[$][\d,]+[.]\d(\d\d)*(?!\d)"),
     re.compile(r"(?<![\d.])\d+[.]\d{7,}"),

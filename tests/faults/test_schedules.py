@@ -18,6 +18,8 @@ from tests.faults import harness
 from tests.faults.death import Mortal
 from trading import sweeper
 
+pytestmark = pytest.mark.alike
+
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 FIRST = 0 if ON_SQLITE else 500
 SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "50" if ON_SQLITE else "10"))

@@ -16,6 +16,8 @@ from strategies.catalogue import recorded
 from strategies.models import Profile
 from strategies.profiles import seeds
 
+pytestmark = pytest.mark.alike
+
 SNAPSHOT = Path(__file__).resolve().parents[2] / "simulator" / "data" / "20260719T155529Z"
 RULES = str(Path(__file__).resolve().parents[1] / "data" / "dutch" / "weather_rules.jsonl.gz")
 OTHER_PASSES = ("20260719T005522Z", "20260719T035521Z", "20260719T095523Z")

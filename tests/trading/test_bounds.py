@@ -25,6 +25,8 @@ from trading.execution.sizing import recheck
 from trading.models import Discrepancy, Leg, Order, Position, Settlement
 from trading.reconciliation import reconcile
 
+pytestmark = pytest.mark.alike
+
 DOLLAR = world.DOLLAR
 
 

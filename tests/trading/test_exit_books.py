@@ -25,6 +25,8 @@ from trading.execution.phases import exit
 from trading.models import Discrepancy, Position
 from trading.reconciliation import reconcile
 
+pytestmark = pytest.mark.alike
+
 
 def _later(seconds: float) -> time_machine.travel:
     return time_machine.travel(clock.now() + timedelta(seconds=seconds))

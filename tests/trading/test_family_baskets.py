@@ -28,6 +28,8 @@ from trading.safety import live_readiness
 from trading.venues import connection
 from triage.assessment import gather, valuation
 
+pytestmark = pytest.mark.alike
+
 Pair = tuple[Twin, Twin]
 
 

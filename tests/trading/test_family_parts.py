@@ -24,6 +24,8 @@ from trading.models import Denial, Position
 from trading.safety import live_readiness
 from trading.venues import connection
 
+pytestmark = pytest.mark.alike
+
 BOOKS: Final = (((5_000, 5_500), (200, 300), (6_000, 6_500)), ((7_800, 8_300), (9_600, 9_700)))
 DEEP: Final = 10_000
 COUNTS: Final = (1_000, 500, 1_000, 300)

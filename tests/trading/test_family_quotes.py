@@ -24,6 +24,8 @@ from trading.reconciliation import inbox
 from trading.safety import halt, live_readiness
 from trading.venues import connection
 
+pytestmark = pytest.mark.alike
+
 Pair = tuple[Twin, Twin]
 RESTS = {"no": 5_800, "yes": 3_600}
 """A tick above the best bid of others."""

@@ -30,6 +30,8 @@ from trading.models import (
 from trading.reconciliation import inbox, reconcile
 from trading.safety import halt
 
+pytestmark = pytest.mark.alike
+
 DEPTH = 10_000
 LIMITS = (3_000, 3_200, 3_100)
 DOLLAR = 1_000_000

@@ -22,6 +22,8 @@ from trading.models import Order, Position
 from trading.reconciliation import inbox, reconcile
 from trading.venues import connection
 
+pytestmark = pytest.mark.alike
+
 WAYS = ("one_leg", "several", "all_legs")
 
 

@@ -29,6 +29,8 @@ from trading.reconciliation import inbox, reconcile
 from trading.safety import live_readiness
 from trading.venues import connection
 
+pytestmark = pytest.mark.alike
+
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PRICES = ((2_900, 3_000), (3_100, 3_200), (3_000, 3_100))
 

@@ -20,6 +20,8 @@ from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Denial, Position
 
+pytestmark = pytest.mark.alike
+
 BIDS = (5_600, 5_900, 6_500)
 """A tick above the best bids of others."""
 

@@ -23,6 +23,8 @@ from trading.reconciliation import reconcile
 from trading.safety import halt
 from trading.venues import connection
 
+pytestmark = pytest.mark.alike
+
 
 @pytest.fixture
 def twin(struck: StruckTwin) -> StruckTwin:

@@ -24,6 +24,8 @@ from .account_harness import AccountHarness, NoMarket, candidates
 from .cases import CASES, Case
 from .own_harness import LiveHarness, PaperHarness
 
+pytestmark = pytest.mark.alike
+
 
 def cases(venue: str) -> list[Any]:
     """The cases that apply to a venue."""
