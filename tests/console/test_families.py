@@ -114,12 +114,30 @@ def test_a_plot_has_a_step_for_each_atom_and_the_cost() -> None:
     atoms = Atoms.of(traded_spans())
     plot = value_plot.of(atoms, amounts(atoms, *THREE), 1_500_000)
     assert plot is not None
-    points = [tuple(map(float, point.split(","))) for point in plot.line.split()]
+    points = [tuple(map(float, point.split(","))) for point in " ".join(plot.lines).split()]
     assert len(points) == 2 * len(atoms)
     assert min(y for _, y in points) < (plot.cost or 0) < max(y for _, y in points)
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     assert plot.words == "payoff over the value: least $1.00 where x < 100, most $2.00 where 109.99 < x < 110"
-    assert value_plot.of(atoms, amounts(atoms, *THREE)[1:], 1) is None
+    assert value_plot.of(atoms, [], 1) is None
+    other = Atoms.of({"low": less(Decimal(7))})
+    assert value_plot.of(other, amounts(atoms, *THREE)) is None, "amounts of another line"
+
+
+def test_a_plot_leaves_out_values_that_are_ruled_out_and_stands_without_any() -> None:
+    atoms = Atoms.of(traded_spans(), nobody=True)
+    states = amounts(atoms, *THREE)
+    plot = value_plot.of(atoms, [states[0], *states[2:]], received=1_000_000)
+    assert plot is not None
+    (begin, width), first = plot.ruled_out[0], plot.lines[0].split()[-1]
+    assert len(plot.lines) == 2
+    assert float(first.split(",")[0]) == begin
+    assert float(plot.lines[1].split(",")[0]) == pytest.approx(begin + width)
+    assert "; 1 of 4 runs of values are ruled out by what has settled; legs" in plot.words
+    alone = value_plot.of(atoms, states[4:])
+    assert alone is not None
+    assert alone.lines == ()
+    assert alone.words.startswith("payoff over the value: no value is possible any more; beside it at least $0.00")
 
 
 @pytest.mark.parametrize(
@@ -141,8 +159,8 @@ def test_a_plot_shows_what_is_paid_where_no_value_decides(beside: dict[str, Any]
     assert words in plot.words
     step = [tuple(map(float, point.split(","))) for point in plot.beside.split()]
     assert len(step) == 2
-    assert min(x for x, _ in step) > max(float(point.split(",")[0]) for point in plot.line.split()) + 10
-    assert max(heights(plot.beside)) >= max(heights(plot.line)), "no higher than the least of the values"
+    assert min(x for x, _ in step) > max(float(point.split(",")[0]) for point in " ".join(plot.lines).split()) + 10
+    assert max(heights(plot.beside)) >= max(heights(" ".join(plot.lines))), "no higher than the least of the values"
 
 
 def test_a_plot_of_days_has_a_calendar_for_its_axis_and_no_mark_on_another() -> None:
@@ -170,7 +188,7 @@ def test_marks_of_any_strikes_stay_inside_and_apart(strikes: list[str]) -> None:
     assert ends[-1][1] <= plot.width
     assert all(end < begin for (_, end), (begin, _) in pairwise(ends))
     assert all(len(text) * value_plot.LETTER < plot.left for _, text in plot.levels)
-    assert all(float(number) == float(number) for point in plot.line.split() for number in point.split(","))
+    assert all(float(number) == float(number) for point in " ".join(plot.lines).split() for number in point.split(","))
 
 
 @pytest.mark.parametrize("states", [{"atoms": None}, {"format": 1, "atoms": {"cuts": []}}, {"format": 2}], ids=str)

@@ -8,7 +8,7 @@ import pytest
 
 from kalbot.common import clock
 from kalbot.console.notify import collect
-from kalbot.console.pages.positions import position_story
+from kalbot.console.pages.positions import explained, position_story
 from markets.catalogue import families as grouped
 from markets.models import Certificate, Event, Market
 from markets.terms import certificates
@@ -77,6 +77,34 @@ def test_half_of_a_basket_is_as_sure_as_the_whole(pair: Pair) -> None:
     assert (position.status, held(position).floor, held(position).naked) == ("open", 5 * world.DOLLAR, ())
     assert held(position).grade is Grade.GUARANTEED
     agree(position.profile)
+
+
+@pytest.mark.parametrize(
+    ("first", "result", "lines", "greyed", "words"),
+    [
+        (0, "no", 1, 1, "least $10.00 where 100 <= x <= 109.99, most $20.00 where 109.99 < x < 110; 1 of 4 runs"),
+        (0, "yes", 1, 1, "payoff over the value: $0.00 where x < 100; 3 of 4 runs"),
+        (1, "no", 2, 1, "payoff over the value: $10.00 at every value that is still possible; 2 of 4 runs"),
+    ],
+    ids=["low not", "low", "middle not"],
+)
+def test_what_may_still_come_is_drawn_after_a_leg_has_settled_and_what_was_received_is_said(
+    pair: Pair, first: int, result: str, lines: int, greyed: int, words: str
+) -> None:
+    position = bought(pair)
+    settle(pair, legs_of(position)[first].market_id, result)
+    position = Position.objects.get(pk=position.pk)
+    now = held(position)
+    plot = position_story.plot_of(position, now)
+    assert plot is not None
+    assert (len(plot.lines), len(plot.ruled_out)) == (lines, greyed)
+    assert words in plot.words
+    assert ("brought $10.00 besides" in plot.words) is (result == "yes")
+    story = explained.lines(FAMILY, position.profile)
+    assert [row for row in story if row.startswith("  ") and ": pays $" in row] == [
+        f"  {row.state.quote}: pays ${row.pays / world.DOLLAR:.2f}" for row in now.payoff
+    ]
+    assert any("brought $10.00 besides" in row for row in story) is (result == "yes")
 
 
 @pytest.mark.parametrize("value", [1, 3_333, 5_000, 9_999])

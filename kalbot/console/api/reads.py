@@ -17,12 +17,12 @@ from kalbot.console.exports import results as table
 from kalbot.console.ops.health import status
 from kalbot.console.pages.home import obstacles
 from kalbot.console.pages.home.obstacles import Obstacle
+from kalbot.console.pages.positions import explained
 from kalbot.console.pages.results import results as results_page
 from kalbot.console.ui.held import floor_of_held, floors_of_held, grade_of_held
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
 from strategies import reasons
-from strategies.explain import live_event
 from strategies.models import NearMiss, Profile
 from trading import selectors, waiting
 from trading.accounting import results
@@ -51,7 +51,7 @@ def stops(found: Iterable[Obstacle]) -> list[shapes.StopOut]:
 def why(event: str, profile: Profile) -> shapes.WhyOut:
     """Why an event is bought or not by a profile, after what stops the profile whatever the event."""
     try:
-        lines = live_event.explain_event(event, profile)
+        lines = explained.lines(event, profile)
     except KalbotError as error:
         lines = [str(error)]
     return shapes.WhyOut(event=event, profile=profile.name, stops=stops(obstacles.found(profile)), lines=lines)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from kalbot.console.ui import formats
@@ -20,17 +21,20 @@ ELSE: Final = 60
 """Width of the step beside the line: what is paid where no value decides."""
 MOST_MARKS: Final = 6
 Amounts = Sequence[tuple[State, int]]
-"""What a basket pays in each state of a family, micro-dollars; those of its atoms in their order (``StateList.of_atoms``)."""
+"""What a basket pays in each state of a family that is still possible, micro-dollars; an atom's state is named by its words
+(``StateList.of_atoms``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValuePlot:
-    """``line``: points of the steps over the values; ``beside``: those of what is least paid beside them, "" where a value always decides;
+    """``lines``: points of the steps over each run of values that are still possible; ``ruled_out``: (across, width) of the runs that are
+    not, because a market settled; ``beside``: those of what is least paid beside them, "" where a value always decides;
     ``cost``: height of the line at the cost, None without one; ``left``: where the lines begin; ``marks``: (across, across of the text,
     strike) of some cuts; ``levels``: (height, amount) of the least and the most that is paid; ``words``: what it shows, for who cannot
     see it."""
 
-    line: str
+    lines: tuple[str, ...]
+    ruled_out: tuple[tuple[float, float], ...]
     beside: str
     cost: float | None
     left: float
@@ -41,14 +45,17 @@ class ValuePlot:
     height: int = HEIGHT
 
 
-def of(atoms: Atoms, amounts: Amounts, cost: int | None = None) -> ValuePlot | None:
-    """``amounts`` of all states of ``atoms``; ``cost`` in micro-dollars. None where nothing is cut, or a state is missing."""
+def of(atoms: Atoms, amounts: Amounts, cost: int | None = None, received: int = 0) -> ValuePlot | None:
+    """``amounts`` of the states of ``atoms`` that are still possible; ``cost`` in micro-dollars; ``received``: what legs that were sold or
+    have settled brought. None where nothing is cut, nothing is possible, or an amount is of another line."""
     inner = [cut for cut in atoms.cuts if cut not in (FIRST, LAST)]
-    pays = [amount for state, amount in amounts if state.kind is StateKind.VALUE]
+    listed = {atoms.words(number): number for number in range(len(atoms))}
+    values = [(state.quote, amount) for state, amount in amounts if state.kind is StateKind.VALUE]
     others = [(amount, state.quote) for state, amount in amounts if state.kind is not StateKind.VALUE]
-    if not inner or len(pays) != len(atoms):
+    if not inner or not amounts or any(quote not in listed for quote, _ in values):
         return None
-    every = [*pays, *(amount for amount, _ in others)]
+    pays = {listed[quote]: amount for quote, amount in values}
+    every = [*pays.values(), *(amount for amount, _ in others)]
     drawn = every if cost is None else [*every, cost]
     least, span = min(drawn), (max(drawn) - min(drawn)) or 1
 
@@ -59,26 +66,47 @@ def of(atoms: Atoms, amounts: Amounts, cost: int | None = None) -> ValuePlot | N
     levels = tuple((up(amount), formats.money(amount, places)) for amount in sorted({min(every), max(every)}))
     left = float(LETTER * max(len(text) for _, text in levels) + MARGIN)
     axis = _Axis(atoms, inner, left, WIDTH - MARGIN - (ELSE if others else 0), WIDTH - (ELSE + MARGIN if others else 0))
-    points = []
-    for atom, amount in enumerate(pays):
-        points += [f"{end},{up(amount)}" for end in map(axis.across, atoms.cuts[atom : atom + 2])]
+    lines, ruled_out = [], []
+    for possible, run in groupby(range(len(atoms)), pays.__contains__):
+        steps = [(atom, axis.across(atoms.cuts[atom]), axis.across(atoms.cuts[atom + 1])) for atom in run]
+        if possible:
+            lines.append(" ".join(f"{begin},{up(pays[atom])} {end},{up(pays[atom])}" for atom, begin, end in steps))
+        else:
+            ruled_out.append((steps[0][1], round(steps[-1][2] - steps[0][1], 1)))
     worst = min(others, default=None)
     beside = "" if worst is None else f"{WIDTH - MARGIN - ELSE + 16},{up(worst[0])} {WIDTH - MARGIN},{up(worst[0])}"
     words = _words(atoms, pays, places)
     if worst is not None:
         words += f"; beside it at least {formats.money(worst[0], places)}: {worst[1]}"
+    if ruled_out:
+        words += f"; {len(atoms) - len(pays)} of {len(atoms)} runs of values are ruled out by what has settled"
+    if received:
+        words += f"; legs that were sold or have settled brought {formats.money(received)} besides"
     return ValuePlot(
-        " ".join(points), beside, None if cost is None else up(cost), left, tuple(axis.marks()), levels, words
+        tuple(lines),
+        tuple(ruled_out),
+        beside,
+        None if cost is None else up(cost),
+        left,
+        tuple(axis.marks()),
+        levels,
+        words,
     )
 
 
-def _words(atoms: Atoms, pays: Sequence[int], places: int) -> str:
-    least, most = min(pays), max(pays)
-    where = atoms.words(list(pays).index(least))
-    if least == most:
-        return f"payoff over the value: {formats.money(least, places)} at every value"
-    top = atoms.words(list(pays).index(most))
-    return f"payoff over the value: least {formats.money(least, places)} where {where}, most {formats.money(most, places)} where {top}"
+def _words(atoms: Atoms, pays: Mapping[int, int], places: int) -> str:
+    if not pays:
+        return "payoff over the value: no value is possible any more"
+    low, high = min(pays, key=lambda atom: pays[atom]), max(pays, key=lambda atom: pays[atom])
+    least, most = (formats.money(pays[atom], places) for atom in (low, high))
+    if pays[low] == pays[high]:
+        where = "at every value" if len(pays) == len(atoms) else "at every value that is still possible"
+        return (
+            f"payoff over the value: {least} {where}"
+            if len(pays) > 1
+            else f"payoff over the value: {least} where {atoms.words(low)}"
+        )
+    return f"payoff over the value: least {least} where {atoms.words(low)}, most {most} where {atoms.words(high)}"
 
 
 class _Axis:

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from kalbot.common import commands
 from kalbot.common.errors import KalbotError
 from kalbot.console.pages.home import obstacles
-from strategies.explain import live_event
+from kalbot.console.pages.positions import explained
 from strategies.profiles import seeds
 
 
@@ -28,7 +28,7 @@ class Command(commands.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             profile = seeds.find(options["profile"])
-            lines = live_event.explain_event(options["event_ticker"], profile)
+            lines = explained.lines(options["event_ticker"], profile)
         except KalbotError as error:
             raise CommandError(str(error)) from None
         for one in obstacles.found(profile):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -73,12 +74,18 @@ def payoff(held: Held, names: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def plot_of(position: Position, held: Held) -> value_plot.ValuePlot | None:
-    """What a basket across events pays over the value that settles it; None for other baskets, once a market has settled, and where
-    nothing is known of the payoff."""
-    if not held.payoff or "atoms" not in position.states[0]:
+    """What is held of a basket across events pays over the values that are still possible, and what its other legs brought; None for other
+    baskets, and where nothing is held or nothing is known of the payoff."""
+    if held.is_flat or not held.payoff or "atoms" not in position.states[0]:
         return None
     atoms = Atoms.from_json(position.states[0]["atoms"])
-    return value_plot.of(atoms, [(row.state, row.pays) for row in held.payoff], held.cost)
+    amounts = [(row.state, row.pays) for row in held.payoff]
+    return value_plot.of(atoms, amounts, held.cost, received_of(position.legs.all()))
+
+
+def received_of(legs: Iterable[Leg]) -> int:
+    """What sales and settlements of these legs brought, micro-dollars."""
+    return sum(leg.sold_proceeds + leg.payout for leg in legs)
 
 
 def in_words(position: Position, held: Held, names: dict[str, str]) -> str:
@@ -165,7 +172,7 @@ def progress(position: Position) -> dict[str, Any]:
         "sentence": in_words(position, held, names),
         "legs": legs,
         "spent": sum(leg.bought_cost for leg in legs),
-        "received": sum(leg.sold_proceeds + leg.payout for leg in legs),
+        "received": received_of(legs),
         "timeline": timeline(position, names),
     }
 

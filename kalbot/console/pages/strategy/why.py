@@ -15,11 +15,11 @@ from django.template.response import TemplateResponse
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.console.pages.home import obstacles
+from kalbot.console.pages.positions import explained
 from kalbot.console.ui import verdicts
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from markets.models import Event, Scan
-from strategies.explain import live_event
 from strategies.models import Decision, NearMiss, Profile, Screening, Verdict
 from strategies.reasons import Reason, sentence_of
 from trading.models import Denial, Position
@@ -188,7 +188,7 @@ def explain(event: Event, name: str) -> tuple[list[str], str]:
     if profile is None:
         return [], ""
     try:
-        return live_event.explain_event(event.pk, profile), profile.name
+        return explained.lines(event.pk, profile), profile.name
     except KalbotError as error:
         return [str(error)], profile.name
 
