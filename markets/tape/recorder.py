@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 
 from kalbot.common import clock
 from kalbot.common.units import format_count, format_price
@@ -181,6 +181,9 @@ class Recorder:
             work()
         except DatabaseError as error:
             log.error("the tape's gap could not be stored: %s", error)
+        finally:
+            if not connection.in_atomic_block:
+                connection.close()  # the writing thread needs it when a disk is full, not for months in between
 
 
 @contextmanager

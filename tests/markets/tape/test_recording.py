@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.db import connection
 from pytest_django import Settings
 
 from backtest.replay.books import ReplayBooks, ReplayPrices
@@ -91,6 +92,26 @@ def test_a_hole_in_the_recording_is_a_row_with_its_reason_and_its_end(tmp_path: 
     wait_for(_one(lambda gap: gap.ended_at is not None), 10)
     tape.close()
     assert TapeGap.objects.get().dropped == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_writing_thread_keeps_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    closed = Recorder._write
+
+    def watched(self: Recorder, work: Callable[[], object]) -> None:
+        closed(self, work)
+        ended.append(0 if connection.connection is None else 1)
+
+    monkeypatch.setattr(Recorder, "_write", watched)
+    folder = tmp_path / "tape"
+    tape = Recorder(folder, "scan")
+    folder.rmdir()
+    folder.write_text("in the way")
+    tape.writer.raw(Kind.STATUS, "", b"{}")
+    wait_for(lambda: bool(ended))
+    tape.close()
+    assert ended[0] == 0
 
 
 def _one(condition: Callable[[TapeGap], bool]) -> Callable[[], bool]:
