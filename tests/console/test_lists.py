@@ -27,7 +27,7 @@ from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ui import empty_lists, formats
 from strategies.models import Cycle, NearMiss, Profile, Verdict
 from strategies.profiles import seeds
-from trading.models import Fill, Leg, Position
+from trading.models import Fill, Leg, Order, Position, Settlement
 
 BOUND = 20
 
@@ -52,6 +52,16 @@ def test_no_list_asks_a_query_a_row(sample: dict[str, Any], login: Any) -> None:
             client.get(address)
         seen[model._meta.label_lower] = len(sent)
     assert {name: number for name, number in seen.items() if number > BOUND} == {}
+
+
+@pytest.mark.parametrize("model", ["order", "fill", "settlement", "leg"])
+def test_a_market_stands_with_its_event_s_title(model: str, sample: dict[str, Any], login: Any) -> None:
+    client = login()
+    listed = admin.site._registry[{"leg": Leg, "order": Order, "fill": Fill, "settlement": Settlement}[model]]
+    one = listed.get_queryset(client.get(reverse("admin:index")).wsgi_request).first()
+    event = (one if model == "leg" else one.order.leg if model == "fill" else one.leg).market.event
+    page = unescape(client.get(reverse(f"admin:trading_{model}_changelist")).content.decode())
+    assert f">{event.title} · {event.pk}" in page
 
 
 def test_every_list_has_an_order_also_where_only_its_names_are_searched(rf: Any) -> None:

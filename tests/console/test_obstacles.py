@@ -54,6 +54,17 @@ def test_nothing_stops_a_sound_installation(working: dict[str, Any], login: Logi
     assert dashboard.why_not(Reading())["state"] == "ok"
 
 
+def test_the_page_from_which_trading_is_run_names_a_profile_s_lock_in_its_row(
+    working: dict[str, Any], login: Login
+) -> None:
+    until = clock.now() + timedelta(minutes=5)
+    Lock.objects.create(profile=working["careful"], code="loss_streak", reason="four in a row", until=until)
+    page = login("risk manager").get(reverse("admin:operate")).content.decode()
+    row = next(one for one in page.split("<tr>") if f">{working['careful']}</a>" in one)
+    assert f"{working['careful'].name} is locked: " in row
+    assert "four in a row" in row
+
+
 def a_lock(sample: dict[str, Any]) -> None:
     Lock.objects.create(code="residual", reason="position #7: no bid", until=clock.now() + timedelta(minutes=5))
 

@@ -15,7 +15,7 @@ from kalbot.common import clock
 from kalbot.console.models import Act, LogRecord, TaskRecord
 from kalbot.console.ops.health import heartbeats
 from kalbot.console.ops.records import task_runs
-from kalbot.console.pages.home import dashboard
+from kalbot.console.pages.home import dashboard, obstacles
 from kalbot.console.pages.home.reading import Reading
 from kalbot.console.ui import formats
 from strategies.models import Profile
@@ -29,19 +29,21 @@ from trading.safety import halt
 )
 def page(request: HttpRequest) -> HttpResponse:
     """The page from which trading is run when something is wrong."""
+    stops = obstacles.of_request(request)
+    own = obstacles.by_profile(stops.active, stops)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Operate",
         "now": clock.now(),
         "state": halt.row_of(),
-        "profiles": halt.of_each(Profile.objects.order_by("name")),
+        "profiles": [(*row, own.get(row[0].pk)) for row in halt.of_each(Profile.objects.order_by("name"))],
         "locks": Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("until")[:20],
         "discrepancies": Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20],
         "compared": Reconciliation.objects.filter(error="").exclude(finished_at=None).order_by("-id").first(),
         "at_work": Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN])
         .select_related("profile", "leg")
         .order_by("created_at")[:20],
-        **dashboard.system(Reading()),
+        **dashboard.system(Reading(stops)),
         "depths": heartbeats.depths() or {},
         "signs": _signs(),
         "runs": sorted(task_runs.counts().items()),

@@ -127,24 +127,26 @@ def event_link(path: str = "event", title: str = "Event") -> Column:
 
 
 def market_link(path: str = "market", side: str = "") -> Column:
-    """A column with an outcome's name and, smaller, its ticker. ``side``: path of the attribute that holds yes or no, if any."""
+    """A column with an outcome's name and, smaller, its event's title and its ticker. The list reads the market with its event.
+    ``side``: path of the attribute that holds yes or no, if any."""
 
     def shown(obj: Any) -> SafeString | str:
         market = obj
         for part in path.split("."):
             market = getattr(market, part)
         prefix = f"{value_at(obj, side).upper()} " if side else ""
-        return titled(page_url("markets.market", market.pk), f"{prefix}{market.yes_sub_title or market.pk}", market.pk)
+        below = f"{market.event.title} · {market.pk}" if market.event.title else market.pk
+        return titled(page_url("markets.market", market.pk), f"{prefix}{market.yes_sub_title or market.pk}", below)
 
     shown.__name__ = "market"
     shown.is_link = True  # type: ignore[attr-defined]
     return display(description="Market", ordering=path.replace(".", "__"))(shown)
 
 
-def titled(url: str, title: str, ticker: str) -> SafeString:
-    """A link with a title for people and the ticker in small below it."""
+def titled(url: str, title: str, below: str) -> SafeString:
+    """A link with a title for people and the ticker, with what explains it, in small below it."""
     return format_html(
-        '<a class="k-link k-titled" href="{}">{}</a><small class="k-quiet">{}</small>', url, title or ticker, ticker
+        '<a class="k-link k-titled" href="{}">{}</a><small class="k-quiet">{}</small>', url, title or below, below
     )
 
 

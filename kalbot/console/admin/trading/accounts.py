@@ -96,7 +96,7 @@ class SettlementAdmin(ExportedAdmin):
         seen_values("result"),
         choice("reversed", "reversed", {"yes": ("Reversed", {"reversed_at__isnull": False})}),
     ]
-    list_select_related = ["leg__market"]
+    list_select_related = ["leg__market__event"]
     search_fields = ["leg__market__ticker", "leg__market__yes_sub_title", "leg__market__event__title"]
     ordering = ["-id"]
     units = {"value_e6": "money", "count": "count", "payout": "money", "cost": "money", "fees": "money"}
@@ -150,7 +150,7 @@ class PaperOrderAdmin(ReadOnlyAdmin):
         ("profile", RelatedDropdownFilter),
         choice("open", "state", {"open": ("Resting", {"is_open": True})}),
     ]
-    list_select_related = ["profile", "order__leg", "market"]
+    list_select_related = ["profile", "order__leg", "market__event"]
     search_fields = ["market__ticker", "market__event__title"]
     ordering = ["-at"]
     units = {

@@ -80,7 +80,7 @@ class OrderAdmin(ExportedAdmin):
         ("purpose", ChoicesDropdownFilter),
         ("created_at", RangeDateTimeFilter),
     ]
-    list_select_related = ["profile", "leg__market"]
+    list_select_related = ["profile", "leg__market__event"]
     search_fields = ["exchange_order_id", "leg__market__ticker", "leg__market__event__title", "=position__id"]
     sorts = {"created_at", "price", "count"}
     ordering = ["-created_at"]
@@ -135,7 +135,7 @@ class FillAdmin(ExportedAdmin):
         column("created_at", "ago", "Booked"),
     ]
     list_filter = [MODE, seen_values("source"), ("is_taker", BooleanRadioFilter)]
-    list_select_related = ["order__leg__market"]
+    list_select_related = ["order__leg__market__event"]
     search_fields = ["trade_id", "order__leg__market__ticker", "order__leg__market__event__title"]
     sorts = {"price", "count", "fee"}
     ordering = ["-id"]

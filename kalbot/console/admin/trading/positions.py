@@ -272,7 +272,7 @@ class LegAdmin(ExportedAdmin):
         "payout",
     ]
     list_filter = [seen_values("position__mode", "mode"), seen_values("side")]
-    list_select_related = ["market"]
+    list_select_related = ["market__event"]
     search_fields = ["market__ticker", "market__yes_sub_title", "market__event__title", "=position__id"]
     ordering = ["-id"]
     units = LEG_UNITS
