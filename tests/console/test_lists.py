@@ -58,7 +58,7 @@ def test_no_list_asks_a_query_a_row(sample: dict[str, Any], login: Any) -> None:
 def test_a_market_stands_with_its_event_s_title(model: str, sample: dict[str, Any], login: Any) -> None:
     client = login()
     listed = admin.site._registry[{"leg": Leg, "order": Order, "fill": Fill, "settlement": Settlement}[model]]
-    one = listed.get_queryset(client.get(reverse("admin:index")).wsgi_request).first()
+    one: Any = listed.get_queryset(client.get(reverse("admin:index")).wsgi_request).first()
     event = (one if model == "leg" else one.order.leg if model == "fill" else one.leg).market.event
     page = unescape(client.get(reverse(f"admin:trading_{model}_changelist")).content.decode())
     assert f">{event.title} · {event.pk}" in page
