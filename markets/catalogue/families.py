@@ -73,16 +73,13 @@ def refresh() -> Result:
 
 
 def _groups(events: Iterable[Listed], what: Callable[[Listed], str]) -> list[list[Listed]]:
-    """Events of several series that are settled at one moment and have one ``what``, which must not be empty; a ladder stands alone too."""
+    """Events that are settled at one moment and have one ``what``, which must not be empty, of one series or of several; a ladder stands
+    alone too."""
     together: dict[tuple[str, datetime, datetime], list[Listed]] = defaultdict(list)
     for one in events:
         if one.is_numeric and one.has_one_end and what(one):
             together[what(one), one.closes, one.expires].append(one)
-    return [
-        group
-        for group in together.values()
-        if len({one.series for one in group}) > 1 or (len(group) == 1 and group[0].is_ladder)
-    ]
+    return [group for group in together.values() if len(group) > 1 or group[0].is_ladder]
 
 
 def _formed_groups(events: Sequence[Listed], registered: Mapping[str, Held], result: Result) -> list[list[Listed]]:

@@ -77,8 +77,10 @@ def listed(tickers: Collection[str] | None = None) -> Iterable[Listed]:
             yield _listed(row, span)
 
 
-def _listed_in(sources: Any) -> list[Any]:
-    return sources if isinstance(sources, list) else [sources]
+def sources_of(sources: Any) -> str:
+    """The settlement sources of an event or its series as one text, whatever their order; "" for none."""
+    rows = sources if isinstance(sources, list) else [sources]
+    return json.dumps(sorted(json.dumps(source, sort_keys=True) for source in rows)) if sources else ""
 
 
 def _listed(row: Mapping[str, Any], span: Mapping[str, Any]) -> Listed:
@@ -97,7 +99,7 @@ def _listed(row: Mapping[str, Any], span: Mapping[str, Any]) -> Listed:
         row["open_interest"],
         span["n"],
         bool(span["floor"] or span["cap"]),
-        json.dumps(sorted(json.dumps(source, sort_keys=True) for source in _listed_in(sources))) if sources else "",
+        sources_of(sources),
         not row["mutually_exclusive"] and span["n"] > 1,
         (span["first"], span["sooner"]) == (span["last"], span["later"]),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from kalbot.common import commands
 from kalbot.common.units import dollars, format_count, format_price
+from markets.catalogue.family_pairs import FAMILY, NoSuchPairError, Pairs
 from markets.fees import FeeError
 from markets.models import RefusedFamily
 from strategies.catalogue import live_quotes, universe
@@ -41,9 +43,47 @@ class Command(commands.Command):
         parser.add_argument("--max-cost", type=commands.dollars, help="dollars that a basket may cost")
         parser.add_argument("--max-legs", type=commands.at_least(2), help="orders that a basket may have")
         parser.add_argument("--atoms", metavar="EVENT_TICKER", help="print the atoms of this event's family")
+        parser.add_argument(
+            "--pairs",
+            action="store_true",
+            help="count pairs of events of one source and close by why they are no family",
+        )
+        parser.add_argument(
+            "--why", nargs=2, metavar="EVENT_TICKER", help="say why these two open events are a family, or none"
+        )
         parser.add_argument("--json", action="store_true", help="print JSON for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["why"]:
+            self._why(*options["why"])
+        elif options["pairs"]:
+            self._pairs(as_json=options["json"])
+        else:
+            self._families(options)
+
+    def _why(self, first: str, second: str) -> None:
+        try:
+            said = Pairs.read().why(first, second)
+        except NoSuchPairError as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(f"{'a family' if said.code == FAMILY else f'no family ({said.code})'}: {said.sentence}")
+
+    def _pairs(self, *, as_json: bool) -> None:
+        found = Pairs.read().count()
+        if as_json:
+            self.stdout.write(json.dumps({code: asdict(one) for code, one in found.items()}, indent=1))
+            return
+        table = Table("reason", "pairs", "for instance", "because", box=None)
+        for code, one in found.items():
+            table.add_row(code, f"{one.pairs:,}", " + ".join(one.example), one.sentence)
+        console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH)  # type: ignore[arg-type]
+        console.print(table)
+        console.print(
+            f"{sum(one.pairs for one in found.values()):,} pairs of open events that share a settlement source and a close. "
+            "--why EVENT_TICKER EVENT_TICKER says it of two."
+        )
+
+    def _families(self, options: dict[str, Any]) -> None:
         views = [view for view in universe.load().values() if view.members and view.atoms is not None]
         quotes = live_quotes.read(views)
         sizes = Sizes(max_cost=options["max_cost"], max_legs=options["max_legs"])
