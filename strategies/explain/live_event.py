@@ -8,6 +8,7 @@ from functools import partial
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from markets import prices as live_prices
+from markets.book import Side
 from markets.models import Certificate, Event
 from markets.prices import EventPrices, families
 from strategies.catalogue import universe
@@ -36,10 +37,7 @@ def explain_event(event_ticker: str, profile: Profile) -> list[str]:
     """The whole story, one line each. Raises NoSuchEvent. Reads rows and Redis, writes nothing."""
     event = universe.load([event_ticker], deep=True).get(event_ticker)
     if event is None:
-        known = Event.objects.filter(pk=event_ticker).exists()
-        raise NoSuchEvent(
-            f"{event_ticker} is {'closed' if known else 'not known here'}; only open events can be explained."
-        )
+        raise NoSuchEvent(_not_open(event_ticker))
     prices = families.read(live_prices.reader(), {event.ticker: event.books_of})[event.ticker]
     return [
         *_heading(event, profile),
@@ -49,6 +47,17 @@ def explain_event(event_ticker: str, profile: Profile) -> list[str]:
         *_quotes(event, profile),
         *_live(event, profile, prices),
     ]
+
+
+def _not_open(ticker: str) -> str:
+    known = Event.objects.filter(pk=ticker).first()
+    if known is None or not known.is_family:
+        return f"{ticker} is {'not known here' if known is None else 'closed'}; only open events can be explained."
+    if known.is_open:
+        return f"{ticker} is not judged now: its certificate is not in force, or one of its events is not open."
+    newest = Certificate.objects.filter(event=ticker).order_by("-version").first()
+    why = "" if newest is None or not newest.reason else f" {newest.reason}"
+    return f'{ticker} is no family now.{why} "manage.py families --why" with two of its events says what is missing.'
 
 
 def _heading(event: EventView, profile: Profile) -> Iterator[str]:
@@ -133,7 +142,8 @@ def _quotes(event: EventView, profile: Profile) -> Iterator[str]:
 def _sum(basket: Quoted) -> str:
     terms = " + ".join(f"{leg.cost / DOLLAR:.4f}" for leg in basket.legs[:12])
     more = f" + {len(basket.legs) - 12} more" if len(basket.legs) > 12 else ""
-    return f"{len(basket.legs)} {basket.legs[0].side.upper()} legs, price and fee: {terms}{more} = ${basket.cost / DOLLAR:.4f}"
+    sides = " and ".join(side.name for side in Side if any(leg.side == side.value for leg in basket.legs))
+    return f"{len(basket.legs)} {sides} legs, price and fee: {terms}{more} = ${basket.cost / DOLLAR:.4f}"
 
 
 def _live(event: EventView, profile: Profile, prices: EventPrices) -> Iterator[str]:

@@ -20,8 +20,11 @@ from strategies.catalogue import live_quotes, universe
 from strategies.catalogue.universe import EventView
 from strategies.cycle.evaluation import legs_of
 from strategies.explain.book_evaluation import percent
+from strategies.families import graphs
 from strategies.families.basket import Family, FamilyBasket, NoBasket
 from strategies.families.limits import Sizes
+from strategies.families.measure import centre
+from strategies.screening.price_screen import DOLLAR, family_legs
 
 WIDTH = 150
 
@@ -109,7 +112,10 @@ class Command(commands.Command):
             )
         for row in refused:
             table.add_row(
-                row.series_tickers, "", "", f"no certificate ({row.code}), {row.groups} groups: {row.sentence}"
+                row.series_tickers,
+                "",
+                "",
+                f"no certificate ({row.code}), {row.groups} group{'s' * (row.groups != 1)}: {row.sentence}",
             )
         console.print(table)
         found = sum(isinstance(one.outcome, FamilyBasket) for one in judged)
@@ -124,10 +130,13 @@ class Command(commands.Command):
             why = next((f": {r.sentence}" for r in refused if ticker in r.example.split(" + ")), "")
             raise CommandError(f"{ticker} is in no family{why}")
         atoms = one.view.atoms
-        coherent = one.outcome.coherent if isinstance(one.outcome, NoBasket) else None
+        measure = None
+        if one.view.fee_known:
+            prices = {key: leg.cost / DOLLAR for key, leg in family_legs(one.view).items()}
+            measure = centre(graphs.of(one.view.ticker, atoms), prices)
         table = Table("values", "YES pays in", "probability that agrees with all prices", box=None)
         for atom, paying in enumerate(atoms.paying()):
-            share = "" if coherent is None else f"{coherent.measure[atom]:.4f}"
+            share = "" if measure is None else f"{measure[atom]:.4f}"
             table.add_row(atoms.words(atom), ", ".join(paying) or "none", share)
         for words, paying in atoms.further():
             table.add_row(words, ", ".join(paying) or "none", "")

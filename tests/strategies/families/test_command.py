@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from markets.catalogue import families as stored
 from markets.models import ContractTerms, Event, Market
+from tests.strategies import world
 from tests.strategies.families import coins
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_db")]
@@ -40,6 +41,30 @@ def test_coherent_prices_are_proven_to_hold_no_basket() -> None:
     assert "54199.99 < x < 54200" in shown
     call_command("families", stdout=out)
     assert "1 families: 0 baskets" in out.getvalue()
+
+
+def test_the_probabilities_of_the_command_are_those_of_the_page() -> None:
+    """Both the middle of all that agree: where the screen happens to stop, the first atom had nothing."""
+    out = StringIO()
+    call_command("families", "--atoms", "KXBTC-1", stdout=out)
+    rows = [line.rsplit(maxsplit=1)[-1] for line in out.getvalue().splitlines() if "KXBTC" in line]
+    shares = [float(one) for one in rows if one.startswith("0.")]
+    assert len(shares) == 6
+    assert shares[0] > 0.01
+    assert sum(shares) == pytest.approx(1, abs=0.001)
+
+
+def test_the_explanation_names_both_sides_and_says_of_one_that_ended_why() -> None:
+    world.add_profile("families", kinds=["family"])
+    out = StringIO()
+    call_command("explain", coins.FAMILY, "--profile", "families", stdout=out)
+    assert "family: 2 YES and NO legs, price and fee:" in out.getvalue()
+    ContractTerms.objects.update(common_determination="")
+    stored.refresh()
+    with pytest.raises(CommandError, match=r"is no family now\. Its events are no family any more.*--why"):
+        call_command("explain", coins.FAMILY, "--profile", "families")
+    call_command("families", stdout=out)
+    assert "(common_determination), 1 group:" in " ".join(out.getvalue().split())
 
 
 def test_a_threshold_that_is_too_cheap_beside_a_range_makes_a_guaranteed_basket() -> None:
