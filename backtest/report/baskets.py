@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, Final
+from typing import Any
 
 from backtest.report.timeline import ms
 from kalbot.common import clock
 from markets.terms.grades import Grade
-from trading.models import Account, LedgerEntry, Position
+from trading.accounting import results
+from trading.models import LedgerEntry, Position
 
 
 def described(position: Position) -> dict[str, Any]:
@@ -60,13 +61,9 @@ def entry_of(position: Position) -> str:
     return f"{grade}, quoted" if position.decision.quote else grade
 
 
-LOCKS: Final = (Account.RESERVED, Account.POSITION_COST, Account.FEES, Account.RETURNED)
-"""What is not free: set aside, paid for what is held, and less what collateral return has credited."""
-
-
 def locked(until_ms: int) -> tuple[int, int, int]:
     """By the ledger: the most that was locked at once, the integral of it over time (money times ms), and how long anything was (ms)."""
-    entries = LedgerEntry.objects.filter(account__in=LOCKS).order_by("transaction_id", "pk")
+    entries = LedgerEntry.objects.filter(account__in=results.LOCKS).order_by("transaction_id", "pk")
     level = most = integral = span = last = 0
     for at, amount in [*entries.values_list("transaction__at", "amount"), (None, 0)]:
         now = until_ms if at is None else ms(at)

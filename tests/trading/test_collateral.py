@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise, permutations
 from random import Random
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import transaction
 
 from kalbot.common import clock
@@ -20,14 +22,14 @@ from tests.trading import world
 from tests.trading.struck import Striking
 from tests.trading.ties import ties
 from tests.trading.twin import Twin
-from trading.accounting import collateral, ledger
+from trading.accounting import collateral, ledger, locked, results
 from trading.accounting.posting import Posting
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.execution.phases import selling
 from trading.holdings import PositionHoldings
-from trading.models import Denial, Discrepancy, ExchangeAccount, LedgerTransaction, Position, ProfileBalance
-from trading.reconciliation import reconcile
+from trading.models import Denial, Discrepancy, ExchangeAccount, LedgerTransaction, Order, Position, ProfileBalance
+from trading.reconciliation import collateral_learning, reconcile
 from trading.safety import halt, live_readiness
 from trading.venues import connection
 
@@ -80,6 +82,18 @@ def test_on_it_locks_what_it_can_lose_and_what_leaving_needs() -> None:
     assert committed == position.cost + position.reserved - PAYS
     assert committed * 5 < position.cost
     ties(position)
+
+
+def test_results_go_by_what_is_locked_with_what_leaving_needs() -> None:
+    """By the price less what was returned it would be less than nothing, and a profit a negative return."""
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        position = _paper()
+        traveller.shift(timedelta(days=1))
+        found = results.result(position.profile, None, clock.now())
+        assert found.capital_days == position.cost + position.reserved - PAYS > 0
+        (week,) = locked.capital_of(position.profile, clock.now(), weeks=1).weeks
+        assert week.locked > 0
+        assert replace(found, realised=100, capital_days=-1).on_capital_days_ppm is None
 
 
 def test_what_is_returned_is_booked_together_with_the_fills_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -619,3 +633,58 @@ def test_a_rebate_while_learning_proves_nothing(twin: Twin, monkeypatch: pytest.
     assert ExchangeAccount.objects.get().collateral == "learning", "the next basket is learnt from"
     position.refresh_from_db()
     assert (position.status, (position.collateral or {})["learning"]) == ("open", False)
+
+
+@pytest.mark.parametrize("chosen", ["off", "on"])
+def test_what_a_person_chooses_while_it_is_concluded_stays(
+    twin: Twin, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exchange is asked in between, which takes its time."""
+    _switch(twin, "learning")
+    if chosen == "on":  # a difference would switch it off
+        twin.exchange.events[twin.event].collateral_return_type = ""
+    _live(twin)
+    real = collateral_learning.agreeing
+
+    def meanwhile(*args: Any) -> Any:
+        ExchangeAccount.objects.update(collateral=chosen, collateral_reading={"yes_counts": True})
+        return real(*args)
+
+    monkeypatch.setattr(collateral_learning, "agreeing", meanwhile)
+    reconcile.run("live", "test")
+    account = ExchangeAccount.objects.get()
+    assert (account.collateral, account.collateral_reading) == (chosen, {"yes_counts": True})
+    assert not Discrepancy.objects.filter(code="collateral").exists()
+
+
+def test_an_order_that_nobody_read_the_cash_after_teaches_nothing(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers died after two of them: of one alone the sum that moved is noticed in what the cash shows."""
+    _switch(twin, "learning")
+    real, number = collateral_learning.after, [0]
+
+    def lost(order: Order) -> None:
+        number[0] += 1
+        if number[0] not in (2, 4):
+            real(order)
+
+    monkeypatch.setattr(collateral_learning, "after", lost)
+    position = _live(twin)
+    assert (position.status, number[0]) == ("open", 6)
+    reconcile.run("live", "test")
+    assert not Discrepancy.objects.filter(code="collateral").exists()
+    assert ExchangeAccount.objects.get().collateral == "learning", "the next basket is learnt from"
+
+
+def test_a_basket_that_is_sold_before_it_has_taught_is_no_purchase(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read between its sales says nothing about purchases; what was read between these still does."""
+    _switch(twin, "learning")
+    position = _live(twin)
+    _request(position, monkeypatch)
+    for _ in range(12):
+        twin.sync()
+        Position.objects.filter(pk=position.pk).update(next_step_at=clock.now())
+        position = executor.step(position.pk)
+    assert position.status == "closed", position.residual
+    reconcile.run("live", "test")
+    assert not Discrepancy.objects.filter(code="collateral").exists()
+    assert ExchangeAccount.objects.get().collateral == "on"

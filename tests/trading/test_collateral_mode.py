@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from kalbot.common import clock
@@ -129,3 +132,73 @@ def test_a_cycle_counts_on_returns_only_where_they_have_been_learnt_or_are_trust
         ExchangeAccount.objects.filter(pk=account.pk).update(collateral=mode)
         assert collateral.counted_on(profile).now() == counted
         assert collateral.counted_on(world.add_profile(f"other {mode}", mode="live", subaccount=7)).now() is None
+
+
+def _while_the_exchange_answers(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """``do`` happens once, while the exchange is being asked."""
+    cash = type(connection.client().portfolio.cash)
+    real, done = cash.set_netting, list[object]()
+
+    def slow(self: Any, *args: Any) -> Any:
+        answer = real(self, *args)
+        if not done:
+            done.append(do())
+        return answer
+
+    monkeypatch.setattr(cash, "set_netting", slow)
+
+
+@pytest.mark.parametrize(("begins", "wanted", "chosen"), [("off", "learning", "on"), ("learning", "on", "off")])
+def test_who_chooses_second_is_told_and_the_exchange_has_what_is_stored(
+    twin: Twin, begins: str, wanted: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people at once, or learning that ends meanwhile."""
+    account = _account()
+    ExchangeAccount.objects.update(collateral=begins, collateral_reading={"whole_cents": True})
+    account.refresh_from_db()
+
+    def other() -> None:
+        ExchangeAccount.objects.update(collateral=chosen)
+
+    _while_the_exchange_answers(monkeypatch, other)
+    assert "changed meanwhile" in _refused(account, wanted)
+    assert (account.collateral, account.collateral_reading) == (chosen, {"whole_cents": True})
+    assert twin.exchange.ledger.options["netting:0"] == ("0" if chosen == "off" else "1")
+
+
+@pytest.mark.parametrize(("begins", "wanted"), [("off", "on"), ("off", "learning"), ("on", "off")])
+def test_a_basket_that_begins_while_the_choice_is_made_keeps_a_clear_rule(
+    twin: Twin, begins: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On: refused, and the exchange set back, for the basket counts on nothing. Off: here first, so that none counts on what ends."""
+    account = _account()
+    ExchangeAccount.objects.update(collateral=begins, collateral_reading={"whole_cents": True})
+    account.refresh_from_db()
+    profile = world.add_profile("live", mode="live")
+    event = {"event": twin.row, "kind": "all_no", "target_count": 100}
+    seen: list[str] = []
+
+    def admitted() -> None:
+        seen.append(ExchangeAccount.objects.get().collateral)
+        decision = world.decide(profile, twin.row, {twin.markets[0]: 3_000})
+        Position.objects.create(profile=profile, mode="live", decision=decision, status="executing", **event)
+
+    _while_the_exchange_answers(monkeypatch, admitted)
+    if wanted == "off":
+        choose(account, wanted)
+        account.refresh_from_db()
+        assert (seen, account.collateral) == (["off"], "off")
+    else:
+        assert "wait until they are done" in _refused(account, wanted)
+        assert (seen, account.collateral) == (["off"], "off")
+    assert twin.exchange.ledger.options["netting:0"] == "0"
+
+
+def test_an_exchange_that_does_not_take_off_leaves_it_on(twin: Twin) -> None:
+    account = _account()
+    ExchangeAccount.objects.update(collateral="on")
+    account.refresh_from_db()
+    connection.use(None)
+    with connection.offline():
+        assert "does not take the setting" in _refused(account, "off")
+    assert account.collateral == "on"

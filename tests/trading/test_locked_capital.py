@@ -7,12 +7,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
+from django.db import transaction
 
 from kalbot.common import clock
 from strategies.models import Hurdle, SettlingTime, Verdict
 from tests.trading import world
-from trading.accounting import locked, results
-from trading.models import CapitalChange, Position
+from trading.accounting import ledger, locked, results
+from trading.models import Account, CapitalChange, Position
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -115,3 +117,30 @@ def test_capital_says_what_is_locked_until_when_lent_borrowed_swept_and_what_wai
     assert capital.returned == 300
     empty = locked.capital_of(other, now)
     assert (empty.locked, empty.hurdle, empty.passed_over, len(empty.weeks)) == ((), 0.0, {"hurdle": 1}, 8)
+
+
+def test_a_week_is_measured_by_the_money_of_that_week() -> None:
+    """A later deposit does not make the return of an earlier week smaller."""
+    with time_machine.travel(datetime(2026, 3, 10, 12, tzinfo=UTC), tick=False) as traveller:
+        profile = world.add_profile(capital=100 * world.DOLLAR)
+        ledger.ensure_funded(profile)
+        traveller.shift(timedelta(days=7))
+        with transaction.atomic():
+            event = world.add_event()
+            decision = world.decide(profile, event, {"KXT-1-0": 3_000})
+            kept = {"event": event, "kind": "all_yes", "target_count": 100, "status": "settled"}
+            position = Position.objects.create(profile=profile, mode="sim", decision=decision, **kept)
+            entries = ((Account.CASH, 10 * world.DOLLAR), (Account.REALISED, -10 * world.DOLLAR))
+            ledger.post(profile=profile, kind="release", key="one", entries=entries, position=position)
+        traveller.shift(timedelta(days=7))
+        before = locked.capital_of(profile, clock.now()).weeks[-2]
+        ledger.deposit(profile, 900 * world.DOLLAR, "somebody")
+        traveller.shift(timedelta(days=7))
+        weeks = locked.capital_of(profile, clock.now()).weeks
+    assert weeks[-3] == before
+    assert before.realised == 10 * world.DOLLAR
+    assert 100 * world.DOLLAR < before.total < 110 * world.DOLLAR
+    assert before.on_all == before.realised / before.total
+    assert abs(weeks[-1].total - 1_010 * world.DOLLAR) <= 1, "an average is rounded down"
+    assert locked.Week(clock.now(), realised=1, locked=-1, total=0).on_locked is None
+    assert locked.Week(clock.now(), realised=1, locked=-1, total=0).on_all is None

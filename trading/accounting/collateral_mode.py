@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import Money
 from markets.book import Side
@@ -14,6 +16,7 @@ from trading.models import ACTIVE, ExchangeAccount, Position
 from trading.venues import connection
 
 Mode = ExchangeAccount.Collateral
+WORKING: Final = "Baskets of this account are being bought or sold: wait until they are done."
 
 
 class CannotChoose(KalbotError):
@@ -29,17 +32,58 @@ def choose(account: ExchangeAccount, mode: str, *, trust: bool = False) -> str:
         raise CannotChoose(f"It is {mode} already.")
     if mode == Mode.ON and not account.collateral_reading and not trust:
         raise CannotChoose("It has not been learnt on this account: choose learning, or say that you trust the model.")
-    working = Position.objects.filter(of_subaccount(account.subaccount), mode="live", status__in=ACTIVE)
-    if working.exclude(status="open").exists():
-        raise CannotChoose("Baskets of this account are being bought or sold: wait until they are done.")
+    if _is_working(account):
+        raise CannotChoose(WORKING)
+    if mode == Mode.OFF:  # first here: what is decided meanwhile must not count on what is not returned
+        _take(account, mode)
+        if _is_working(account):
+            _take_back(account, mode)
+            raise CannotChoose(WORKING)
+    try:
+        _at_the_exchange(account, mode)
+    except CannotChoose:
+        if mode == Mode.OFF:
+            _take_back(account, mode)
+        raise
+    if mode == Mode.OFF:
+        return _said(account, mode)
+    if _is_working(account):  # begun meanwhile, without collateral return
+        _at_the_exchange(account, account.collateral)
+        raise CannotChoose(WORKING)
+    learns = {"collateral_evidence": [], "collateral_reading": {}} if mode == Mode.LEARNING else {}
+    try:
+        _take(account, mode, **learns)
+    except CannotChoose:
+        _at_the_exchange(account, ExchangeAccount.objects.get(pk=account.pk).collateral)
+        raise
+    return _said(account, mode)
+
+
+def _is_working(account: ExchangeAccount) -> bool:
+    """Whether a basket of the account is being bought or sold: under which rule it is would be unclear."""
+    active = Position.objects.filter(of_subaccount(account.subaccount), mode="live", status__in=ACTIVE)
+    return active.exclude(status="open").exists()
+
+
+def _at_the_exchange(account: ExchangeAccount, mode: str) -> None:
     try:
         connection.client().portfolio.cash.set_netting(account.subaccount, mode != Mode.OFF)
     except (KalbotError, KalshiError) as error:
         raise CannotChoose(f"The exchange does not take the setting: {error}") from None
 
-    if mode == Mode.LEARNING:
-        ExchangeAccount.objects.filter(pk=account.pk).update(collateral_evidence=[], collateral_reading={})
-    ExchangeAccount.objects.filter(pk=account.pk).update(collateral=mode)
+
+def _take(account: ExchangeAccount, mode: str, **columns: Any) -> None:
+    """Set the mode here, unless it has changed since ``account`` was read: learning may have ended, or another person chosen."""
+    rows = ExchangeAccount.objects.filter(pk=account.pk, collateral=account.collateral)
+    if not rows.update(collateral=mode, **columns):
+        raise CannotChoose("It has changed meanwhile: look at it again.")
+
+
+def _take_back(account: ExchangeAccount, mode: str) -> None:
+    ExchangeAccount.objects.filter(pk=account.pk, collateral=mode).update(collateral=account.collateral)
+
+
+def _said(account: ExchangeAccount, mode: str) -> str:
     return f"Collateral return of subaccount {account.subaccount} is {mode}. It counts for baskets bought from now on."
 
 

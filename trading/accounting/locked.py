@@ -36,14 +36,16 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """One week of a profile: ``locked`` is what was held on average, ``realised`` what it made, ``ended`` how many baskets ended;
-    ``partly``: nothing had ever been held before it, so that its average is over days without any trading."""
+    """One week of a profile: ``locked`` is what was held on average, ``total`` its capital and profit on average, ``realised`` what it
+    made, ``ended`` how many baskets ended; ``partly``: nothing had ever been held before it, so that its average is over days without
+    any trading."""
 
     begin: datetime
     realised: int
     locked: int
     ended: int = 0
     partly: bool = False
+    total: int = 0
 
     @property
     def says_little(self) -> bool:
@@ -53,7 +55,13 @@ class Week:
     @property
     def on_locked(self) -> float | None:
         """Profit over what was locked on average."""
-        return self.realised / self.locked if self.locked else None
+        return self.realised / self.locked if self.locked > 0 else None
+
+    @property
+    def on_all(self) -> float | None:
+        """Profit over all the money that the profile had on average, idle or not, in that week: what it has today says nothing about
+        a week before a deposit or a withdrawal."""
+        return self.realised / self.total if self.total > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,7 @@ def _weeks(profile: Profile, now: datetime, number: int) -> list[Week]:
     assert begin is not None
     first = begin - timedelta(weeks=number - 1)
     held, made = results.held_steps(profile), results.realised_steps(profile, first)
+    owned = results.owned_steps(profile)
     ends = [at for at in results.ended(profile, first, now).values_list("ended_at", flat=True) if at is not None]
     weeks = []
     for week in range(number):
@@ -141,7 +150,10 @@ def _weeks(profile: Profile, now: datetime, number: int) -> list[Week]:
         end = min(start + timedelta(weeks=1), now)
         realised = sum(amount for at, amount in made if start <= at < end)
         days = max(results.elapsed(start, end) / timedelta(days=1), 1 / 24)
-        locked = results.capital_days([step for step in held if step[0] < end], start, end) / days
+        locked, total = (
+            results.capital_days([step for step in steps if step[0] < end], start, end) / days
+            for steps in (held, owned)
+        )
         ended = sum(1 for at in ends if start <= at < end)
-        weeks.append(Week(start, realised, int(locked), ended, bool(held) and held[0][0] > start))
+        weeks.append(Week(start, realised, int(locked), ended, bool(held) and held[0][0] > start, int(total)))
     return weeks

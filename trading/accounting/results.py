@@ -41,7 +41,7 @@ def begin(period: str, now: datetime, zone: ZoneInfo = DAY_ZONE) -> datetime | N
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One profile in one time. ``won``: ended baskets with a profit; ``capital_days``: micro-dollars held, times days;
+    """One profile in one time. ``won``: ended baskets with a profit; ``capital_days``: micro-dollars locked, times days;
     ``drawdown``: the greatest fall of realised profit from its high within the time, basket by basket; ``best`` and ``worst``: (position,
     profit)."""
 
@@ -74,8 +74,8 @@ class Result:
 
     @property
     def on_capital_days_ppm(self) -> int | None:
-        """Realised for each dollar held for a day."""
-        return self.realised * PPM // self.capital_days if self.capital_days else None
+        """Realised for each dollar locked for a day; None where nothing was."""
+        return self.realised * PPM // self.capital_days if self.capital_days > 0 else None
 
 
 EARLIEST: Final = date(1970, 1, 1)
@@ -197,16 +197,27 @@ def whole_baskets(entries: Iterable[tuple[datetime, int, int | None]]) -> list[S
     return sorted([*alone, *whole.values()], key=lambda step: step[0])
 
 
+LOCKS: Final = (Account.RESERVED, Account.POSITION_COST, Account.FEES, Account.RETURNED)
+"""What is not free: set aside, paid for what is held, and less what collateral return has credited."""
+
+
 def held_steps(profile: Profile) -> list[Step]:
-    """Each change of what is held, at its cost with fees less the collateral that was returned for it, in order."""
-    entries = LedgerEntry.objects.filter(
-        transaction__profile=profile, account__in=[Account.POSITION_COST, Account.FEES, Account.RETURNED]
-    )
+    """Each change of what is locked, in order: what is held at its cost with fees and what is set aside, less the collateral that was
+    returned. What collateral return frees beyond the price would be less than nothing without what leaving early needs."""
+    entries = LedgerEntry.objects.filter(transaction__profile=profile, account__in=LOCKS)
     return list(entries.order_by("transaction__at", "id").values_list("transaction__at", "amount"))
 
 
+def owned_steps(profile: Profile) -> list[Step]:
+    """Each change of a profile's capital (deposits, withdrawals, sweeps, loans) and realised profit, in order."""
+    entries = LedgerEntry.objects.filter(
+        transaction__profile=profile, account__in=[Account.CAPITAL, Account.REALISED]
+    ).order_by("transaction__at", "id")
+    return [(at, -amount) for at, amount in entries.values_list("transaction__at", "amount")]
+
+
 def capital_days(steps: Iterable[Step], since: datetime | None, now: datetime) -> int:
-    """Micro-dollars times days that were held between ``since`` and ``now``, rounded down."""
+    """Micro-dollars times days that were locked between ``since`` and ``now``, rounded down."""
     total, held, last = 0, 0, since
     for at, change in steps:
         if last is not None and at > last:

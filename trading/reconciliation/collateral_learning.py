@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Final
 
 from django.db import transaction
@@ -72,7 +73,7 @@ def conclude(row: Reconciliation, subaccount: int) -> None:
     position = _latest(subaccount)
     if position is None or position.status in WORKING or not position.legs.filter(bought_count__gt=0).exists():
         return
-    seen = [one for one in account.collateral_evidence if one["position"] == position.pk]
+    seen = _until_sold(position, [one for one in account.collateral_evidence if one["position"] == position.pk])
     steps = _steps(position, seen)
     if steps is None:
         _forget(account, position)
@@ -86,6 +87,9 @@ def conclude(row: Reconciliation, subaccount: int) -> None:
             _forget(account, position)
             return
     if isinstance(found, Difference):
+        # by then a person may have chosen: what was learnt counts only while the account still learns
+        if not _set(account, Mode.OFF):
+            return
         text = f"after step {found.step + 1}: {dollars(found.shown)} shown"
         discrepancies.found(
             row,
@@ -96,11 +100,17 @@ def conclude(row: Reconciliation, subaccount: int) -> None:
             amount=found.shown - found.predicted,
             profile=position.profile,
         )
-        ExchangeAccount.objects.filter(pk=account.pk).update(collateral=Mode.OFF)
         return
     reading = collateral.stored(found[0])
-    log.warning("collateral return of subaccount %s is as modelled: %s of %s", subaccount, reading, len(found))
-    ExchangeAccount.objects.filter(pk=account.pk).update(collateral=Mode.ON, collateral_reading=reading)
+    if _set(account, Mode.ON, collateral_reading=reading):
+        log.warning("collateral return of subaccount %s is as modelled: %s of %s", subaccount, reading, len(found))
+
+
+def _set(account: ExchangeAccount, mode: str, **columns: Any) -> bool:
+    """The account goes from learning to ``mode``, unless somebody has chosen for it since it was read."""
+    return bool(
+        ExchangeAccount.objects.filter(pk=account.pk, collateral=Mode.LEARNING).update(collateral=mode, **columns)
+    )
 
 
 def _latest(subaccount: int) -> Position | None:
@@ -108,11 +118,20 @@ def _latest(subaccount: int) -> Position | None:
     return rows.order_by("-id").first()
 
 
+def _until_sold(position: Position, seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was read while it was bought; a sale is no step of the model that is learnt."""
+    sales = {str(key) for key in position.orders.filter(action=Order.Action.SELL).values_list("pk", flat=True)}
+    return list(takewhile(lambda one: one["order"] not in sales, seen))
+
+
 def _steps(position: Position, seen: list[dict[str, Any]]) -> list[Observed] | None:
     """What was bought step by step; None where a read is missing, or where somebody else's money moved meanwhile."""
     if len(seen) < 2 or any(one["available"] is None for one in seen) or _is_disturbed(position, seen):
         return None
     orders = {str(order.pk): order for order in position.orders.select_related("leg")}
+    unseen = Fill.objects.filter(order__position=position, order__created_at__lte=clock.from_ms(seen[-1]["at_ms"]))
+    if unseen.exclude(order__in=[one["order"] for one in seen[1:]]).exists():
+        return None
     steps = []
     for one in seen[1:]:
         order = orders.get(one["order"])

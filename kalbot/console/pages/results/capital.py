@@ -47,7 +47,7 @@ def row(found: Capital, now: datetime) -> dict[str, Any]:
                 week.begin.astimezone(DAY_ZONE).date(),
                 week,
                 ppm(week.on_locked),
-                ppm(week.realised / found.total if found.total > 0 else None),
+                ppm(week.on_all),
             )
             for week in found.weeks[::-1]
             if week.realised or week.locked

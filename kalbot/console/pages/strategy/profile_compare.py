@@ -86,7 +86,7 @@ def made(profiles: Sequence[Profile], period: str) -> list[Line]:
         "Baskets that ended": [str(one.ended) for one in rows],
         "Win rate": [formats.share(one.win_rate_ppm) for one in rows],
         "Return on capital": [formats.share(one.on_capital_ppm) for one in rows],
-        "Return a day on what was held": [formats.share(one.on_capital_days_ppm) for one in rows],
+        "Return a day on what was locked": [formats.share(one.on_capital_days_ppm) for one in rows],
         "Drawdown": [formats.money(one.drawdown) for one in rows],
         "Best basket": [formats.gain(one.best[1]) if one.best else formats.NOTHING for one in rows],
         "Worst basket": [formats.gain(one.worst[1]) if one.worst else formats.NOTHING for one in rows],
