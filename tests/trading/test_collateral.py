@@ -16,6 +16,7 @@ from django.db import transaction
 from kalbot.common import clock
 from markets.models import Event, Market
 from simulator.flow import second_actor
+from strategies.collateral.learning import agreeing
 from strategies.cycle import cycle
 from strategies.models import Decision, Profile, Verdict
 from tests.trading import world
@@ -639,16 +640,15 @@ def test_a_rebate_while_learning_proves_nothing(twin: Twin, monkeypatch: pytest.
 def test_what_a_person_chooses_while_it_is_concluded_stays(
     twin: Twin, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exchange is asked in between, which takes its time."""
+    """A request to the exchange lies in between, which takes its time."""
     _switch(twin, "learning")
     if chosen == "on":  # a difference would switch it off
         twin.exchange.events[twin.event].collateral_return_type = ""
     _live(twin)
-    real = collateral_learning.agreeing
 
     def meanwhile(*args: Any) -> Any:
         ExchangeAccount.objects.update(collateral=chosen, collateral_reading={"yes_counts": True})
-        return real(*args)
+        return agreeing(*args)
 
     monkeypatch.setattr(collateral_learning, "agreeing", meanwhile)
     reconcile.run("live", "test")

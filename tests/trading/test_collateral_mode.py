@@ -135,7 +135,7 @@ def test_a_cycle_counts_on_returns_only_where_they_have_been_learnt_or_are_trust
 
 
 def _while_the_exchange_answers(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
-    """``do`` happens once, while the exchange is being asked."""
+    """``do`` happens once, during the request to the exchange."""
     cash = type(connection.client().portfolio.cash)
     real, done = cash.set_netting, list[object]()
 
@@ -149,7 +149,7 @@ def _while_the_exchange_answers(monkeypatch: pytest.MonkeyPatch, do: Callable[[]
 
 
 @pytest.mark.parametrize(("begins", "wanted", "chosen"), [("off", "learning", "on"), ("learning", "on", "off")])
-def test_who_chooses_second_is_told_and_the_exchange_has_what_is_stored(
+def test_who_chooses_second_is_refused_and_the_exchange_has_what_is_stored(
     twin: Twin, begins: str, wanted: str, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two people at once, or learning that ends meanwhile."""

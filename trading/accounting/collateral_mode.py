@@ -50,7 +50,7 @@ def choose(account: ExchangeAccount, mode: str, *, trust: bool = False) -> str:
     if _is_working(account):  # begun meanwhile, without collateral return
         _at_the_exchange(account, account.collateral)
         raise CannotChoose(WORKING)
-    learns = {"collateral_evidence": [], "collateral_reading": {}} if mode == Mode.LEARNING else {}
+    learns: dict[str, Any] = {"collateral_evidence": [], "collateral_reading": {}} if mode == Mode.LEARNING else {}
     try:
         _take(account, mode, **learns)
     except CannotChoose:
@@ -76,7 +76,7 @@ def _take(account: ExchangeAccount, mode: str, **columns: Any) -> None:
     """Set the mode here, unless it has changed since ``account`` was read: learning may have ended, or another person chosen."""
     rows = ExchangeAccount.objects.filter(pk=account.pk, collateral=account.collateral)
     if not rows.update(collateral=mode, **columns):
-        raise CannotChoose("It has changed meanwhile: look at it again.")
+        raise CannotChoose("It has changed meanwhile: read it again.")
 
 
 def _take_back(account: ExchangeAccount, mode: str) -> None:
