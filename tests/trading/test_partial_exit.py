@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -190,6 +192,27 @@ def test_a_person_takes_the_place_of_an_exit_under_way_and_triage_does_not(posit
     assert (first.status, first.result) == ("cancelled", "replaced by bob: all of it")
     position = executor.step(position.pk)
     assert (position.status, position.exit_requests.filter(status="open").count()) == ("closed", 0)
+
+
+@pytest.mark.parametrize("in_part", [True, False])
+@pytest.mark.parametrize("what", ["prices", "words", "books", "words taken back"])
+def test_what_a_persons_second_request_accepts_otherwise_counts(position: Position, what: str, in_part: bool) -> None:
+    prices = {(leg.market_id, leg.side): 9_000 for leg in position.legs.all()}
+    terms: dict[str, Any] = {"least_prices": prices, "counts": _share(position, 500_000) if in_part else None}
+    terms["below_floor"] = "words" if what in ("words taken back", "books") else ""
+    otherwise: dict[str, dict[str, Any]] = {
+        "prices": {"least_prices": dict.fromkeys(prices, 8_000)},
+        "words": {"below_floor": "words"},
+        "books": {"by_rest": True},
+        "words taken back": {"below_floor": ""},
+    }
+    first = exits.request_exit(position_id=position.pk, actor="ann", reason="out", **terms)
+    assert exits.request_exit(position_id=position.pk, actor="bob", reason="out", **terms) == first
+    second = exits.request_exit(position_id=position.pk, actor="bob", reason="out", **terms | otherwise[what])
+    assert second != first
+    assert (bool(second.below_floor), second.by_rest) == (what in ("words", "books"), what == "books")
+    assert {row["price"] for row in second.least_prices} == {8_000 if what == "prices" else 9_000}
+    assert position.exit_requests.get(status="open") == second
 
 
 def test_an_order_of_a_replaced_request_does_not_leave(position: Position) -> None:

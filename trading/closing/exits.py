@@ -56,8 +56,8 @@ def request_exit(
     below_floor: str = "",
     by_rest: bool = False,
 ) -> ExitRequest:
-    """Request the exit of a position. A second request while one is open returns the first; a person's with other prices or counts
-    takes its place, and so does newer advice where an advised exit waits for bids.
+    """Request the exit of a position. A second request while one is open returns the first; a person's with other prices, counts or
+    words, or by other books, takes its place, and so does newer advice where an advised exit waits for bids.
 
     ``least_prices``: what a contract of each leg must bring, 1/10,000 dollar. Without them: the bids of now less the tolerance,
     and not less than the guaranteed baskets are sure to pay. ``counts``: of each leg, 1/100 contract, where not everything is to be
@@ -80,7 +80,7 @@ def request_exit(
         legs = list(position.legs.all())
         part = _partial(position, legs, counts, bool(wanted.below_floor))
         may_replace = source == "person" or (first and waiting.may_renew(position, first, source, actor))
-        if first is not None and not (may_replace and _differs(first, legs, least_prices, part, counts)):
+        if first is not None and not (may_replace and _differs(first, legs, least_prices, part, wanted)):
             return first
         accepted = _accepted(position, least_prices, part, bool(wanted.below_floor), by_rest)
         if first is not None:
@@ -177,19 +177,22 @@ def cancel(request: ExitRequest, result: str) -> None:
 
 
 def _differs(
-    first: ExitRequest, legs: list[Leg], least_prices: LeastPrices | None, part: Counts | None, counts: Counts | None
+    first: ExitRequest, legs: list[Leg], least_prices: LeastPrices | None, part: Counts | None, wanted: _Wanted
 ) -> bool:
-    """Whether a request differs from the one under way: in its prices, or in what it sells."""
-    if bool(first.counts) != (part is not None):
+    """Whether a request differs from the one under way: in what it sells, in its prices, or in what it accepts."""
+    if bool(first.counts) != (part is not None) or (part is not None and _counts_differ(first, legs, part)):
         return True
-    if counts is not None and part is not None:
-        return dict(exit_counts.to_sell(first.counts, legs)) != {
-            leg: part[exit_counts.key(leg)] for leg in legs if part.get(exit_counts.key(leg))
-        }
-    if least_prices is None:
-        return False
-    accepted = exit_prices.loaded(first.least_prices)
-    return any(accepted.get(key) != price for key, price in least_prices.items())
+    accepts = (bool(wanted.below_floor), wanted.by_rest)
+    accepted = (bool(first.below_floor), first.by_rest)
+    if least_prices is None:  # the same request once more, unless it accepts what nobody did before
+        return any(now and not before for now, before in zip(accepts, accepted, strict=True))
+    prices = exit_prices.loaded(first.least_prices)
+    return accepts != accepted or any(prices.get(key) != price for key, price in least_prices.items())
+
+
+def _counts_differ(first: ExitRequest, legs: list[Leg], part: Counts) -> bool:
+    requested = {leg: part[exit_counts.key(leg)] for leg in legs if part.get(exit_counts.key(leg))}
+    return dict(exit_counts.to_sell(first.counts, legs)) != requested
 
 
 def _partial(position: Position, legs: list[Leg], counts: Counts | None, in_words: bool) -> Counts | None:

@@ -25,7 +25,7 @@ from trading.models import (
     Position,
     PositionStatus,
 )
-from trading.reconciliation import adopted_rows
+from trading.reconciliation import adopted_rows, others
 from trading.reconciliation.adopted_rows import CannotAdopt
 from trading.reconciliation.lost_baskets import LostBasket
 from trading.safety import discrepancies
@@ -107,14 +107,15 @@ def _take_back(account: ExchangeAccount, basket: LostBasket, actor: str, reason:
                 account, f"adopted:{key}", -amount, -signed, fill.exchange_index or 0, fill.ticker, actor, reason
             )
     for ticker, count in ended.items():
-        settled = AccountTransaction.objects.filter(key=f"settlement:{account.subaccount}:{ticker}").first()
-        if settled is None or not count:
+        settled = others.settled(account, ticker)
+        if not settled or not count:
             continue
-        if settled.count != -count:
+        if sum(row.count for row in settled) != -count:
             raise CannotAdopt(
                 f"{ticker} was settled together with contracts of somebody else: nothing says which part was ours"
             )
-        _post_back(account, f"adopted:{settled.key}", -settled.amount, count, settled.shard, ticker, actor, reason)
+        for row in settled:
+            _post_back(account, f"adopted:{row.key}", -row.amount, -row.count, row.shard, ticker, actor, reason)
 
 
 def _post_back(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,9 @@ from trading.reconciliation.foreign import MARGIN, OPENING
 from trading.safety import discrepancies
 from trading.venues import connection
 
+RETURNED: Final = ":returned"
+AGAIN: Final = ":again"
+"""How the key goes on of what was taken back, and of what took effect again after that."""
 PRIMARY: Final = 0
 """The subaccount that deposits reach."""
 Kind = AccountTransaction.Kind
@@ -78,18 +82,30 @@ def _both_ends(one: Transfer) -> Iterator[Moved]:
 
 
 def book(moved: Iterable[Moved]) -> int:
-    """Book what has taken effect, and take back what was returned since. How many were new."""
+    """Book what has taken effect, take back what was returned or failed since, and book it again where that was undone. How many were
+    new."""
     accounts = {account.subaccount: account for account in ExchangeAccount.objects.all()}
+    times = _times_booked()
     new = 0
     for one in moved:
         account = accounts.get(one.subaccount)
         if account is None:
             continue
-        if one.status is FundingStatus.APPLIED and _came_later(one, account):
+        booked = times[one.key]
+        is_in, is_booked = one.status is FundingStatus.APPLIED, booked % 2 == 1
+        if is_in and not booked and _came_later(one, account):
             new += _post(account, one, one.key, one.amount)
-        elif one.status is FundingStatus.RETURNED and AccountTransaction.objects.filter(key=one.key).exists():
-            new += _post(account, one, f"{one.key}:returned", -one.amount)
+        elif booked and is_in != is_booked and one.status is not FundingStatus.PENDING:
+            word = AGAIN if is_in else RETURNED
+            again = f":{booked}" if booked > 1 else ""
+            new += _post(account, one, f"{one.key}{word}{again}", one.amount if is_in else -one.amount)
     return new
+
+
+def _times_booked() -> Counter[str]:
+    """How often each key was booked: as it took effect, and each time that it was taken back or took effect again."""
+    keys = AccountTransaction.objects.filter(kind__in=(Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER))
+    return Counter(key.split(RETURNED)[0].split(AGAIN)[0] for key in keys.values_list("key", flat=True))
 
 
 def remember_opening(account: ExchangeAccount, moved: Iterable[Moved]) -> None:
