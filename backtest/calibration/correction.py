@@ -104,6 +104,36 @@ def judge(observed: Sequence[Observed]) -> Judged:
     return Judged(len(ordered), len(by_day), power, *_mean(logs), *_mean(briers), value, counted)
 
 
+@dataclass(frozen=True, slots=True)
+class Across:
+    """The probabilities of whole families against those of each event's own quotes: nothing is fitted. The difference of the log score is
+    family less own, negative is better, with the half width of its 95 % interval over days."""
+
+    events: int
+    days: int
+    log_difference: float
+    log_interval: float
+    e_value: float
+
+    @property
+    def has_earned(self) -> bool:
+        """Whether the evidence is enough to use them."""
+        return self.e_value >= NEEDED and self.log_difference < 0
+
+
+def judge_across(observed: Sequence[Observed]) -> Across:
+    """Over the days on which prices were read, of the observations that have a family."""
+    ordered = sorted((one for one in observed if one.across), key=lambda one: (one.at_ns, one.event))
+    scored: list[Scored] = []
+    logs: dict[object, list[float]] = {}
+    for one in ordered:
+        formed, settled = clock.from_ms(one.at_ns // 10**6), clock.from_ms(one.settled_ns // 10**6)
+        after, before = probability_of(one.across, one.winner), probability_of(one.said, one.winner)
+        scored.append(Scored(formed, settled, after, before))
+        logs.setdefault(formed.date(), []).append(log(before) - log(after))
+    return Across(len(ordered), len(logs), *_mean(logs), evidence(scored)[0])
+
+
 def _mean(by_day: Mapping[object, Sequence[float]]) -> tuple[float, float]:
     """Mean over events and the half width of its 95 % interval, days being what is independent."""
     counts, sums = [len(day) for day in by_day.values()], [sum(day) for day in by_day.values()]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from backtest.calibration.across import KINDS, Families
 from kalbot.common.units import DOLLAR_PRICE, parse_price
 from markets.kalshi.ws.frames import TickerFrame
 from markets.kalshi.ws.intake import Intake
@@ -27,7 +28,8 @@ UNKNOWN: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One event at one lead. ``prices``: market -> middle of its quotes or its last print; ``said``: the same without the margin."""
+    """One event at one lead. ``prices``: market -> middle of its quotes or its last print; ``said``: the same without the margin;
+    ``across``: what the quotes of its whole family say, empty without one."""
 
     event: str
     category: str
@@ -37,6 +39,7 @@ class Observed:
     prices: dict[str, float]
     said: dict[str, float]
     winner: str
+    across: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -46,7 +49,7 @@ class _Event:
     legs: tuple[str, ...]
     closes_ns: int
     quotes: dict[str, tuple[Quote, int]] = field(default_factory=dict)
-    waiting: list[tuple[int, int, dict[str, float], dict[str, float]]] = field(default_factory=list)
+    waiting: list[tuple[int, int, dict[str, float], dict[str, float], dict[str, float]]] = field(default_factory=list)
     results: dict[str, bool] = field(default_factory=dict)
 
 
@@ -56,12 +59,15 @@ def observe(records: Iterable[Record]) -> Iterator[Observed]:
     event_of: dict[str, str] = {}
     due: list[tuple[int, str, int]] = []
     connections = Connections(lambda epoch: Intake())
+    families = Families()
     for record in records:
         while due and due[0][0] < record.received_ns:
             at, ticker, lead = heapq.heappop(due)
-            _read(events[ticker], at, lead)
+            _read(events[ticker], at, lead, families)
         try:
-            yield from _take(record, events, event_of, due, connections)
+            if record.kind in KINDS:
+                families.take(record)
+            yield from _take(record, events, event_of, due, connections, families)
         except UNREADABLE as error:
             log.warning("record of %s refused: %s: %s", record.key, type(error).__name__, error)
 
@@ -72,6 +78,7 @@ def _take(
     event_of: dict[str, str],
     due: list[tuple[int, str, int]],
     connections: Connections[Intake],
+    families: Families,
 ) -> Iterator[Observed]:
     if record.kind is Kind.EVENT:
         event = _listed(record)
@@ -90,6 +97,7 @@ def _take(
         yield from _settled(event, record.received_ns)
     else:
         for ticker, quote in _quotes(record, connections):
+            families.quote(ticker, quote, record.received_ns)
             if ticker in event_of:
                 events[event_of[ticker]].quotes[ticker] = (quote, record.received_ns)
 
@@ -136,7 +144,7 @@ def _quote(record: Record) -> Quote | None:
     )
 
 
-def _read(event: _Event, at: int, lead: int) -> None:
+def _read(event: _Event, at: int, lead: int, families: Families) -> None:
     fresh = {leg: quote for leg, (quote, came) in event.quotes.items() if at - came <= OLDEST}
     if len(fresh) < len(event.legs):
         return
@@ -146,7 +154,7 @@ def _read(event: _Event, at: int, lead: int) -> None:
             leg: ((bid or 0) + (DOLLAR_PRICE if ask is None else ask)) / 2 / DOLLAR_PRICE
             for leg, (bid, ask) in fresh.items()
         }
-        event.waiting.append((lead, at, prices, said))
+        event.waiting.append((lead, at, prices, said, families.said(event.ticker, at - OLDEST)))
 
 
 def _settled(event: _Event, settled_ns: int) -> Iterator[Observed]:
@@ -154,6 +162,6 @@ def _settled(event: _Event, settled_ns: int) -> Iterator[Observed]:
         return
     winners = [leg for leg, won in event.results.items() if won]
     if len(winners) == 1:
-        for lead, at, prices, said in event.waiting:
-            yield Observed(event.ticker, event.category, lead, at, settled_ns, prices, said, winners[0])
+        for lead, at, prices, said, across in event.waiting:
+            yield Observed(event.ticker, event.category, lead, at, settled_ns, prices, said, winners[0], across)
     event.waiting.clear()

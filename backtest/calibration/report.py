@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import sqrt
 from typing import Any, Final
 
-from backtest.calibration.correction import judge
+from backtest.calibration.correction import judge, judge_across
 from backtest.calibration.observe import Observed
 
 EDGES: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 1.0)
@@ -40,6 +40,12 @@ def report(observed: Sequence[Observed]) -> dict[str, Any]:
             for category in categories
             for lead in leads
             if (line := _group(category, lead, [o for o in observed if (o.category, o.lead) == (category, lead)]))
+        ],
+        "across": [
+            line
+            for category in categories
+            for lead in leads
+            if (line := _across(category, lead, [o for o in observed if (o.category, o.lead) == (category, lead)]))
         ],
         "public": [list(row) for row in PUBLIC],
     }
@@ -99,6 +105,22 @@ def _group(category: str, lead: int, observed: Sequence[Observed]) -> dict[str, 
         "days_counted": judged.days_counted,
         "is_used": judged.is_used and judged.events >= FEW,
         "longshots": _longshots(observed),
+    }
+
+
+def _across(category: str, lead: int, observed: Sequence[Observed]) -> dict[str, Any] | None:
+    judged = judge_across(observed)
+    if not judged.events:
+        return None
+    return {
+        "category": category,
+        "lead": lead,
+        "events": judged.events,
+        "days": judged.days,
+        "log": judged.log_difference,
+        "log_interval": judged.log_interval if judged.days > 1 else None,
+        "e_value": judged.e_value,
+        "has_earned": judged.has_earned and judged.events >= FEW,
     }
 
 

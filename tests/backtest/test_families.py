@@ -24,9 +24,9 @@ CHEAP = [(95, 97), (43, 45), (17, 22)]
 URL = "https://kalshi-public-docs.s3.amazonaws.com/contract_terms/BTC.pdf"
 
 
-def listed(tape: Recorder, facts: EventFacts, quotes: list[tuple[int, int]]) -> list[str]:
-    """One event with its books, ten contracts a level. Its market tickers."""
-    times = dict.fromkeys(("close_time", "expected_expiration_time"), iso(START + 3_600 * SECOND))
+def wire_markets(facts: EventFacts, closes: str) -> list[dict[str, Any]]:
+    """The markets of an event as a listing has them, all of which close and expire then."""
+    times = dict.fromkeys(("close_time", "expected_expiration_time"), closes)
     markets = []
     for known in facts.markets:
         strikes = {"strike_type": known.strike_type, "floor_strike": known.floor_strike, "cap_strike": known.cap_strike}
@@ -34,6 +34,12 @@ def listed(tape: Recorder, facts: EventFacts, quotes: list[tuple[int, int]]) -> 
         found |= {name: float(x) if name != "strike_type" else x for name, x in strikes.items() if x not in (None, "")}
         found |= {"event_ticker": facts.event_ticker, "rules_primary": known.rules_primary}
         markets.append(found | {"rules_secondary": known.rules_secondary})
+    return markets
+
+
+def listed(tape: Recorder, facts: EventFacts, quotes: list[tuple[int, int]]) -> list[str]:
+    """One event with its books, ten contracts a level. Its market tickers."""
+    markets = wire_markets(facts, iso(START + 3_600 * SECOND))
     series: dict[str, Any] = {"ticker": facts.series_ticker, "title": "BTC", "category": "Crypto"}
     series |= {"fee_type": "quadratic", "fee_multiplier": 1, "contract_terms_url": URL}
     tape.series.add(facts.series_ticker)

@@ -54,6 +54,8 @@ class Command(commands.Command):
         for part in found["prices"]:
             console.print(_bins(part))
         console.print(_groups(found))
+        if found["across"]:
+            console.print(_across(found))
         for what, value, source in found["public"]:
             console.print(f"published: {what}: {value} ({source})")
 
@@ -108,4 +110,16 @@ def _groups(found: dict[str, Any]) -> Table:
             f"{one['e_value']:.2f}",
             "yes" if one["is_used"] else "too few" if one["too_few"] else "no",
         )
+    return table
+
+
+def _across(found: dict[str, Any]) -> Table:
+    table = Table(title="quotes of whole families against each event's own (log score; negative is better)")
+    for head in ("category", "lead, h", "events", "days", "difference", "e-value", "earned"):
+        table.add_column(head, justify="right")
+    for one in found["across"]:
+        interval = "" if one["log_interval"] is None else f" \N{PLUS-MINUS SIGN} {one['log_interval']:.4f}"
+        earned = "yes" if one["has_earned"] else "no"
+        numbers = (f"{one['events']:,}", f"{one['days']:,}", f"{one['log']:+.4f}{interval}", f"{one['e_value']:.2f}")
+        table.add_row(one["category"], str(one["lead"]), *numbers, earned)
     return table

@@ -69,7 +69,7 @@ def terms_of(series: Iterable[str]) -> dict[str, Held]:
     found = {}
     rows = [row for row in rows if _is_readable(row)]
     for ticker, url in urls.items():
-        entry = _entry_for(ticker, document_key(url, where) if url else "", rows)
+        entry = entry_for(ticker, document_key(url, where) if url else "", rows)
         if entry is not None:
             found[ticker] = Held(
                 entry.pk, as_terms(entry, same_document=bool(url) and entry.url == document_key(url, where), at=moment)
@@ -86,7 +86,7 @@ def _is_readable(entry: ContractTerms) -> bool:
     return odd is None
 
 
-def _entry_for(ticker: str, key: str, rows: list[ContractTerms]) -> ContractTerms | None:
+def entry_for(ticker: str, key: str, rows: list[ContractTerms]) -> ContractTerms | None:
     """The entry of the document that the series has; failing that, one that names the series."""
     mine = [row for row in rows if row.url == key and (not row.series_tickers or ticker in row.series_tickers)]
     mine = mine or [row for row in rows if ticker in row.series_tickers]
