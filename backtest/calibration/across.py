@@ -6,6 +6,7 @@ The families of a tape are certified as those of the catalogue are (``markets.te
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -44,6 +45,8 @@ class Families:
     _terms: dict[tuple[str, int], ContractTerms] = field(default_factory=dict)
     _urls: dict[str, str] = field(default_factory=dict)
     _events: dict[str, _Listed] = field(default_factory=dict)
+    _at: dict[tuple[int | None, int | None, int], list[str]] = field(default_factory=lambda: defaultdict(list))
+    """(close, expiry, shard) -> events."""
     _event_of: dict[str, str] = field(default_factory=dict)
     _quotes: dict[str, tuple[Quote, int]] = field(default_factory=dict)
     _atoms: dict[tuple[str, ...], Atoms | None] = field(default_factory=dict)
@@ -56,7 +59,9 @@ class Families:
             self._terms[entry.url, entry.version] = entry
         elif record.kind is Kind.SERIES:
             self._urls[record.key] = said.get("contract_terms_url") or ""
-        elif record.key not in self._events:
+        elif record.key in self._events:
+            return
+        else:
             try:
                 event = parse_event(b'{"event":' + record.payload + b"}")
             except SchemaError:
@@ -71,6 +76,7 @@ class Families:
             ]
             close, expiry = (next(iter(found)) if len(found) == 1 else None for found in moments)
             self._events[record.key] = _Listed(row, markets, row["exchange_index"], (close, expiry))
+            self._at[close, expiry, row["exchange_index"]].append(record.key)
             self._event_of |= dict.fromkeys((market["ticker"] for market in markets), record.key)
         self._atoms.clear()
 
@@ -110,7 +116,7 @@ class Families:
         terms = None if one is None else self._registered(one)
         if one is None or terms is None or None in one.moments:
             return ()
-        together = (t for t, other in self._events.items() if other.moments == one.moments and other.shard == one.shard)
+        together = self._at[(*one.moments, one.shard)]
         return tuple(sorted(t for t in together if self._registered(self._events[t]) == terms))
 
     def _registered(self, one: _Listed) -> RegisteredTerms | None:

@@ -46,6 +46,7 @@ def test_the_list_says_what_is_a_family_what_profiles_think_and_what_is_missing(
     assert "the profile buys no kind of basket that fits" in shown
     assert "KXINX + KXINXU" in shown
     assert "no clause" in shown
+    assert "families --why EVENT EVENT" in shown
 
 
 def test_a_page_shows_each_atom_and_the_proof_that_there_is_no_basket(viewer: Client) -> None:
