@@ -50,6 +50,8 @@ def test_the_page_says_what_waits_and_why(sample: dict[str, Any], login: Login) 
     assert "1.23" in text
     assert "1 in the last hour: it returns less than its capital is expected to earn elsewhere" in text
     assert "Expected back" in text
+    assert "Waits for money" in text
+    assert f'<small class="k-quiet">{verdict.event_id}</small></td><td>it returns less than' in text
 
 
 def test_returns_of_a_young_installation_are_called_what_they_are(sample: dict[str, Any], login: Login) -> None:

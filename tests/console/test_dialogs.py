@@ -263,6 +263,8 @@ def test_going_live_makes_a_live_profile_with_limits_entered_by_hand(
     client, address = login("risk manager"), reverse("admin:act_go_live_one", args=[careful.pk])
     page = client.get(address).content.decode()
     assert "the checklist is not complete" not in page
+    assert "a subaccount of its own is recommended for it" in page
+    assert re.search(r"Locks \$[0-9.]+ until settlement.*selling leg by leg for what it cost would need up to \$", page)
     for name in ("capital", "max_per_position", "max_per_event", "max_daily_loss"):
         assert re.search(rf'<input[^>]*name="{name}"[^>]*>', page)
         assert not re.search(rf'<input[^>]*name="{name}"[^>]*value="[^"]', page), name

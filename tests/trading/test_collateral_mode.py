@@ -116,12 +116,24 @@ def test_an_example_is_the_latest_no_basket_of_the_profile_with_two_legs() -> No
             )
     wanted = [Purchase(f"KXT-1-{leg}", Side.NO, 101, 800_001) for leg in range(2)]  # type: ignore[arg-type]  # money
     assert collateral_mode.example(profile) == f"KXT-1: {locked(wanted)}"
-    assert collateral_mode.example() == "", "the latest has one leg"
+    assert collateral_mode.example() == f"KXT-1: {locked(wanted)}", "the latest of several legs"
     Leg.objects.filter(position__profile=other).delete()
     Position.objects.filter(profile=other).delete()
     assert collateral_mode.example() == collateral_mode.example(profile)
     Leg.objects.filter(position__decision__profile=profile, position__kind="all_no", sequence=1).update(bought_count=0)
+    two = [Purchase(f"KXT-1-{leg}", Side.NO, 100, 800_000) for leg in (0, 2)]  # type: ignore[arg-type]  # money
+    assert collateral_mode.example(profile) == f"KXT-1: {locked(two)}", (
+        "of the latest one leg was bought, of the one before two"
+    )
+    Leg.objects.filter(position__kind="all_no", sequence=2).update(bought_count=0)
     assert collateral_mode.example(profile) == ""
+
+
+def test_before_the_first_no_basket_the_choice_is_explained_with_a_usual_one() -> None:
+    said = collateral_mode.usual_example()
+    assert "Locks $4.86 until settlement." in said
+    assert "($0.14 come free)" in said
+    assert "would need up to $0.93" in said
 
 
 def test_a_cycle_counts_on_returns_only_where_they_have_been_learnt_or_are_trusted(twin: Twin) -> None:

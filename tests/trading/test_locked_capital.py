@@ -11,7 +11,7 @@ import time_machine
 from django.db import transaction
 
 from kalbot.common import clock
-from strategies.models import Hurdle, SettlingTime, Verdict
+from strategies.models import Hurdle, Opportunity, SettlingTime, Verdict
 from tests.trading import world
 from trading.accounting import ledger, locked, results
 from trading.models import Account, CapitalChange, Position
@@ -106,7 +106,16 @@ def test_capital_says_what_is_locked_until_when_lent_borrowed_swept_and_what_wai
         Verdict.objects.create(
             profile=profile, event=waiting, status="candidate", live_constraint=reason, live_at=at, since=at
         )
+    Opportunity.objects.create(profile=owner, event_id="KXW-1", at=now, locked=2_000_000, profit=100_000, days=0.5)
+    short = Verdict.objects.get(profile=owner, event="KXW-3")
     capital = locked.capital_of(owner, now)
+    assert [(one.event_id, one.reason, one.locks, one.return_a_day) for one in capital.waiting] == [
+        ("KXW-1", "outranked", 2_000_000, 0.1),
+        ("KXW-0", "hurdle", None, None),
+    ]
+    Verdict.objects.filter(pk=short.pk).update(live_constraint="max_cost")
+    assert locked.capital_of(owner, now).passed_over == {"hurdle": 1, "max_cost": 1, "outranked": 1}
+    Verdict.objects.filter(pk=short.pk).update(status="near_miss")
     assert [one.position.event_id for one in capital.locked] == ["KXT-1", "KXT-3"], "what is known first"
     assert [one.amount for one in capital.locked] == [7_400, 7_400]
     assert [one.until for one in capital.locked] == [now + timedelta(days=5, hours=1), capital.locked[1].until]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.db.models import Count
+
 from kalbot.common.errors import KalbotError
-from kalbot.common.units import Money
+from kalbot.common.units import CENT, CONTRACT, Money
 from markets.book import Side
 from markets.kalshi.errors import KalshiError
 from strategies.collateral.funds import Purchase
 from strategies.collateral.words import locked
 from strategies.models import Kind, Profile
 from trading.accounting.accounts import of_subaccount
-from trading.models import ACTIVE, ExchangeAccount, Position
+from trading.models import ACTIVE, ExchangeAccount, Leg, Position
 from trading.venues import connection
 
 Mode = ExchangeAccount.Collateral
@@ -87,16 +89,26 @@ def _said(account: ExchangeAccount, mode: str) -> str:
     return f"Collateral return of subaccount {account.subaccount} is {mode}. It counts for baskets bought from now on."
 
 
+EXAMPLE: Final = tuple(
+    Purchase(f"leg {number}", Side.NO, CONTRACT, Money(price * CENT))
+    for number, price in enumerate((83, 80, 82, 81, 79, 81))
+)
+"""Six NO legs at usual prices, where a profile has bought none yet: one of each, micro-dollars."""
+
+
 def example(profile: Profile | None = None) -> str:
-    """What the latest NO basket (of a profile) locks with and without, in money; empty where there was none."""
-    rows = Position.objects.filter(kind=Kind.ALL_NO, cost__gt=0)
-    rows = rows if profile is None else rows.filter(profile=profile)
-    latest = rows.order_by("-id").first()
+    """What the latest NO basket of several legs (of a profile) locks with and without, in money; empty where there was none."""
+    legs = Leg.objects.filter(position__kind=Kind.ALL_NO, position__cost__gt=0, bought_count__gt=0, side="no")
+    legs = legs if profile is None else legs.filter(position__profile=profile)
+    baskets = legs.values("position", "position__event").annotate(number=Count("pk")).filter(number__gt=1)
+    latest = baskets.order_by("-position").first()
     if latest is None:
         return ""
-    purchases = [
-        Purchase(leg.market_id, Side.NO, leg.bought_count, Money(leg.bought_cost))
-        for leg in latest.legs.all()
-        if leg.bought_count and leg.side == "no"
-    ]
-    return f"{latest.event_id}: {locked(purchases)}" if len(purchases) > 1 else ""
+    bought = Leg.objects.filter(position=latest["position"], bought_count__gt=0).order_by("sequence")
+    purchases = [Purchase(leg.market_id, Side.NO, leg.bought_count, Money(leg.bought_cost)) for leg in bought]
+    return f"{latest['position__event']}: {locked(purchases)}"
+
+
+def usual_example() -> str:
+    """The same of six NO legs at usual prices."""
+    return f"Six NO legs, one contract each: {locked(EXAMPLE)}"

@@ -5,17 +5,27 @@ Money is micro-dollars; returns are shares a day.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from django.db.models import Max, Sum
+from django.db.models import Max, Q, QuerySet, Sum
 
+from kalbot.common.units import Money
 from markets.models import Market
+from strategies.allocation.choice import Offer
 from strategies.catalogue import settling
-from strategies.models import Hurdle, Profile, Verdict
+from strategies.models import Hurdle, Opportunity, Profile, Verdict
 from strategies.reasons import Reason
 from trading.accounting import balance_check, pool, results
 from trading.models import ACTIVE, CapitalChange, Position
+
+WAITS: Final = Q(live_constraint__in=[Reason.OUTRANKED.value, Reason.HURDLE.value]) | Q(
+    live_constraint=Reason.MAX_COST.value, status=Verdict.Status.CANDIDATE
+)
+"""Verdicts of baskets that pay and for which money is wanting, or kept for better ones."""
+MOST_WAITING: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,17 @@ class Locked:
             return None
         days = max((self.until - now) / timedelta(days=1), 1 / 24)
         return (self.position.floor - self.position.cost) / self.amount / days
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A basket that pays and is not bought: by which reason, what it would lock and earn a day on that (None: not known)."""
+
+    event_id: str
+    title: str
+    reason: str
+    locks: int | None
+    return_a_day: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +88,8 @@ class Week:
 @dataclass(frozen=True, slots=True)
 class Capital:
     """Where a profile's capital is. ``free``: neither locked nor set aside; ``passed_over``: baskets that pay and wait, by reason;
-    ``borrowed``, ``lent`` and ``swept``: what was moved so far, none below zero; ``moves``: the latest of these."""
+    ``borrowed``, ``lent`` and ``swept``: what was moved so far, none below zero; ``moves``: the latest of these; ``waiting``: the
+    five of these baskets that return most."""
 
     profile: Profile
     total: int
@@ -81,6 +103,7 @@ class Capital:
     lent: int = 0
     swept: int = 0
     moves: tuple[CapitalChange, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
 
     @property
     def in_positions(self) -> int:
@@ -93,9 +116,8 @@ def capital_of(profile: Profile, now: datetime, weeks: int = 8) -> Capital:
     summary = balance_check.summary(profile)
     locked = _locked(profile)
     hurdle = Hurdle.objects.filter(profile=profile).first()
-    reasons = (Reason.OUTRANKED.value, Reason.HURDLE.value)
-    waiting = Verdict.objects.filter(profile=profile, live_constraint__in=reasons, live_at__gt=now - timedelta(hours=1))
-    passed = {reason: waiting.filter(live_constraint=reason).count() for reason in reasons}
+    waiting = Verdict.objects.filter(WAITS, profile=profile, live_at__gt=now - timedelta(hours=1))
+    passed = Counter(waiting.order_by("live_constraint").values_list("live_constraint", flat=True))
     debts = pool.owed()
     changes = CapitalChange.objects.filter(profile=profile).exclude(kind=CapitalChange.Kind.CAPITAL)
     swept = changes.filter(kind=CapitalChange.Kind.SWEEP).aggregate(n=Sum("amount", default=0))["n"]
@@ -110,9 +132,22 @@ def capital_of(profile: Profile, now: datetime, weeks: int = 8) -> Capital:
         returned=summary["returned"],
         locked=locked,
         hurdle=0.0 if hurdle is None else hurdle.return_a_day,
-        passed_over={reason: number for reason, number in passed.items() if number},
+        passed_over=dict(passed),
+        waiting=tuple(_waiting(profile, waiting)),
         weeks=tuple(_weeks(profile, now, weeks)),
     )
+
+
+def _waiting(profile: Profile, rows: QuerySet[Verdict]) -> list[Waiting]:
+    """Those that return most first, by what was known of each when it was first seen on its books."""
+    seen = {one.event_id: one for one in Opportunity.objects.filter(profile=profile, event__in=rows.values("event"))}
+    found = []
+    for event, title, reason in rows.order_by("event").values_list("event", "event__title", "live_constraint"):
+        known = seen.get(event)
+        offer = known and Offer(event, Money(known.locked), Money(known.profit), known.days, 0)
+        returns = offer.return_a_day if offer and offer.locked > 0 else None
+        found.append(Waiting(event, title or event, reason, known.locked if known else None, returns))
+    return sorted(found, key=lambda one: -(one.return_a_day or 0.0))[:MOST_WAITING]
 
 
 def _locked(profile: Profile) -> tuple[Locked, ...]:

@@ -43,7 +43,7 @@ class ChooseCollateral(Dialog):
 
     def brief(self, pk: str) -> Briefing:
         account = get_object_or_404(ExchangeAccount, pk=pk)
-        example = collateral_mode.example()
+        example = collateral_mode.example() or collateral_mode.usual_example()
         return Briefing(
             version=account.collateral,
             target=f"subaccount {account.subaccount}",
@@ -52,7 +52,7 @@ class ChooseCollateral(Dialog):
                 "With it the exchange charges a NO basket what it can lose, not its price; sales and settlements take that back.",
                 "Selling early may need cash. A subaccount of its own keeps that apart from everything else.",
                 "Learning buys one smallest basket leg by leg and compares the account's cash with the model.",
-                *([example] if example else []),
+                example,
             ],
             numbers=[
                 ("Now", account.get_collateral_display()),

@@ -23,7 +23,7 @@ from kalbot.console.ops.health import exchange_status, status
 from kalbot.console.ui import formats
 from kalbot.console.ui.fields import MoneyField
 from kalbot.console.ui.links import page_url
-from strategies.models import Mode, Profile
+from strategies.models import Kind, Mode, Profile
 from strategies.profiles import validation
 from trading.accounting import collateral_mode
 from trading.models import TERMINAL, Discrepancy, Position
@@ -178,14 +178,15 @@ class GoLive(Dialog):
 
 
 def _collateral(profile: Profile) -> list[str]:
-    """What collateral return would change, in the money of the profile's own latest NO basket."""
+    """What collateral return would change, in the money of the profile's own latest NO basket, or of a usual one; nothing where it buys
+    no such baskets."""
     example = collateral_mode.example(profile)
-    if not example:
+    if not example and Kind.ALL_NO not in profile.kinds:
         return []
     advice = (
         "Collateral return is chosen per account (Exchange accounts); a subaccount of its own is recommended for it."
     )
-    return [f"{advice} {example}"]
+    return [f"{advice} {example or collateral_mode.usual_example()}"]
 
 
 def _live_profile(source: Profile, entered: dict[str, Any]) -> Profile:

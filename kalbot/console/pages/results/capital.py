@@ -41,6 +41,7 @@ def row(found: Capital, now: datetime) -> dict[str, Any]:
         "hurdle": ppm(found.hurdle or None),
         "positions": [{"locked": one, "a_day": ppm(one.return_a_day(now))} for one in found.locked],
         "parts": any(one.position.reserved or one.position.returned for one in found.locked),
+        "best_waiting": [(one, sentence_of(one.reason), ppm(one.return_a_day)) for one in found.waiting],
         "waiting": [(number, sentence_of(reason)) for reason, number in found.passed_over.items()],
         "weeks": [
             (
