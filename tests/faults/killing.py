@@ -27,9 +27,9 @@ from typing import Any
 from kalbot.local import demo
 from kalbot.local.servers import ServerError
 from tests import redis_keys
-from tests.faults import cited
+from tests.faults import cited, disks
 from tests.faults.kinds import KINDS, Kind, frozen, killed
-from tests.faults.stack import Stack, moving, orders, positions
+from tests.faults.stack import Stack, moving, orders, positions, stopped_by, story
 
 FREEZES = (2.0, 12.0, 50.0)
 """Seconds for which a process is stopped: shorter and longer than an order, a signature and a lease live."""
@@ -81,6 +81,7 @@ def main() -> int:
     parser.add_argument("--freeze", action="store_true", help="every other round stops a process and lets it go on")
     parser.add_argument("--actor", action="store_true", help="somebody else is at work on the account")
     parser.add_argument("--state", type=Path, help="keep logs and databases there")
+    parser.add_argument("--small-disks", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.rounds < 1 or options.quiet_seconds < 0 or options.speed <= 0:
         parser.error("--rounds must be at least 1, --speed more than zero, and --quiet-seconds not negative")
@@ -89,6 +90,12 @@ def main() -> int:
     for word in options.only.split(","):
         if not any(word in kind.name for kind in KINDS):
             parser.error(f"no kind of fault has {word!r} in its name; --help lists them")
+    words = options.only.split(",")
+    options.kinds = [kind for kind in KINDS if options.all and any(word in kind.name for word in words)]
+    if any(kind.needs_small_disks for kind in options.kinds) and not (options.small_disks or disks.can_be()):
+        options.kinds = [kind for kind in options.kinds if not kind.needs_small_disks]
+        if not options.kinds:
+            return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server is left behind
     code = 0 if options.cited else _rounds(options)
     if code < 2 and (options.cited or (options.all and not options.only)):
@@ -101,7 +108,8 @@ def _rounds(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         folder = options.state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kalbot-kill-")))
         try:
-            return Rounds(options, Stack(world, folder.resolve(), stack)).run()
+            hit = Stack(world, folder.resolve(), stack, small_disks=options.small_disks)
+            return Rounds(options, hit).run()
         except (demo.DemoError, ServerError) as error:
             print(f"bin/kill-rounds: {error}", file=sys.stderr)
             return 2
@@ -132,8 +140,7 @@ class Rounds:
 
     def _planned(self) -> Iterator[Kind]:
         if self.options.all:
-            words = self.options.only.split(",")
-            yield from (kind for kind in KINDS if any(word in kind.name for word in words))
+            yield from self.options.kinds
             return
         for number in range(1, self.options.rounds + 1):
             if self.options.freeze and number % 2 == 0:
@@ -154,7 +161,7 @@ class Rounds:
         back = time.monotonic() - began
         self.stack.until(lambda: bool(self._note_orders()), BACK_WITHIN)
         if not self.stack.until(lambda: orders() > self.orders, TRADES_WITHIN):
-            found.append(f"no order within {TRADES_WITHIN:.0f} s; {_stopped_by()}")
+            found.append(f"no order within {TRADES_WITHIN:.0f} s; {stopped_by(TRADES_WITHIN)}")
         trades = time.monotonic() - began
         self.stack.passes(self.options.quiet_seconds)
         found += _patient(self._at_any_moment)
@@ -164,7 +171,7 @@ class Rounds:
         when = "in mid-trade" if caught else "between trades"
         result = "; ".join(found) or "all invariants hold"
         times = f"back after {back:4.1f} s, trades after {trades:4.1f} s"
-        print(f"round {number:2}: {kind.name} {when}{did}, {times}, {_story()}: {result}", flush=True)
+        print(f"round {number:2}: {kind.name} {when}{did}, {times}, {story()}: {result}", flush=True)
 
     def _false_alarms(self) -> list[str]:
         """Differences that were named although nobody else was at work on the account."""
@@ -249,29 +256,6 @@ def _patient(check: Callable[[], list[str]]) -> list[str]:
         if not found:
             return []
     return found
-
-
-def _story() -> str:
-    from trading.models import Order, Position
-
-    return f"{Position.objects.count()} positions, {Order.objects.count()} orders"
-
-
-def _stopped_by() -> str:
-    """What stands in the way of new orders, for the report."""
-    from datetime import timedelta
-
-    from kalbot.common import clock
-    from strategies.models import Cycle
-    from trading.models import Denial, Lock, TradingState
-
-    lately = clock.now() - timedelta(seconds=TRADES_WITHIN)
-    states = [f"{one.scope} {one.state}: {one.reason}" for one in TradingState.objects.exclude(state="active")]
-    locks = [f"lock {one.code}: {one.reason}" for one in Lock.objects.filter(until__gt=clock.now())]
-    denied = sorted(set(Denial.objects.filter(at__gt=lately).values_list("code", flat=True)))
-    cycle = Cycle.objects.first()
-    locks.append(f"not bought: {cycle and cycle.refused}")
-    return "; ".join([*states, *locks, f"denied lately: {', '.join(denied) or 'nothing'}"])
 
 
 def _as_an_operator(number: int, *, answers: bool) -> None:

@@ -24,11 +24,13 @@ LASTING: Final = 6.0
 
 @dataclass(frozen=True)
 class Kind:
-    """One fault. ``differs``: what it does to the account is named as a difference, and a person answers it."""
+    """One fault. ``differs``: what it does to the account is named as a difference, and a person answers it.
+    ``needs_small_disks``: it happens only where each server writes to a file system of its own."""
 
     name: str
     happen: Callable[[Stack], Back]
     differs: bool = False
+    needs_small_disks: bool = False
 
 
 def killed(name: str) -> Kind:
@@ -184,7 +186,17 @@ def _another_exchange(stack: Stack) -> Back:
     return lambda: refused
 
 
-def _disk_full(stack: Stack) -> Back:
+def disk_full(name: str) -> Kind:
+    """The disk that this server writes to takes nothing for a while."""
+
+    def happen(stack: Stack) -> Back:
+        stack.fill_disk(name, LASTING)
+        return lambda: stack.takes_writes(name)
+
+    return Kind(f"disk of {name} full", happen, needs_small_disks=True)
+
+
+def _no_signs(stack: Stack) -> Back:
     """Nothing can be written to the folder of signs of life."""
     folder = stack.plan.state / "alive"
     before = folder.stat().st_mode
@@ -207,6 +219,8 @@ KINDS: Final = (
     frozen("redis", 8.0),
     frozen("postgres", 8.0),
     frozen("simulator", 8.0),
+    disk_full("postgres"),
+    disk_full("redis"),
     Kind("Redis emptied", _redis_emptied),
     Kind("connections to Postgres ended", _connections_ended),
     Kind("a table of Postgres locked by somebody", _table_locked),
@@ -214,7 +228,7 @@ KINDS: Final = (
     Kind("a second beat", _beside("-m", "celery", "-A", "kalbot", "beat", "--pidfile=")),
     Kind("a second stream", _beside("manage.py", "stream")),
     Kind("a stream of another exchange", _another_exchange),
-    Kind("signs of life cannot be written", _disk_full),
+    Kind("signs of life cannot be written", _no_signs),
     answered("orders answered 503, carried out", kind="error", when="after", path=ORDERS),
     answered("orders answered 503, not carried out", kind="error", path=ORDERS),
     answered("orders not answered, carried out", kind="timeout", when="after", path=ORDERS, rate=0.2),

@@ -19,6 +19,7 @@ import psutil
 from kalbot.local import demo
 from kalbot.local.servers import start_postgres
 from kalbot.local.supervisor import Child, Supervisor
+from tests.faults import disks
 
 MOVING = ("pending", "quoting", "executing", "completing", "unwinding", "exiting")
 
@@ -26,9 +27,16 @@ MOVING = ("pending", "quoting", "executing", "completing", "unwinding", "exiting
 class Stack:
     """Everything that runs: Postgres, Redis, the simulated exchange and the bot. ``stack`` ends all of it."""
 
-    def __init__(self, world: list[str], folder: Path, stack: contextlib.ExitStack) -> None:
+    def __init__(
+        self, world: list[str], folder: Path, stack: contextlib.ExitStack, *, small_disks: bool = False
+    ) -> None:
         self._postgres = folder / "postgres"
-        self._postgres.mkdir(parents=True, exist_ok=True)
+        self.disks = {"postgres": self._postgres, "redis": folder / "demo" / "redis"}
+        """Where these servers write; with ``small_disks`` each on a file system of its own, which a fault can fill."""
+        for path in self.disks.values():
+            path.mkdir(parents=True, exist_ok=True)
+            if small_disks:
+                stack.enter_context(disks.mounted(path))
         self.postgres, self.url = start_postgres(self._postgres)
         stack.callback(self.postgres.cleanup)
         os.environ["DATABASE_URL"] = self.url
@@ -68,6 +76,10 @@ class Stack:
         for pid in self._pids(name):
             os.kill(pid, signal.SIGSTOP)
 
+    def fill_disk(self, name: str, seconds: float) -> None:
+        """The disk that this server writes to takes nothing for so long."""
+        disks.filled(self.disks[name], seconds, self.passes)
+
     def thaw(self, name: str) -> None:
         """Let what ``freeze`` stopped go on; what was replaced meanwhile is fine."""
         for pid in self._pids(name):
@@ -91,6 +103,19 @@ class Stack:
                 return False
             return positions() > 0
         return self.supervisor.pids().get(name, was) != was
+
+    def takes_writes(self, name: str) -> bool:
+        """Whether ``postgres`` or ``redis`` is there and writes."""
+        if name == "postgres":
+            return self.is_back(name, 0)
+        import redis
+
+        from kalbot.common import cache
+
+        try:
+            return bool(cache.prices().set(cache.key("kill-rounds"), 1, ex=1))
+        except redis.RedisError:
+            return False
 
     def until(self, holds: Callable[[], bool], seconds: float, pause: float = 0.2) -> bool:
         """Keep the processes running until ``holds`` or the time is over. A database that is away does not hold."""
@@ -141,3 +166,27 @@ def orders() -> int:
     from trading.models import Order
 
     return Order.objects.count()
+
+
+def story() -> str:
+    """How much there is, for a line of the report."""
+    from trading.models import Order, Position
+
+    return f"{Position.objects.count()} positions, {Order.objects.count()} orders"
+
+
+def stopped_by(seconds: float) -> str:
+    """What has stood in the way of new orders for so long, for the report."""
+    from datetime import timedelta
+
+    from kalbot.common import clock
+    from strategies.models import Cycle
+    from trading.models import Denial, Lock, TradingState
+
+    lately = clock.now() - timedelta(seconds=seconds)
+    states = [f"{one.scope} {one.state}: {one.reason}" for one in TradingState.objects.exclude(state="active")]
+    locks = [f"lock {one.code}: {one.reason}" for one in Lock.objects.filter(until__gt=clock.now())]
+    denied = sorted(set(Denial.objects.filter(at__gt=lately).values_list("code", flat=True)))
+    cycle = Cycle.objects.first()
+    locks.append(f"not bought: {cycle and cycle.refused}")
+    return "; ".join([*states, *locks, f"denied lately: {', '.join(denied) or 'nothing'}"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import cited
+from tests.faults import cited, killing
 from tests.faults.killing import TARGETS
 from tests.faults.kinds import KINDS
 
@@ -40,13 +40,23 @@ def test_every_invariant_holds_beside_frozen_processes_and_somebody_else_on_the_
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_kind_of_fault_happens_by_name_and_the_table_says_how_it_went() -> None:
+@pytest.mark.parametrize(("words", "rounds"), [("Redis emptied", 1), ("disk of", 2)])
+def test_a_kind_of_fault_happens_by_name_and_the_table_says_how_it_went(words: str, rounds: int) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in CLEAN}
-    command = [sys.executable, "-m", "tests.faults.killing", "--all", "--only", "Redis emptied"]
+    command = [sys.executable, "-m", "tests.faults.killing", "--all", "--only", words]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=550, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    assert "1 rounds" in done.stdout
-    assert done.stdout.count("Redis emptied") == 2
+    assert f"{rounds} rounds" in done.stdout
+    assert done.stdout.count(words) == 2 * rounds
+
+
+def test_full_disks_are_left_out_by_name_where_nobody_may_mount_any(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1_000)
+    monkeypatch.setattr(sys, "argv", ["bin/kill-rounds", "--all", "--only", "disk of"])
+    assert killing.main() == 2
+    assert "LEFT OUT: full disks need root" in capsys.readouterr().out
 
 
 def test_every_kind_of_fault_has_a_name_of_its_own() -> None:
