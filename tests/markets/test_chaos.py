@@ -72,7 +72,7 @@ class World:
             thread.start()
 
     def manage(self, *arguments: str) -> None:
-        subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, check=True, timeout=60)
+        subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, check=True, timeout=300)
 
     def _seed(self) -> None:
         with sqlite3.connect(self.folder / "kalbot.sqlite3") as database:
