@@ -273,6 +273,30 @@ def test_a_purchase_that_filled_in_part_and_is_amended_counts_as_it_is(twin: Med
     agrees(twin)
 
 
+@pytest.mark.parametrize(("price", "rests"), [(3_900, False), (3_000, True)])
+def test_a_purchase_that_a_person_moved_to_a_higher_price_is_withdrawn(
+    twin: MeddledTwin, price: int, rests: bool
+) -> None:
+    twin.session.before = {3: thin(twin, 0)}
+    position = execute(twin, **HOLD)
+    order = position.orders.get(status="resting")
+    amend = AmendOrder(
+        order_id=order.exchange_order_id,
+        ticker=twin.markets[2],
+        outcome_side=Side.YES,
+        price=price,  # type: ignore[arg-type]  # a price all the same
+        count=order.count,  # type: ignore[arg-type]
+        exchange_index=0,
+    )
+    connection.client().orders.amend(amend)
+    sweep(twin, 2)
+    assert (twin.exchange.ledger.orders[order.exchange_order_id].status == "resting") == rests
+    twin.quote(twin.markets[2], "ask", price, 5_000, rest=False)
+    assert twin.held().get(twin.markets[2], 0) == (1_000 if rests else 0)
+    sweep(twin, 4)
+    agrees(twin)
+
+
 def test_a_cancel_that_finds_no_order_because_it_has_just_filled_books_the_fill(twin: MeddledTwin) -> None:
     twin.session.before = {3: thin(twin)}
     position = execute(twin, **HOLD)

@@ -28,7 +28,7 @@ from ..order_entry import AmendOrder, CancelOrder, CreateOrder
 from ..schemas import answers
 from ..schemas.listing import Listing
 from .order_groups import OrderGroups
-from .outcome import after_write, check_echo, check_order, check_same
+from .outcome import after_write, check_echo, check_order, check_same, check_size
 from .pagination import own_records
 from .transport import Check, Transport, allow
 
@@ -144,6 +144,8 @@ class Orders:
         )
         result = after_write(lambda: parse(answers.AMEND, answers.build_amend, body))
         check_order(amend.order_id, result.order_id)
+        check_size(amend.order_id, amend.count, result.fill_count)
+        check_size(amend.order_id, amend.count, result.remaining_count)
         return result
 
     def decrease(
@@ -157,7 +159,10 @@ class Orders:
         subaccount: int | None = None,
         keep_back: int = 0,
     ) -> DecreaseResult:
-        """Make a resting order smaller: exactly one of ``reduce_by`` and ``reduce_to`` (Count)."""
+        """Make a resting order smaller: exactly one of ``reduce_by`` and ``reduce_to`` (Count), both of what has not filled yet.
+
+        OutcomeUnknown where the answer has more left than ``reduce_to``; how much filled before is not in it: read the order.
+        """
         if (reduce_by is None) == (reduce_to is None):
             raise ValueError("exactly one of reduce_by and reduce_to")
         wire: dict[str, Any] = {"market_ticker": market_ticker, "exchange_index": exchange_index}
@@ -176,6 +181,8 @@ class Orders:
         )
         result = after_write(lambda: parse(answers.DECREASE, answers.build_decrease, body))
         check_order(order_id, result.order_id)
+        if reduce_to is not None:
+            check_size(order_id, reduce_to, result.remaining_count)
         return result
 
     def get(self, order_id: str) -> Order:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from kalbot.common.units import Count
+
 from ..errors import OutcomeUnknown, SchemaError
 from ..order_entry import CreateOrder
 from ..schemas.answers import CreateResult
@@ -39,3 +41,9 @@ def check_echo(order: CreateOrder, result: CreateResult) -> None:
         raise OutcomeUnknown(f"order {order.client_order_id} was answered as {result.client_order_id}")
     if result.fill_count + result.remaining_count > order.count:
         raise OutcomeUnknown(f"order {order.client_order_id} of {order.count} was answered with more contracts")
+
+
+def check_size(order_id: str, most: Count, contracts: Count | None) -> None:
+    """Raises OutcomeUnknown where a changed order is answered with more ``contracts`` than it was to have. None: it does not say."""
+    if contracts is not None and contracts > most:
+        raise OutcomeUnknown(f"order {order_id} was to have at most {most} and was answered with {contracts}")

@@ -155,6 +155,32 @@ def test_amend_and_decrease(exchange: Script, client: KalshiClient) -> None:
         client.orders.decrease("o", "A", 2)
 
 
+@pytest.mark.parametrize("said", [{"fill_count": "1.01"}, {"remaining_count": "1.01"}])
+def test_a_changed_order_with_more_than_it_was_to_have_is_of_unknown_outcome(
+    exchange: Script, client: KalshiClient, said: dict[str, str]
+) -> None:
+    amend = AmendOrder(
+        order_id="o", ticker="A", outcome_side=Side.YES, price=Price(4000), count=Count(100), exchange_index=2
+    )
+    answer = {"order_id": "o", "ts_ms": 1, "fill_count": "0.00", "remaining_count": "1.00"}
+    exchange.say(Answer(200, answer), Answer(200, answer | said))
+    assert client.orders.amend(amend).remaining_count == 100
+    with pytest.raises(OutcomeUnknown):
+        client.orders.amend(amend)
+
+
+def test_an_order_that_was_not_decreased_as_far_as_it_should_is_of_unknown_outcome(
+    exchange: Script, client: KalshiClient
+) -> None:
+    exchange.say(
+        *(Answer(200, {"order_id": "o", "remaining_count": left, "ts_ms": 1}) for left in ("0.00", "0.40", "1.01"))
+    )
+    for left in (0, 40):  # it may have filled meanwhile
+        assert client.orders.decrease("o", "A", 2, reduce_to=Count(100)).remaining_count == left
+    with pytest.raises(OutcomeUnknown):
+        client.orders.decrease("o", "A", 2, reduce_to=Count(100))
+
+
 def test_an_answer_about_another_order_is_believed_by_nobody(exchange: Script, client: KalshiClient) -> None:
     """Each write leaves its outcome unknown, and a read names the order that it was about."""
     amend = AmendOrder(

@@ -20,6 +20,9 @@ def refresh(order: Order, *, cancel: bool) -> None:
     try:
         record.no_transaction()
         answer = venue.cancel(order) if cancel else venue.fetch(order)
+        if _is_raised(order, answer):
+            states.note(order.position, f"order in {order.leg.market_id} withdrawn: somebody made its price worse")
+            answer = venue.cancel(order)
     except (Refused, Unresolved) as error:
         log.warning("order %s: state unknown (%s)", order.pk, error)
         return
@@ -31,6 +34,13 @@ def refresh(order: Order, *, cancel: bool) -> None:
     ):
         record.acknowledge(order, answer)
     fills.collect(order, waits=(0.0,))
+
+
+def _is_raised(order: Order, answer: Ack) -> bool:
+    """Whether a purchase that completes a basket rests at a higher price than it was placed at: somebody moved it at the exchange, and
+    what the basket may cost was not worked out for that price. A quote has its own rule (``note_moved``)."""
+    is_purchase = order.action == Order.Action.BUY and order.purpose != Order.Purpose.QUOTE
+    return is_purchase and answer.remaining_count > 0 and (answer.price or 0) > order.price
 
 
 def note_moved(order: Order, answer: Ack) -> bool:
