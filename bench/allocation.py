@@ -12,6 +12,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from random import Random
 from statistics import mean, median, quantiles, stdev
@@ -63,6 +64,7 @@ def _twin(seconds: int, seeds: int) -> dict[str, Any]:
             sum(each.on.locked for each in offers) / sum(each.off.locked for each in offers), 3
         ),
     }
+    in_turn = {mode: _in_turn(worlds, seconds, mode) for mode in ("off", "on")}
     for capital in (100, 300, 1_000):
         rules: dict[str, Callable[[], Rule]] = {
             "first come": lambda: _first_come,
@@ -83,7 +85,23 @@ def _twin(seconds: int, seeds: int) -> dict[str, Any]:
             f"collateral return {mode}": {name: _figures(name, mode, earned) for name in rules}
             for mode in ("off", "on")
         }
+        found[f"{capital} dollars"]["courses one after another, over first come"] = {
+            mode: {
+                name: round(_on_twin(rule(), in_turn[mode], capital) / _on_twin(_first_come, in_turn[mode], capital), 2)
+                for name, rule in rules.items()
+            }
+            for mode in ("off", "on")
+        }
     return found
+
+
+def _in_turn(worlds: Sequence[Sequence[_twin_offers.Drawn]], seconds: int, mode: str) -> list[tuple[int, Offer]]:
+    """The courses as one long one: the hurdle is learnt once, not again in each."""
+    return [
+        (one.cycle + number * seconds, replace(getattr(one, mode), key=f"{number}:{getattr(one, mode).key}"))
+        for number, world in enumerate(worlds)
+        for one in world
+    ]
 
 
 def _figures(name: str, mode: str, earned: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Any]:
@@ -105,7 +123,7 @@ def _times(these: Sequence[float], those: Sequence[float]) -> str:
 
 
 def _on_twin(rule: Rule, offered: Sequence[tuple[int, Offer]], capital: int) -> float:
-    """Dollars that one rule earns. A basket can be bought in each cycle of its offer, once."""
+    """Dollars that one rule earns with a capital that profits do not add to. A basket can be bought in each cycle of its offer, once."""
     free, earned = float(capital * DOLLAR), 0.0
     locked: list[tuple[float, float]] = []
     last = max((cycle for cycle, _ in offered), default=0) + _twin_offers.HELD
@@ -121,7 +139,7 @@ def _on_twin(rule: Rule, offered: Sequence[tuple[int, Offer]], capital: int) -> 
             bought.add(key)
             free -= offer.locked * share
             earned += offer.profit * share
-            locked.append((now + (offer.days or 0.0), (offer.locked + offer.profit) * share))
+            locked.append((now + (offer.days or 0.0), offer.locked * share))  # profits wait in cash, the default
     return earned / DOLLAR
 
 

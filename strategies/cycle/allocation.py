@@ -51,7 +51,7 @@ def allocate(
     if profile.allocation == Profile.Allocation.FIRST_COME or not baskets:
         return Allocation([Turn(candidate) for candidate in paying])
     offers = [offer_of(profile, event, basket, exposure.choices) for event, basket in baskets.items()]
-    least = hurdles.of(profile, exposure.hurdle, offers)
+    least = hurdles.of(profile, exposure.hurdle, offers, exposure.at_work)
     worth_it = [offer for offer in offers if offer.return_a_day >= least]
     left = Limits(
         Money(exposure.capital_left),

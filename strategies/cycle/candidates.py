@@ -76,7 +76,7 @@ _lists: dict[int, Listed] = {}
 class Exposure:
     """What a profile has open: events that are blocked, the number of baskets, the capital left (micro-dollars), the number of
     baskets that are being quoted. ``choices``: how collateral is returned for what it opens now (None: not at all). ``hurdle``: what its
-    capital is known to earn elsewhere (``hurdles.of``)."""
+    capital is known to earn elsewhere (``hurdles.of``). ``at_work``: all of the capital, with the profits that work too."""
 
     blocked: dict[str, Reason]
     open_count: int
@@ -84,6 +84,7 @@ class Exposure:
     quotes: int = 0
     choices: Choices | None = None
     hurdle: Known | None = None
+    at_work: int = 0
 
     def too_many(self, profile: Profile) -> Miss | None:
         """Why ``profile`` may open no further basket: it has as many as it may. None when it may."""
@@ -203,8 +204,9 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
     for event, cause in selectors.overlapping(blocked).items():
         blocked[event] = blocked[cause]
     made = 0 if profile.profits == Profile.Profits.WAIT else committed.made
-    left = profile.working + made - committed.money
-    return Exposure(blocked, committed.decisions, left, committed.quotes, collateral, least)
+    at_work = profile.working + made
+    left = at_work - committed.money
+    return Exposure(blocked, committed.decisions, left, committed.quotes, collateral, least, at_work)
 
 
 _OWNER, _SINCE = Param("profile", BigIntegerField()), Param("since", DateTimeField())

@@ -42,13 +42,14 @@ def known(profile: Profile) -> Fetch[Known | None]:
     )
 
 
-def of(profile: Profile, stored: Known | None, offers: Iterable[Offer]) -> float:
+def of(profile: Profile, stored: Known | None, offers: Iterable[Offer], capital: int) -> float:
     """Profit a day and locked dollar below which a basket takes the place of a better one; 0 = none. As ``stored``, or learnt again where
-    that is older than ten minutes, from ``offers`` too, which then are kept (see ``note``)."""
+    that is older than ten minutes, from ``offers`` too, which then are kept (see ``note``). ``capital``: all that is at work,
+    micro-dollars; profits that work too are part of it, for what grows carries more, and less is passed over."""
     if stored is not None and timedelta() <= clock.now() - stored.at < AGAIN:
         return stored.return_a_day
     note(profile, offers)
-    learnt = _learn(profile)
+    learnt = _learn(profile, capital)
     return 0.0 if learnt is None else learnt.return_a_day
 
 
@@ -73,7 +74,7 @@ def prune() -> int:
     return Opportunity.objects.filter(at__lt=clock.now() - WINDOW).delete()[0]
 
 
-def _learn(profile: Profile) -> Hurdle | None:
+def _learn(profile: Profile, capital: int) -> Hurdle | None:
     now = clock.now()
     rows = Opportunity.objects.filter(profile=profile, at__gt=now - WINDOW, at__lte=now).order_by("at")
     found = list(rows.values_list("event_id", "locked", "profit", "days", "at"))
@@ -81,7 +82,7 @@ def _learn(profile: Profile) -> Hurdle | None:
         return None
     offers = [Offer(key, Money(locked), Money(profit), days, 0) for key, locked, profit, days, _ in found]
     first = found[0][-1]
-    least = hurdle(offers, Money(max(0, profile.working)), (now - first).total_seconds() / _DAY)
+    least = hurdle(offers, Money(max(0, capital)), (now - first).total_seconds() / _DAY)
     learnt, _ = Hurdle.objects.update_or_create(
         profile=profile,
         defaults={"return_a_day": least, "opportunities": len(found), "since": first, "at": now},

@@ -14,6 +14,7 @@ from strategies.catalogue import settling, universe
 from strategies.cycle import cycle, hurdles
 from strategies.models import Decision, Hurdle, Opportunity, Profile, SettlingTime, Verdict
 from tests.strategies.world import add_event, add_profile, books_of, publish
+from trading.models import ProfileBalance
 
 pytestmark = pytest.mark.django_db
 
@@ -81,7 +82,8 @@ def test_the_last_position_goes_to_the_larger_profit_a_day() -> None:
     assert Decision.objects.get().event_id == "B-MUCH"
 
 
-def test_capital_waits_for_what_returns_more_than_what_is_offered_now() -> None:
+@pytest.mark.parametrize("grows", [False, True])
+def test_capital_waits_for_what_returns_more_than_what_is_offered_now(grows: bool) -> None:
     """For ten days more short baskets turned up than the capital carries: one that locks it for a month takes their place."""
     profile = add_profile(capital=20_000_000, max_per_position=20_000_000, max_per_event=20_000_000)
     for number in range(40):
@@ -96,8 +98,14 @@ def test_capital_waits_for_what_returns_more_than_what_is_offered_now() -> None:
     learnt = Hurdle.objects.get()
     assert (learnt.opportunities, learnt.return_a_day > 0.01) == (41, True)
     assert Verdict.objects.get(event="MONTH").live_constraint == "hurdle"
-    Profile.objects.update(capital=2_000_000_000)
     Hurdle.objects.all().delete()
+    if grows:  # as its profits that work too carry more
+        Profile.objects.update(profits=Profile.Profits.KEEP)
+        ProfileBalance.objects.update_or_create(
+            profile=profile, defaults={"mode": profile.mode, "cash": 1_980_000_000, "realised": -1_980_000_000}
+        )
+    else:
+        Profile.objects.update(capital=2_000_000_000)
     cycle.run(cycle.NUDGE, ["MONTH"])
     assert Decision.objects.get().event_id == "MONTH", "with capital for everything there is no hurdle"
 
