@@ -93,10 +93,9 @@ def _verdict(basket: Basket, cap: Grade) -> list[str]:
         lines.append(f"At worst it loses {dollars(basket.cost - worst[1])}: {worst[0].words()}.")
     if basket.expected is not None:
         lines.append(f"Expected payoff by live prices: {dollars(round(basket.expected))} (an estimate)")
-    if basket.annualised_ppm is not None:
-        lines.append(
-            f"Locked for {basket.days_to_settlement:.1f} days: {basket.annualised_ppm / 10_000:.2f} % a year, simple"
-        )
+    if basket.annualised_ppm is not None and basket.days_to_settlement is not None:
+        days, rate = basket.days_to_settlement, f"{basket.annualised_ppm / 10_000:.2f} % a year, simple"
+        lines.append(f"Locked for {days:.1f} days: {rate}" if days >= 1 else f"Locked for {days * 24:.1f} hours")
     if basket.fee_bound:
         lines.append(
             f"Fee bound: fees assume one fill a price level; filled in pieces they may be up to {dollars(basket.fee_bound)} more."

@@ -224,6 +224,19 @@ def test_an_events_whole_story_is_shown_for_a_profile(sample: dict[str, Any], lo
     assert "The whole story for careful" in page.content.decode()
 
 
+def test_the_page_of_a_closed_event_does_not_say_that_nobody_has_looked_at_it(
+    sample: dict[str, Any], login: Any
+) -> None:
+    event, client = sample["events"][0], login("viewer")
+    address = reverse("admin:why_event", args=[event.pk])
+    Verdict.objects.filter(event=event).delete()
+    assert "No profile has evaluated it yet; the next scan will." in client.get(address).content.decode()
+    type(event).objects.filter(pk=event.pk).update(is_open=False)
+    page = client.get(address).content.decode()
+    assert "It is closed" in page
+    assert "No profile has evaluated it" not in page
+
+
 def test_the_dashboard_asks_no_more_for_more_profiles(
     sample: dict[str, Any], login: Any, django_assert_max_num_queries: Any
 ) -> None:

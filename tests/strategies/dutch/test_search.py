@@ -196,6 +196,12 @@ def test_a_basket_is_explained_with_its_arithmetic_and_its_residual_risk() -> No
     assert "8 daily temperature markets" in residual("KXHIGHNY-26JUL16")
 
 
+def test_a_basket_that_settles_within_hours_names_them_and_no_rate_a_year() -> None:
+    words = "\n".join(explain(search(CHEAP, days_to_settlement=0.25)))
+    assert "Locked for 6.0 hours" in words
+    assert "a year" not in words
+
+
 def test_limits_on_money_hold_even_at_limit_prices() -> None:
     deep = [
         LegMarket(f"M{i}", Depth.of([], [(10_000 - price, 300), (9_900 - price, 5_000)]), FEES)
