@@ -224,9 +224,7 @@ def test_an_events_whole_story_is_shown_for_a_profile(sample: dict[str, Any], lo
     assert "The whole story for careful" in page.content.decode()
 
 
-def test_the_page_of_a_closed_event_does_not_say_that_nobody_has_looked_at_it(
-    sample: dict[str, Any], login: Any
-) -> None:
+def test_a_closed_event_is_not_called_one_that_nobody_evaluated(sample: dict[str, Any], login: Any) -> None:
     event, client = sample["events"][0], login("viewer")
     address = reverse("admin:why_event", args=[event.pk])
     Verdict.objects.filter(event=event).delete()
