@@ -84,11 +84,13 @@ def _buy(twin: Any) -> int:
     from strategies.models import Profile
     from tests.trading import world
     from trading.execution import executor
+    from trading.models import Denial
 
     profile = Profile.objects.get(name="live")
+    twin.sync()  # prices are of now, however long the dump took
     decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))
     position = executor.execute(decision.pk)
-    assert position is not None
+    assert position is not None, list(Denial.objects.values_list("code", "detail"))
     assert position.status == "open"
     return position.pk
 
