@@ -47,7 +47,7 @@ class Judged:
     @property
     def is_used(self) -> bool:
         """Whether the correction has earned its use."""
-        return self.e_value >= NEEDED and self.log_difference < 0
+        return _is_enough(self.e_value, self.log_difference)
 
 
 def fitted(past: Sequence[Observed]) -> float:
@@ -118,7 +118,7 @@ class Across:
     @property
     def has_earned(self) -> bool:
         """Whether the evidence is enough to use them."""
-        return self.e_value >= NEEDED and self.log_difference < 0
+        return _is_enough(self.e_value, self.log_difference)
 
 
 def judge_across(observed: Sequence[Observed]) -> Across:
@@ -132,6 +132,10 @@ def judge_across(observed: Sequence[Observed]) -> Across:
         scored.append(Scored(formed, settled, after, before))
         logs.setdefault(formed.date(), []).append(log(before) - log(after))
     return Across(len(ordered), len(logs), *_mean(logs), evidence(scored)[0])
+
+
+def _is_enough(e_value: float, log_difference: float) -> bool:
+    return e_value >= NEEDED and log_difference < 0
 
 
 def _mean(by_day: Mapping[object, Sequence[float]]) -> tuple[float, float]:

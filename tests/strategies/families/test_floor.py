@@ -58,17 +58,22 @@ def worst(yes: Any, tickers: list[str], held: list[Holding], any_no: bool) -> An
     return total
 
 
+def some_atoms(numbers: random.Random, family: dict[str, Interval], any_no: float) -> Atoms:
+    """Of the family with the states that terms may add; ``any_no``: how often each market may be No by itself."""
+    tickers = list(family)
+    event = numbers.sample(tickers, numbers.randint(1, len(tickers))) if numbers.random() < 0.4 else []
+    return Atoms.of(
+        family,
+        nobody=numbers.random() < 0.5,
+        any_no=numbers.random() < any_no,
+        fallback=Fallback(event[0], frozenset(event)) if event else None,
+    )
+
+
 def check(seed: int) -> None:
     numbers = random.Random(seed)
     family = some_family(numbers)
-    tickers = list(family)
-    event = numbers.sample(tickers, numbers.randint(1, len(tickers))) if numbers.random() < 0.4 else []
-    atoms = Atoms.of(
-        family,
-        nobody=numbers.random() < 0.5,
-        any_no=numbers.random() < 0.3,
-        fallback=Fallback(event[0], frozenset(event)) if event else None,
-    )
+    tickers, atoms = list(family), some_atoms(numbers, family, 0.3)
     held: list[Holding] = [
         (numbers.choice(tickers), numbers.choice(list(Side)), numbers.randint(1, 500))
         for _ in range(numbers.randint(1, 5))
@@ -76,9 +81,9 @@ def check(seed: int) -> None:
     yes = taken(family)
     if atoms.nobody:
         yes = np.vstack([yes, np.zeros(len(tickers), dtype=bool)])
-    if event:
-        named = yes.copy()
-        named[:, [tickers.index(t) for t in event]] = [t == event[0] for t in event]
+    if (given := atoms.fallback) is not None:
+        named, event = yes.copy(), sorted(given.event)
+        named[:, [tickers.index(t) for t in event]] = [t == given.named for t in event]
         yes = np.vstack([yes, named])
     least = int(worst(yes, tickers, held, atoms.any_no).min())
     states = StateList.of_atoms(atoms)
@@ -120,14 +125,7 @@ def check_settled(seed: int) -> bool:
     settlements that agree. Whether some settled in a way that none does."""
     numbers = random.Random(seed)
     family = some_family(numbers)
-    tickers = list(family)
-    event = numbers.sample(tickers, numbers.randint(1, len(tickers))) if numbers.random() < 0.4 else []
-    atoms = Atoms.of(
-        family,
-        nobody=numbers.random() < 0.5,
-        any_no=numbers.random() < 0.4,
-        fallback=Fallback(event[0], frozenset(event)) if event else None,
-    )
+    tickers, atoms = list(family), some_atoms(numbers, family, 0.4)
     states, ways = StateList.of_atoms(atoms), settlements(atoms, taken(family), tickers)
     held: list[Holding] = [(t, numbers.choice(list(Side)), numbers.randint(1, 500)) for t in tickers]
     winners = numbers.choice(ways)
