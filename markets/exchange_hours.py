@@ -31,7 +31,8 @@ KEPT_SECONDS: Final = 3_600
 FRESH_MS: Final = 120_000
 """An older answer says nothing of now; it is read every minute."""
 SHUT_FRESH_MS: Final = 5_000
-"""So long the word that the exchange is shut is taken for true before it is read again."""
+"""So long the word that the exchange is shut is taken for true before it is read again: by whoever needs to know, and by a task that
+runs as often, since nobody who would ask begins anything meanwhile."""
 log = logging.getLogger(__name__)
 
 
@@ -99,6 +100,17 @@ def is_shut(client: KalshiClient, shard: int) -> bool:
     if found is None or (is_old and found.status is not None and not found.status.can_trade(shard)):
         found = refresh(client)
     return found is not None and found.status is not None and not found.status.can_trade(shard)
+
+
+def must_read() -> bool:
+    """Whether nothing fresh says that every shard takes orders: then it is read again soon, not after the usual minute."""
+    found = last()
+    if found is None or found.unreadable or found.status is None or found.schedule is None:
+        return True
+    if not 0 <= clock.now_ms() - found.checked_ms <= FRESH_MS:
+        return True
+    shards = [one.exchange_index for one in found.status.indexes] or [0]
+    return not all(found.status.can_trade(shard) for shard in shards)
 
 
 def keep(found: Answer) -> None:

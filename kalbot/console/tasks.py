@@ -37,6 +37,12 @@ def ask_exchange() -> str:
     return exchange_status.refresh().error
 
 
+@shared_task(name=messages.ASK_WHILE_SHUT)
+def ask_while_shut() -> bool:
+    """Ask again while the exchange is shut or not known to be open; returns whether there was an answer."""
+    return exchange_status.refresh_while_shut() is not None
+
+
 @shared_task(name=messages.SAMPLE_PRICES)
 def sample_prices() -> int:
     """Add a point to the price history of every watched event that moved; returns how many did."""

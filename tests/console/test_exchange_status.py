@@ -5,11 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from kalbot.common import clock
+from kalbot.common import cache, clock, messages
 from kalbot.console import tasks
+from kalbot.console.ops import schedules
 from kalbot.console.ops.health import exchange_status, status
+from markets import exchange_hours
+from markets.kalshi.schemas.exchange import IndexStatus
+from simulator.control.exchange_actions import set_status
+from tests.markets.test_exchange_hours import OPEN, schedule
 from tests.trading.twin import Twin
 
 DAY_MS = 86_400_000
@@ -97,3 +103,59 @@ def test_the_clock_skew_is_shown_without_a_stream(db: None, redis_db: object) ->
         part(exchange_status.Outside(clock.now_ms(), skew_ms=2_400), "clock").sentence
         == "2400 ms ahead of the exchange."
     )
+
+
+@pytest.mark.parametrize("pause", ["trading_paused", "exchange_paused"])
+def test_the_end_of_a_pause_is_seen_within_seconds(
+    pause: str, db: None, redis_db: object, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause of five seconds cost a minute of trading: nobody read it again before, for nothing began meanwhile."""
+    settings.KALSHI_KEY_ID = ""
+    twin, clients = Twin(), 0
+
+    def client(**options: Any) -> Any:
+        nonlocal clients
+        clients += 1
+        return twin.client()
+
+    def shut() -> tuple[Any, str]:
+        found = exchange_hours.obstacle(0, is_live=True)
+        return found and found.why, part(None).state
+
+    monkeypatch.setattr("markets.connect.client", client)
+    assert tasks.ask_while_shut(), "what is not known at all is read"
+    assert shut() == (None, "ok")
+    assert not tasks.ask_while_shut(), "while it is open a minute is soon enough"
+    set_status(twin.exchange, {pause: True})
+    exchange_hours.forget()  # as an order does that is refused for a pause
+    assert tasks.ask_while_shut()
+    assert shut() == (exchange_hours.Closed.PAUSED, "bad")
+    set_status(twin.exchange, {pause: False})
+    assert tasks.ask_while_shut()
+    assert (shut(), clients) == ((None, "ok"), 3)
+    assert not tasks.ask_while_shut()
+    assert clients == 3, "nor is anything requested"
+    planned = next(entry for entry in schedules.PLAN if entry.task == messages.ASK_WHILE_SHUT)
+    assert planned.seconds * 1_000 <= exchange_hours.SHUT_FRESH_MS
+
+
+def test_what_is_shut_or_cannot_be_understood_is_read_again(redis_db: object) -> None:
+    now, plan = clock.now_ms(), schedule()
+    shard = IndexStatus(
+        exchange_index=2, exchange_active=True, trading_active=False, intra_exchange_transfers_active=True
+    )
+    for answer, must_read in (
+        (exchange_hours.Answer(now, OPEN, plan), False),
+        (exchange_hours.Answer(now, msgspec.structs.replace(OPEN, indexes=(shard,)), plan), True),
+        (exchange_hours.Answer(now, msgspec.structs.replace(OPEN, trading_active=False), plan), True),
+        (exchange_hours.Answer(now, unreadable="half a page"), True),
+        (exchange_hours.Answer(now - exchange_hours.FRESH_MS - 1, OPEN, plan), True),
+    ):
+        exchange_hours.keep(answer)
+        assert exchange_hours.must_read() is must_read
+
+
+def test_two_workers_do_not_ask_at_once(db: None, redis_db: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("markets.connect.client", lambda **options: pytest.fail("a second request beside the first"))
+    with cache.lock("ask exchange", 60):
+        assert not tasks.ask_while_shut()

@@ -62,6 +62,7 @@ PLAN: Final = (
         "KALBOT_LINES_SECONDS",
     ),
     Entry("ask exchange", messages.ASK_EXCHANGE, 60, "default", "Is it open, when will it pause, does our key hold."),
+    Entry("ask while shut", messages.ASK_WHILE_SHUT, 5, "default", "Only while it takes no orders: is it open again."),
     Entry("sample prices", messages.SAMPLE_PRICES, 15, "default", "Price history of watched events, for pages."),
     Entry("move capital", messages.MOVE_CAPITAL, 60, "trading", "Sweeps profits; lends idle capital where it waits."),
     Entry("learn settling", messages.LEARN_SETTLING, 21_600, "strategy", "When the money of each series comes back."),

@@ -1,6 +1,7 @@
 """What the exchange says of itself and of our key: open or shut, announced maintenance, clock, expiry.
 
-A task asks (at most a few requests a minute) and keeps the answers in Redis, so that no page waits for the exchange.
+A task asks (a few requests a minute; every few seconds while it is shut) and keeps the answers in Redis, so that no page waits for
+the exchange.
 The usual pause is Kalshi's own page "maintenance and pauses": every Thursday, 03:00 to 05:00 Eastern.
 """
 
@@ -26,6 +27,8 @@ KEPT_SECONDS: Final = 86_400
 EASTERN: Final = ZoneInfo("America/New_York")
 AFTER_PAUSE: Final = timedelta(minutes=3)
 """Connections, scans and prices are back within this after a pause."""
+LONGEST_SECONDS: Final = 120
+"""An exchange that does not answer keeps nobody waiting for longer."""
 USUAL_DAY, USUAL_FROM, USUAL_HOURS = 3, 3, 2  # Thursday, 03:00, two hours
 
 
@@ -85,6 +88,15 @@ def refresh() -> Outside:
         found = Outside(clock.now_ms(), error=str(error))
     keep(found)
     return found
+
+
+def refresh_while_shut() -> Outside | None:
+    """The same while it is shut, or not known to be open, so that a pause costs little more than it lasts; None, and no request, while
+    it is open or somebody else asks."""
+    if not exchange_hours.must_read():
+        return None
+    with cache.lock("ask exchange", LONGEST_SECONDS) as acquired:
+        return refresh() if acquired else None
 
 
 def keep(found: Outside) -> None:

@@ -30,6 +30,7 @@ FREQUENT: Final = {
     messages.WATCH_LINES,
     messages.EVALUATE_EVENT,
     messages.ASK_EXCHANGE,
+    messages.ASK_WHILE_SHUT,
     messages.SAMPLE_PRICES,
 }
 _started: dict[str, float] = {}
