@@ -15,7 +15,8 @@ from markets.terms.states import listed_states
 from strategies.models import Decision, Profile
 from trading import premises
 from trading.accounting import ledger
-from trading.accounting.booking import FillReport, book_fill, recount
+from trading.accounting.booking import book_fill, recount
+from trading.accounting.fill_reports import FillReport
 from trading.models import (
     Account,
     Fill,

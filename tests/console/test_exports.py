@@ -34,6 +34,7 @@ from kalbot.console.pages.results.exports import KINDS
 from markets.models import Market
 from tests.trading import world
 from trading.accounting import balance_check, booking
+from trading.accounting.fill_reports import FillReport
 from trading.closing import settlement
 from trading.execution import executor
 from trading.models import Denial, Fill, LedgerEntry, Leg, Order, Position, Settlement
@@ -110,7 +111,7 @@ def traded(sample: dict[str, Any], monkeypatch: pytest.MonkeyPatch, settings: An
         count=333,
         status="booking",
     )
-    booking.book_fill(order.pk, booking.FillReport("sale-1", 2_500, 333, 1_234, True, clock.now_ms()), "paper")
+    booking.book_fill(order.pk, FillReport("sale-1", 2_500, 333, 1_234, True, clock.now_ms()), "paper")
     Order.objects.filter(pk=order.pk).update(status="done")
     for ticker, result, value in (("KXT-1-0", "yes", 1_000_000), ("KXT-1-1", "no", 0), ("KXT-1-2", "no", 0)):
         Market.objects.filter(ticker=ticker).update(status="finalized", result=result, settlement_value_e6=value)

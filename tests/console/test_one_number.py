@@ -27,6 +27,7 @@ from markets.models import Event
 from strategies.models import Profile, Verdict
 from tests.trading import world
 from trading.accounting import booking, ledger
+from trading.accounting.fill_reports import FillReport
 from trading.closing import marks
 from trading.execution import executor
 from trading.models import ACTIVE, Account, Fill, LedgerEntry, Leg, Order, Position
@@ -83,7 +84,7 @@ def profile(sample: dict[str, Any], monkeypatch: pytest.MonkeyPatch, settings: A
     leg = held.legs.get(market_id="KXT-1-0")
     values = {"profile": made, "mode": "sim", "position": held, "leg": leg, "action": "sell", "purpose": "exit"}
     order = Order.objects.create(**values, side="yes", price=2_900, count=333, status="booking")
-    booking.book_fill(order.pk, booking.FillReport("sale-1", 2_900, 333, 1_234, True, clock.now_ms()), "paper")
+    booking.book_fill(order.pk, FillReport("sale-1", 2_900, 333, 1_234, True, clock.now_ms()), "paper")
     Order.objects.filter(pk=order.pk).update(status="done")
     nothing = sample_rows.decision(made, sample["events"][4])
     Position.objects.create(

@@ -14,7 +14,8 @@ from markets.kalshi.refusals import refusal
 from markets.kalshi.schemas import answers
 from tests.faults import harness
 from trading.accounting import ledger
-from trading.accounting.position_booking import FillReport, PositionBooking
+from trading.accounting.fill_reports import FillReport
+from trading.accounting.position_booking import PositionBooking
 from trading.execution.orders import inflight, submit
 from trading.execution.phases import opening
 from trading.execution.sizing import baskets, planner, recheck

@@ -19,7 +19,8 @@ from tests.trading.struck import Striking, StruckTwin, execute
 from tests.trading.twin import fill_message
 from trading import sweeper
 from trading.accounting import audit
-from trading.accounting.booking import BookingError, FillReport, book_fill
+from trading.accounting.booking import book_fill
+from trading.accounting.fill_reports import BookingError, FillReport
 from trading.execution import executor
 from trading.models import Discrepancy, Fill, ForeignOrder, Order, Position
 from trading.reconciliation import inbox, reconcile

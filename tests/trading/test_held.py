@@ -7,7 +7,7 @@ from markets.terms.grades import Grade
 from tests.trading import world
 from trading import premises, selectors
 from trading.accounting import booking
-from trading.accounting.booking import FillReport
+from trading.accounting.fill_reports import FillReport
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Leg, Order, Position

@@ -16,7 +16,8 @@ from strategies.models import Profile
 from tests.trading import live_twin, world
 from tests.trading.twin import Twin
 from trading import sweeper
-from trading.accounting.booking import FillReport, book_fill
+from trading.accounting.booking import book_fill
+from trading.accounting.fill_reports import FillReport
 from trading.closing import exits
 from trading.execution import executor
 from trading.models import Discrepancy, Lock, Order, Position

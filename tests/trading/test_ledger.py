@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kalbot.common.db import pipeline
 from tests.trading import world
 from trading.accounting import audit, balance_check, booking, ledger
-from trading.accounting.booking import BookingError, FillReport
+from trading.accounting.fill_reports import BookingError, FillReport
 from trading.accounting.position_booking import LEG_COLUMNS
 from trading.models import CapitalChange, Fill, LedgerTransaction, Leg, Order, Position
 

@@ -17,7 +17,8 @@ from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
 from trading.accounting import balance_check, locked, results
-from trading.accounting.booking import FillReport, book_fill
+from trading.accounting.booking import book_fill
+from trading.accounting.fill_reports import FillReport
 from trading.closing import settlement
 from trading.closing.finals import FinalResult
 from trading.models import ACTIVE, Fill, Leg, Order, Position, Settlement

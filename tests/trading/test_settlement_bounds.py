@@ -13,7 +13,8 @@ import time_machine
 from markets.models import Market
 from tests.trading import world
 from trading.accounting import balance_check, collateral, ledger
-from trading.accounting.booking import FillReport, book_fill
+from trading.accounting.booking import book_fill
+from trading.accounting.fill_reports import FillReport
 from trading.closing import exit_counts, exits, finals, settlement, unbooked
 from trading.closing.finals import FinalResult
 from trading.denials import DenialCode, Denied

@@ -10,17 +10,11 @@ from django.db import transaction
 
 from trading import selectors, states
 from trading.accounting import collateral
-from trading.accounting.position_booking import (
-    AVERAGES,
-    BookingError,
-    FillReport,
-    PositionBooking,
-    cost_share,
-    recounted,
-)
+from trading.accounting.fill_reports import BookingError, FillReport
+from trading.accounting.position_booking import AVERAGES, PositionBooking, cost_share, recounted
 from trading.models import CloseType, Correction, Position, PositionStatus
 
-__all__ = ["AVERAGES", "BookingError", "FillReport", "book_fill", "book_fills", "correct", "cost_share", "recount"]
+__all__ = ["AVERAGES", "book_fill", "book_fills", "correct", "cost_share", "recount"]
 
 
 def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:

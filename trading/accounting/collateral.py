@@ -10,7 +10,6 @@ The model is ``strategies.collateral``. Money in micro-dollars, counts 1/100 con
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.db.models import IntegerField
@@ -18,9 +17,8 @@ from django.db.models import IntegerField
 from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.prepared import Param
 from kalbot.common.db.prepared_columns import PreparedColumns
-from kalbot.common.units import CENT, CONTRACT, DOLLAR_PRICE, Money, dollars
+from kalbot.common.units import CENT, CONTRACT, DOLLAR_PRICE, Money
 from markets.book import Side
-from markets.fees import FeeSchedule
 from markets.models import Event, Market
 from markets.terms.states import Holding
 from strategies.collateral.funds import Funds, Purchase, exit_order, held_for
@@ -28,7 +26,6 @@ from strategies.collateral.groups import Choices, Exclusive, Group, Known, retur
 from strategies.models import Decision, Kind, Mode, Profile
 from trading.accounting import ledger
 from trading.accounting.posting import Posting
-from trading.closing import exit_prices
 from trading.denials import DenialCode, Denied
 from trading.models import Account, ExchangeAccount, LedgerTransaction, Leg, Position, PositionStatus, Settlement
 
@@ -114,7 +111,7 @@ def is_neutral(group_type: str, holdings: Sequence[Holding]) -> bool:
         return len({side for _, side, _ in holdings}) <= 1
     if group_type != EXCLUSIVE:
         return False
-    group = _group(ticker for ticker, _, _ in holdings)
+    group = group_of(ticker for ticker, _, _ in holdings)
     return all(not returned(holdings, group, Choices(yes_counts=counts)) for counts in (False, True))
 
 
@@ -134,7 +131,7 @@ def funds_for(reading: Reading | None, purchases: Iterable[Purchase], held: Iter
     bought, before = list(purchases), list(held)
     if reading is None:
         return Money(sum(one.cost for one in bought))
-    group = _group([*(ticker for ticker, _, _ in before), *(one.ticker for one in bought)])
+    group = group_of([*(ticker for ticker, _, _ in before), *(one.ticker for one in bought)])
     return held_for(before, bought, group, choices_of(reading))
 
 
@@ -142,7 +139,7 @@ def funds_to_complete(position: Position, purchases: Iterable[Purchase]) -> Mone
     """The same for what ``position`` still lacks, beside what it holds."""
     if position.collateral is None:
         return funds_for(None, purchases)
-    held = [(leg.market_id, Side(leg.side), leg.held) for leg in _legs(position) if leg.held]
+    held = [(leg.market_id, Side(leg.side), leg.held) for leg in legs_of(position) if leg.held]
     return funds_for(position.collateral, purchases, held)
 
 
@@ -153,7 +150,7 @@ def follow(position: Position) -> None:
         return
     row = Position.objects.get(pk=position.pk)
     number = LedgerTransaction.objects.filter(position=row, kind="collateral").count() + 1
-    postings = following(row, _legs(row), str(number), is_buying=position.status in BUYING)
+    postings = following(row, legs_of(row), str(number), is_buying=position.status in BUYING)
     if postings:
         ledger.post_new(row.profile_id, row.mode, postings)
         Position.objects.filter(pk=row.pk).update(returned=row.returned, reserved=row.reserved)
@@ -187,10 +184,10 @@ def exit_reserve(position: Position, legs: Sequence[Leg] | None = None) -> Money
     the last when every leg is sold for what it cost. ``legs``: all of it, where the caller has them as they are."""
     if position.collateral is None:
         return Money(0)
-    legs = [leg for leg in (_legs(position) if legs is None else legs) if leg.held]
+    legs = [leg for leg in (legs_of(position) if legs is None else legs) if leg.held]
     if not legs:
         return Money(0)
-    funds = Funds(_group(leg.market_id for leg in legs), choices_of(position.collateral))
+    funds = Funds(group_of(leg.market_id for leg in legs), choices_of(position.collateral))
     funds.held = {(leg.market_id, Side(leg.side)): leg.held for leg in legs}
     _, missing = exit_order(funds, {(leg.market_id, Side(leg.side)): leg.open_cost for leg in legs})
     return missing
@@ -201,14 +198,14 @@ def held_back(position: Position, legs: Sequence[Leg] | None = None) -> Money:
     settlement: what that means for the rest of a group is not documented. ``legs``: see ``exit_reserve``."""
     if position.collateral is None:
         return Money(0)
-    legs = _legs(position) if legs is None else legs
-    results = _results(position, legs)
+    legs = legs_of(position) if legs is None else legs
+    results = results_of(position, legs)
     if results is None:
         return Money(0)
     holdings: list[Holding] = [
         (leg.market_id, Side(leg.side), leg.held) for leg in legs if leg.held and leg.market_id not in results
     ]
-    group = _group(leg.market_id for leg in legs)
+    group = group_of(leg.market_id for leg in legs)
     return returned(holdings, group, choices_of(position.collateral), Known(results))
 
 
@@ -233,66 +230,15 @@ def changes_at_settlement(leg: Leg, result: str) -> list[range]:
     return [range(DOLLAR_PRICE * count - width + 1, DOLLAR_PRICE * count + width) for count in sorted(found)]
 
 
-def _group(tickers: Iterable[str]) -> Group:
+def group_of(tickers: Iterable[str]) -> Group:
     return Exclusive(tuple(dict.fromkeys(tickers)))
 
 
-@dataclass(slots=True)
-class SaleFunds:
-    """What may be sold of a position whose collateral was returned: a sale takes that back, so it needs as much. Sales are counted one
-    after another; what earlier ones free counts only when they have been booked."""
-
-    funds: Funds
-    free: int
-
-    @classmethod
-    def of(cls, position: Position) -> SaleFunds | None:
-        """None where selling needs nothing."""
-        if position.collateral is None:
-            return None
-        legs = _legs(position)
-        results = _results(position, legs)
-        if results is None:
-            return None
-        funds = Funds(_group(leg.market_id for leg in legs), choices_of(position.collateral), results=results)
-        funds.held = {
-            (leg.market_id, Side(leg.side)): leg.held for leg in legs if leg.held and leg.market_id not in results
-        }
-        reserved = Position.objects.values_list("reserved", flat=True).get(pk=position.pk)
-        return cls(funds, max(0, ledger.balance_of(position.profile).cash) + reserved)
-
-    def fundable(self, leg: Leg, count: int, price: int, fees: FeeSchedule) -> int:
-        """The most of ``count`` that can be sold at ``price`` with the funds that are free; counted as sold."""
-        low, high = 0, count
-        if self._left(leg, count, price, fees) >= 0:
-            low = count
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._left(leg, middle, price, fees) >= 0:
-                low = middle
-            else:
-                high = middle - 1
-        if low:
-            self.free = min(self.free, self._left(leg, low, price, fees))
-            self.funds.sold(leg.market_id, Side(leg.side), low, 0)
-        return low
-
-    def words(self, leg: Leg) -> str:
-        """Which leg, and what is there."""
-        return (
-            f"{leg.side.upper()} {leg.market_id}: selling takes back returned collateral; {dollars(self.free)} are free"
-        )
-
-    def _left(self, leg: Leg, count: int, price: int, fees: FeeSchedule) -> int:
-        tried = replace(self.funds, held=dict(self.funds.held))
-        return self.free + tried.sold(leg.market_id, Side(leg.side), count, exit_prices.proceeds_at(price, count, fees))
-
-
-def _legs(position: Position) -> list[Leg]:
+def legs_of(position: Position) -> list[Leg]:
     return list(Leg.objects.filter(position=position))
 
 
-def _results(position: Position, legs: Iterable[Leg]) -> dict[str, bool] | None:
+def results_of(position: Position, legs: Iterable[Leg]) -> dict[str, bool] | None:
     """Settled markets and whether they resolved Yes; None where one resolved otherwise. ``legs``: all of the position."""
     if not any(leg.settled_count for leg in legs):
         return {}

@@ -15,29 +15,12 @@ from kalbot.common.db import bulk, direct, instances
 from markets.terms.grades import Grade
 from trading import selectors
 from trading.accounting import collateral, ledger, locked_orders, residuals, totals
+from trading.accounting.fill_reports import BookingError, FillReport
 from trading.accounting.posting import Posting
 from trading.models import Account, Correction, Fill, Leg, Order, Position
 
 AVERAGES: Final = "averages"
 """Source of fills that stand for executions which were never listed. Once an order has one, those count as booked."""
-
-
-class BookingError(Exception):
-    """The exchange reports an execution that contradicts our rows. Nothing was booked; reconciliation reports it."""
-
-
-@dataclass(frozen=True, slots=True)
-class FillReport:
-    """One execution as a venue reports it. ``price`` of the order's own side, ``fee`` net, both exact; ``at_ms`` Unix ms. ``moves``:
-    (market ticker, side that the account moved towards), where the venue says so."""
-
-    trade_id: str
-    price: int
-    count: int
-    fee: int
-    is_taker: bool
-    at_ms: int
-    moves: tuple[str, str] | None = None
 
 
 LEG_COLUMNS: Final = (

@@ -14,7 +14,7 @@ from markets.kalshi.vocabulary import Side
 from markets.kalshi.ws.frames import FillFrame, UserOrderFrame
 from markets.models import ExchangeMessage
 from trading.accounting import booking
-from trading.accounting.booking import BookingError, FillReport
+from trading.accounting.fill_reports import BookingError, FillReport
 from trading.execution.orders import record
 from trading.models import Order, OrderStatus
 from trading.reconciliation import foreign

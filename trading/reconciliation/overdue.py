@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from kalbot.common import clock
 from kalbot.common.db.prepared import Param, Prepared
 from trading.accounting import booking
-from trading.accounting.booking import BookingError
+from trading.accounting.fill_reports import BookingError
 from trading.denials import OF_ONE_EXIT
 from trading.execution.orders import record
 from trading.models import (

@@ -27,7 +27,7 @@ from markets.kalshi.schemas.orders import Order as ListedOrder
 from strategies.models import Mode, Profile
 from trading import premises
 from trading.accounting import booking
-from trading.accounting.booking import BookingError, FillReport
+from trading.accounting.fill_reports import BookingError, FillReport
 from trading.closing import settlement
 from trading.execution.orders import inflight, record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE
 from markets.kalshi.schemas.orders import Order as ListedOrder
-from trading.accounting.booking import FillReport
+from trading.accounting.fill_reports import FillReport
 from trading.models import Order
 from trading.venues.protocol import Unresolved
 

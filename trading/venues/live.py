@@ -30,7 +30,7 @@ from markets.kalshi.schemas.answers import BatchItem, CreateResult
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side
-from trading.accounting.booking import FillReport
+from trading.accounting.fill_reports import FillReport
 from trading.models import Order, OrderError
 from trading.venues import averages, connection
 from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow

@@ -33,7 +33,7 @@ from markets.book import Level, Side
 from markets.fees import OrderFees
 from markets.kalshi.grid import is_on_grid
 from markets.selectors import price_bands
-from trading.accounting.booking import FillReport
+from trading.accounting.fill_reports import FillReport
 from trading.books import live_books
 from trading.denials import DenialCode, Denied
 from trading.models import Order, OrderError, PaperOrder

@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from markets.kalshi.rest.transport import Check, allow
-from trading.accounting.booking import FillReport
+from trading.accounting.fill_reports import FillReport
 from trading.models import Order
 
 __all__ = ["Ack", "Check", "Refused", "Unresolved", "Venue", "allow"]

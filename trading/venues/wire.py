@@ -10,7 +10,7 @@ from markets.kalshi.order_entry import Buy, CreateOrder, Sell
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.vocabulary import Side, TimeInForce
 from markets.selectors import price_bands
-from trading.accounting.booking import FillReport
+from trading.accounting.fill_reports import FillReport
 from trading.models import Order
 
 SMALLEST: Final = Count(1)

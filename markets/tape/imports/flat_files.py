@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from markets.tape.imports import source
+from markets.tape.imports import cells, source
 from markets.tape.imports.archives import Covered, in_order, table, together
 from markets.tape.imports.numbered_frames import NumberedFrames
 from markets.tape.imports.packed import unpacked_name
 from markets.tape.imports.prints import print_of
-from markets.tape.imports.source import Aside, Part, change, contracts, dollars
+from markets.tape.imports.source import Aside, Part, change, contracts
 from markets.tape.imports.zones import Row, Span, in_zone, instant, spanned, wrong
 from markets.tape.records import Record
-
-_ONE: Final = Decimal(1)
 
 
 def kalshi_eye(root: Path, zone: ZoneInfo | None = None) -> Iterator[Part]:
@@ -106,9 +104,9 @@ DATASETS: Final = ("book_l2", "trades")
 """What of Kalshi Eye's flat files is read."""
 TIMES: Final = {"book_l2": "ts_recv", "trades": "ts_recv", "complete": "local_timestamp"}
 ACTIVE: Final[dict[str, Callable[[Row], bool]]] = {
-    "book_l2": lambda row: not _message(row)[2] and _size(row["size"]) > 0,
+    "book_l2": lambda row: not _message(row)[2] and cells.size_of(row["size"]) > 0,
     "trades": lambda row: True,
-    "complete": lambda row: row["message_type"] != "snapshot" and _size(row["price_level_update_quantity"]) > 0,
+    "complete": lambda row: row["message_type"] != "snapshot" and cells.size_of(row["price_level_update_quantity"]) > 0,
 }
 """Rows by which somebody traded or bid, which nobody can after the close."""
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
@@ -141,7 +139,9 @@ def book_l2(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
             if whole:
                 found.append(frames.snapshot(at, ticker, *(_side(message, side) for side in ("yes", "no"))))
             else:
-                changes = [(_named(row), _level(row["price"]), change(_size(row["size"]))) for row in message]
+                changes = [
+                    (_named(row), cells.level(row["price"]), change(cells.size_of(row["size"]))) for row in message
+                ]
                 found += [frames.delta(at, ticker, *one) for one in changes]
             yield from found
             continue
@@ -170,7 +170,7 @@ def _messages(rows: Iterable[Row], aside: Aside) -> Iterator[tuple[_Message, lis
         for row in moment:
             key = _message(row)
             one = (key, row.get("seq"), row["side"], row["price"], row["size"])
-            if one not in seen or (_is_empty(row.get("seq")) and not key[2]):
+            if one not in seen or (cells.is_empty(row.get("seq")) and not key[2]):
                 found.setdefault(key, []).append(row)
                 places[key] = aside.place
             seen.add(one)
@@ -197,16 +197,14 @@ def _named(row: Row) -> str:
 def _side(message: Sequence[Row], side: str) -> list[list[str]]:
     """The levels of one side of a snapshot. A single row without side or price is of an empty book. Raises ValueError for two sizes of one
     price."""
-    if len(message) == 1 and (_is_empty(message[0]["side"]) or _is_empty(message[0]["price"])):
+    if len(message) == 1 and (cells.is_empty(message[0]["side"]) or cells.is_empty(message[0]["price"])):
         return []
-    levels = [[_level(row["price"]), contracts(_size(row["size"]))] for row in message if _named(row) == side]
+    levels = [
+        [cells.level(row["price"]), contracts(cells.size_of(row["size"]))] for row in message if _named(row) == side
+    ]
     if len({price for price, _ in levels}) != len(levels):
         raise ValueError("two sizes of one price")
     return [level for level in levels if Decimal(level[1])]
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value == "" or value != value  # what is not itself is no number
 
 
 def trades(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
@@ -214,10 +212,12 @@ def trades(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
     for row in rows:
         with aside.unreadable():
             price, count = (
-                next((row[name] for name in names if name in row and not _is_empty(row[name])), None)
+                next((row[name] for name in names if name in row and not cells.is_empty(row[name])), None)
                 for names in (("yes_price", "price"), ("count", "size"))
             )
-            yield print_of(instant(row["ts_recv"]), row["ticker"], _price(price), _size(count), row["taker_side"])
+            yield print_of(
+                instant(row["ts_recv"]), row["ticker"], cells.price_of(price), cells.size_of(count), row["taker_side"]
+            )
 
 
 def complete(rows: Iterable[Row], sid: int, aside: Aside) -> Iterator[Record]:
@@ -260,8 +260,10 @@ class _Quantities:
         """Both sides of a snapshot."""
         new: dict[str, dict[str, Decimal]] = {}
         for side, prefix in (("yes", "bid"), ("no", "ask")):
-            prices, sizes = (_list(row[f"snapshot_{prefix}_{name}"]) for name in ("prices", "sizes"))
-            levels = ((_own(price, side), _size(size)) for price, size in zip(prices, sizes, strict=True))
+            prices, sizes = (cells.numbers_of(row[f"snapshot_{prefix}_{name}"]) for name in ("prices", "sizes"))
+            levels = (
+                (cells.own_bid(price, side), cells.size_of(size)) for price, size in zip(prices, sizes, strict=True)
+            )
             new[side] = {price: size for price, size in levels if size}
         found = [[[price, contracts(size)] for price, size in sorted(new[side].items())] for side in ("yes", "no")]
         self._levels = new
@@ -270,37 +272,13 @@ class _Quantities:
     def changed(self, row: Row) -> tuple[str, str, str] | None:
         """Side, price and change of an update; None where nothing changed."""
         side = {"bid": "yes", "ask": "no"}[row["price_level_update_side"]]
-        price, new = _own(row["price_level_update_price"], side), _size(row["price_level_update_quantity"])
+        price, new = (
+            cells.own_bid(row["price_level_update_price"], side),
+            cells.size_of(row["price_level_update_quantity"]),
+        )
         difference = new - self._levels[side].get(price, Decimal(0))
         found = (side, price, change(difference)) if difference and contracts(new) else None
         self._levels[side][price] = new
         if not new:
             del self._levels[side][price]
         return found
-
-
-def _own(price: Any, side: str) -> str:
-    exact = _price(price)
-    return _level(exact if side == "yes" else _ONE - exact)
-
-
-def _level(price: Any) -> str:
-    """The price of a bid: nobody can bid nothing or a whole dollar, so that is another unit. Raises ValueError."""
-    exact = _price(price)
-    if not 0 < exact < 1:
-        raise ValueError(f"not a price of a level: {price}")
-    return dollars(exact)
-
-
-def _price(value: Any) -> Decimal:
-    return round(Decimal(str(value)), 4)
-
-
-def _size(value: Any) -> Decimal:
-    return round(Decimal(str(value)), 2)
-
-
-def _list(text: Any) -> list[Any]:
-    if isinstance(text, list | tuple):
-        return list(text)
-    return [] if _is_empty(text) else [part for part in str(text).split(",") if part.strip()]

@@ -18,7 +18,7 @@ from markets.kalshi.schemas import Market as ListedMarket
 from markets.kalshi.signing import Signer
 from markets.models import Event, Market, Series
 from tests.trading import world
-from trading.accounting.booking import FillReport
+from trading.accounting.fill_reports import FillReport
 from trading.models import Order
 from trading.venues.live import LiveVenue
 

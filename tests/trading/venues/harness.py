@@ -14,7 +14,7 @@ from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE
 from markets.fees import FeeSchedule
 from tests.trading import world
-from trading.accounting.booking import FillReport
+from trading.accounting.fill_reports import FillReport
 from trading.models import Leg, Order, Position
 from trading.venues.protocol import Ack, Venue
 

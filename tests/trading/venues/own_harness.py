@@ -23,7 +23,7 @@ from simulator.listing import lifecycle
 from simulator.rest.app import handle
 from tests.trading import world
 from tests.trading.twin import NoLimit, Twin, TwinSession
-from trading.accounting.booking import FillReport
+from trading.accounting.fill_reports import FillReport
 from trading.models import Order, PaperOrder
 from trading.venues.live import LiveVenue
 from trading.venues.paper import PaperVenue

@@ -11,7 +11,8 @@ from django.db import transaction
 
 from kalbot.common import clock
 from strategies.models import Mode
-from trading.accounting.position_booking import BookingError, FillReport, PositionBooking
+from trading.accounting.fill_reports import BookingError, FillReport
+from trading.accounting.position_booking import PositionBooking
 from trading.execution.orders import record
 from trading.models import Order, OrderStatus
 from trading.venues import factory

@@ -13,7 +13,7 @@ from kalbot.common.db.prepared import Param, Prepared
 from markets import exchange_hours
 from strategies.models import Mode
 from trading import states
-from trading.accounting import collateral
+from trading.accounting.sale_funds import SaleFunds
 from trading.books import live_books, rest_books
 from trading.books.live_books import LiveBooks
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
@@ -134,7 +134,7 @@ def sell(
     down to its least price, and no more of it than belongs with what the ones before it are known to have sold."""
     sent, refused = False, None
     sold: dict[int, int] = {}
-    funds = collateral.SaleFunds.of(position)
+    funds = SaleFunds.of(position)
     for sale in sales:
         try:
             risk.may_send(position.profile, reduces=True)
