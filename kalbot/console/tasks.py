@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 
 from kalbot.common import clock, messages
+from kalbot.common.postgres import silent
 from kalbot.console.ops import price_history
 from kalbot.console.ops.health import exchange_status, heartbeats
 from kalbot.console.ops.retention import price_keys, retention, settled
@@ -47,6 +48,15 @@ def ask_while_shut() -> bool:
 def sample_prices() -> int:
     """Add a point to the price history of every watched event that moved; returns how many did."""
     return price_history.sample()
+
+
+@shared_task(name=messages.END_SILENT_COPIES)
+def end_silent_copies() -> int:
+    """End what a frozen process keeps locked and Postgres does not end; returns how many connections."""
+    ended = silent.end_copies()
+    if ended:
+        log.warning("ended %s connections whose process fell silent while it wrote the catalogue", ended)
+    return ended
 
 
 @shared_task(name=messages.PRUNE)

@@ -98,7 +98,7 @@ def upsert_rows(
     whole = [[*row, *defaults.values()] for row in rows]
     is_copied = connection.vendor == "postgresql" and len(rows) > FEW
     if is_copied:
-        source = f"SELECT {listed} FROM {_COPIED}"
+        source = f"SELECT {listed} FROM {COPIED}"
     statement = f"INSERT INTO {table} ({listed}) {source} ON CONFLICT ({quote(key_column(model))}) DO UPDATE SET " + (
         ", ".join(f"{column} = excluded.{column}" for column in updated)
     )
@@ -106,14 +106,14 @@ def upsert_rows(
         if not is_copied:
             cursor.executemany(statement, whole)
             return
-        cursor.execute(f"CREATE TEMPORARY TABLE {_COPIED} ON COMMIT DROP AS SELECT {listed} FROM {table} WITH NO DATA")
-        with connection.wrap_database_errors, cursor.copy(f"COPY {_COPIED} ({listed}) FROM STDIN") as copy:
+        cursor.execute(f"CREATE TEMPORARY TABLE {COPIED} ON COMMIT DROP AS SELECT {listed} FROM {table} WITH NO DATA")
+        with connection.wrap_database_errors, cursor.copy(f"COPY {COPIED} ({listed}) FROM STDIN") as copy:
             for row in whole:
                 copy.write_row(row)
-        cursor.execute(f"{statement}; DROP TABLE {_COPIED}")
+        cursor.execute(f"{statement}; DROP TABLE {COPIED}")
 
 
-_COPIED: Final = "kalbot_copied"
+COPIED: Final = "kalbot_copied"
 """The table that rows are copied into; of one connection and one transaction."""
 
 

@@ -63,6 +63,13 @@ PLAN: Final = (
     ),
     Entry("ask exchange", messages.ASK_EXCHANGE, 60, "default", "Is it open, when will it pause, does our key hold."),
     Entry("ask while shut", messages.ASK_WHILE_SHUT, 5, "default", "Only while it takes no orders: is it open again."),
+    Entry(
+        "end silent copies",
+        messages.END_SILENT_COPIES,
+        60,
+        "execution",
+        "Frees what a process locks that froze while it wrote the catalogue.",
+    ),
     Entry("sample prices", messages.SAMPLE_PRICES, 15, "default", "Price history of watched events, for pages."),
     Entry("move capital", messages.MOVE_CAPITAL, 60, "trading", "Sweeps profits; lends idle capital where it waits."),
     Entry("learn settling", messages.LEARN_SETTLING, 21_600, "strategy", "When the money of each series comes back."),

@@ -31,6 +31,7 @@ FREQUENT: Final = {
     messages.EVALUATE_EVENT,
     messages.ASK_EXCHANGE,
     messages.ASK_WHILE_SHUT,
+    messages.END_SILENT_COPIES,
     messages.SAMPLE_PRICES,
 }
 _started: dict[str, float] = {}
