@@ -33,11 +33,15 @@ class NoSuchEvent(KalbotError):
     """No open event of that ticker is in the database."""
 
 
+class NotKnown(NoSuchEvent):
+    """No event of that ticker is in the database, open or closed."""
+
+
 def explain_event(event_ticker: str, profile: Profile) -> list[str]:
     """The whole story, one line each. Raises NoSuchEvent. Reads rows and Redis, writes nothing."""
     event = universe.load([event_ticker], deep=True).get(event_ticker)
     if event is None:
-        raise NoSuchEvent(_not_open(event_ticker))
+        raise _not_open(event_ticker)
     prices = families.read(live_prices.reader(), {event.ticker: event.books_of})[event.ticker]
     return [
         *_heading(event, profile),
@@ -49,10 +53,17 @@ def explain_event(event_ticker: str, profile: Profile) -> list[str]:
     ]
 
 
-def _not_open(ticker: str) -> str:
+def _not_open(ticker: str) -> NoSuchEvent:
     known = Event.objects.filter(pk=ticker).first()
-    if known is None or not known.is_family:
-        return f"{ticker} is {'not known here' if known is None else 'closed'}; only open events can be explained."
+    if known is None:
+        return NotKnown(f"{ticker} is not known here; only open events can be explained.")
+    return NoSuchEvent(_closed(known))
+
+
+def _closed(known: Event) -> str:
+    ticker = known.pk
+    if not known.is_family:
+        return f"{ticker} is closed; only open events can be explained."
     if known.is_open:
         return f"{ticker} is not judged now: its certificate is not in force, or one of its events is not open."
     newest = Certificate.objects.filter(event=ticker).order_by("-version").first()

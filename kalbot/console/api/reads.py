@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, Q, Sum
+from ninja.errors import HttpError
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
@@ -23,6 +24,7 @@ from kalbot.console.ui.held import floor_of_held, floors_of_held, grade_of_held
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
 from strategies import reasons
+from strategies.explain import live_event
 from strategies.models import NearMiss, Profile
 from trading import selectors, waiting
 from trading.accounting import results
@@ -49,9 +51,12 @@ def stops(found: Iterable[Obstacle]) -> list[shapes.StopOut]:
 
 
 def why(event: str, profile: Profile) -> shapes.WhyOut:
-    """Why an event is bought or not by a profile, after what stops the profile whatever the event."""
+    """Why an event is bought or not by a profile, after what stops the profile whatever the event. HttpError 404 when no such event
+    is known."""
     try:
         lines = explained.lines(event, profile)
+    except live_event.NotKnown as error:
+        raise HttpError(404, str(error)) from None
     except KalbotError as error:
         lines = [str(error)]
     return shapes.WhyOut(event=event, profile=profile.name, stops=stops(obstacles.found(profile)), lines=lines)
