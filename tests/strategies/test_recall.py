@@ -138,6 +138,7 @@ def test_what_hangs_on_money_is_never_remembered() -> None:
     assert _seen(profile) is None
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("kinds", [["all_yes", "all_no"], ["all_yes", "all_no", "coverage"]])
 def test_the_screen_keeps_every_event_in_which_a_basket_would_be_found(kinds: list[str]) -> None:
     rng = random.Random(3)

@@ -135,6 +135,7 @@ def _in_another_process_that_breaks() -> None:
         verdict_rows._kept.update(kept)
 
 
+@pytest.mark.alike
 def test_whatever_happens_a_process_that_remembers_says_what_one_without_a_memory_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

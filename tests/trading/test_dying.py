@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
@@ -43,6 +45,7 @@ def _agrees(twin: Twin, number: int) -> None:
     assert audit.totals(profile) == []
 
 
+@pytest.mark.alike
 def test_what_a_person_did_is_booked_whole_wherever_a_comparison_died(twin: Twin) -> None:
     _buy(twin)
     _compare()
@@ -64,6 +67,7 @@ def test_an_account_that_is_first_seen_by_a_comparison_that_dies_counts_nothing_
     assert number > 3
 
 
+@pytest.mark.alike
 def test_a_settlement_is_booked_whole_wherever_its_comparison_died(twin: Twin) -> None:
     _buy(twin)
     _person(twin, "buy", side="bid", count=300, rest=False)

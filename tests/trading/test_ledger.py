@@ -48,6 +48,7 @@ def _held() -> tuple[Position, Leg]:
 fills = st.lists(st.tuples(st.integers(1, 9_999), st.integers(1, 700), st.integers(0, 50_000)), min_size=1, max_size=5)
 
 
+@pytest.mark.alike
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bought=fills, sold=fills)
 def test_ledger_balances_after_any_fills_and_sales(

@@ -85,6 +85,7 @@ def test_bids_before_the_persons_own_are_taken_and_none_behind_it(struck: Struck
     assert (position.status, position.residual_code) == ("exiting", "own_order")
 
 
+@pytest.mark.alike
 def test_sales_that_take_nothing_are_not_repeated_for_ever_and_are_named(struck: StruckTwin) -> None:
     """Nobody said that the bid is the person's."""
     position = execute(struck)
@@ -105,6 +106,7 @@ def test_sales_that_take_nothing_are_not_repeated_for_ever_and_are_named(struck:
     assert struck.held() == {own: 1_000}
 
 
+@pytest.mark.alike
 def test_the_end_of_every_sale_is_waited_for_and_the_exit_goes_on_all_the_same(
     struck: StruckTwin, settings: Any
 ) -> None:

@@ -278,6 +278,7 @@ def test_borrowed_money_is_never_swept() -> None:
     assert pool.sweep(Profile.objects.get(pk=taker.pk)) == 5 * DOLLAR
 
 
+@pytest.mark.alike
 @settings(deadline=None, max_examples=20)
 @given(
     st.lists(

@@ -142,6 +142,7 @@ DAYS: list[tuple[date | None, date | None]] = [
 """Summer time begins in New York on the 8th."""
 
 
+@pytest.mark.alike
 def test_every_figure_is_what_the_fills_say(booked: Profile) -> None:
     own = Reckoned(booked)
     for first, last in DAYS:

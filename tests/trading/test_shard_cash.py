@@ -74,6 +74,7 @@ def _by_hand(account: ExchangeAccount, shard: int) -> int:
     return found
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("shards", [{}, {"0": MONEY}, {"0": MONEY, "1": MONEY // 2}])
 @pytest.mark.parametrize("seed", range(3))
 def test_free_cash_is_what_every_row_added_up_says(

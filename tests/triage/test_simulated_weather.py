@@ -75,6 +75,7 @@ def facts(event: dict[str, Any]) -> EventFacts:
     return EventFacts(event["event_ticker"], event["series_ticker"], "", listings, (), close_ms=int(close * 1000))
 
 
+@pytest.mark.alike
 @pytest.mark.django_db
 def test_its_forecasts_are_understood_and_come_true(exchange: tuple[str, str], settings: Any, redis_db: object) -> None:
     base, weather = exchange
