@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
+from django.db.models import CharField, Field, JSONField, TextField
 
 from kalbot.common.errors import KalbotError
 from markets.terms.rules_file import PUBLIC
@@ -21,6 +22,11 @@ DEFAULT_LATENCY: Final = Latency(20, 30, 60)
 """Around the setting of paper trading, which has one number; ``--latency`` states your own."""
 WHOLE: Final = ""
 """The key of the cash of an account without shards."""
+_GIVEN: Final = ("id", "shadow_of_id", "created_at", "updated_at")
+"""Columns that the database gives."""
+_NAMES: Final = ("categories", "kinds", "series_exclude", "series_include")
+"""Columns that list names."""
+_SETTABLE: Final = {one.attname: one for one in Profile._meta.concrete_fields if one.attname not in _GIVEN}
 _USUAL: Final = (DEFAULT_LATENCY.p10, DEFAULT_LATENCY.p50, DEFAULT_LATENCY.p90)
 
 
@@ -156,20 +162,40 @@ def columns_of(profile: Profile) -> dict[str, Any]:
 
 
 def checked(columns: dict[str, Any]) -> dict[str, Any]:
-    """The columns in mode sim, each valid by the model. Raises BadOption."""
-    known = {field.attname for field in Profile._meta.concrete_fields}
-    unknown = sorted(columns.keys() - known)
+    """The columns in mode sim, each valid by the model and exactly what was given: nothing is rounded. Raises BadOption."""
+    unknown = sorted(columns.keys() - _SETTABLE.keys())
     if unknown:
-        raise BadOption(f"a profile has no {', '.join(unknown)}")
+        raise BadOption(f"a profile has no {', '.join(unknown)} to be set")
     columns = {**columns, "mode": Mode.SIM.value, "is_active": True}
-    try:
-        Profile(**columns).clean_fields(exclude=["id", "shadow_of"])
-    except ValidationError as error:
-        raise BadOption("; ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())) from None
+    columns = {name: _exact(_SETTABLE[name], value) for name, value in columns.items()}
     unknown = sorted(set(map(str, columns.get("kinds") or ())) - set(Kind))
     if unknown:
         raise BadOption(f"kinds: there is no {', '.join(unknown)}")
     return columns
+
+
+def _exact(column: Field[Any, Any], value: Any) -> Any:
+    """``value`` as the column holds it. Raises BadOption where that would be another one: 1.5 is no whole number, true is none either."""
+    name = column.attname
+    if callable(value) or (value is None and column.null):
+        return value
+    if isinstance(column, JSONField):
+        if not isinstance(value, list | tuple) or (name in _NAMES and not all(isinstance(one, str) for one in value)):
+            raise BadOption(f"{name}: {value!r} is no list of names")
+        return value
+    if value == "" and column.blank and isinstance(column, CharField | TextField):
+        return value
+    try:
+        found = column.clean(value, Profile())
+    except ValidationError as error:
+        raise BadOption(f"{name}: {' '.join(error.messages)}") from None
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise BadOption(f"{name}: {value!r} is no value of it ({error})") from None
+    if isinstance(value, str) or isinstance(column, CharField | TextField):
+        return found
+    if found != value or isinstance(found, bool) != isinstance(value, bool):
+        raise BadOption(f"{name}: {value!r} is no value of it (it would be taken as {found!r})")
+    return found
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Final
 
 from backtest.replay.own_orders import OwnOrders
@@ -18,6 +18,9 @@ SNAPSHOT: Final = "snapshot"
 
 LevelKey = tuple[str, Side, int]
 """Market, side of the bid, its price."""
+_delta: Final = Books.delta
+_READ: Final = b""
+"""In ``MarketState.packed``, which nothing packs here: its depth was read since it changed."""
 
 
 class ReplayBooks(Books):
@@ -33,6 +36,8 @@ class ReplayBooks(Books):
         self.own = OwnOrders()
         self.followed: set[str] = set()
         """Markets of which a level was taken, in which an order rests, or where the recorded account had orders."""
+        self.lost: Set[str] = frozenset()
+        """Markets whose books are of another connection than the one that is read."""
         self._resting: dict[str, set[LevelKey]] = {}
         """Market -> levels in which an order rests, or once did."""
         self.on_level: Callable[[LevelKey, int], None] = lambda level, displayed: None
@@ -40,11 +45,11 @@ class ReplayBooks(Books):
 
     def delta(self, frame: BookDelta, at: int) -> None:
         """See Books."""
-        super().delta(frame, at)
-        ticker = frame.market_ticker
-        if ticker in self._depths:
-            del self._depths[ticker]
-        if ticker in self.followed:
+        if self.lost and frame.market_ticker in self.lost:
+            self.ignored += 1
+            return
+        _delta(self, frame, at)
+        if self.followed and (ticker := frame.market_ticker) in self.followed:
             state = self.markets.get(ticker)
             if state is not None:
                 side = Side(frame.side.value)
@@ -55,7 +60,6 @@ class ReplayBooks(Books):
         """See Books."""
         super().snapshot(frame, at)
         ticker = frame.market_ticker
-        self._depths.pop(ticker, None)
         if ticker in self.followed:
             sides: dict[Side, dict[int, int]] = {Side.YES: dict(frame.yes), Side.NO: dict(frame.no)}
             taken = {level for level in self.taken if level[0] == ticker}
@@ -76,7 +80,6 @@ class ReplayBooks(Books):
             if state is not None:
                 state.forget()
             self.quotes.pop(ticker, None)
-            self._depths.pop(ticker, None)
 
     def take(self, ticker: str, side: Side, price: int, count: int) -> None:
         """Somebody of ours bought or sold ``count`` against the bid for ``side`` at ``price``."""
@@ -98,7 +101,7 @@ class ReplayBooks(Books):
 
     def depth(self, state: MarketState) -> Depth:
         """The published part of a book, less what was taken and what was the recorded account's own."""
-        found = self._depths.get(state.ticker)
+        found = self._depths.get(state.ticker) if state.packed is not None else None
         if found is None:
             found = state.book.depth(PUBLISHED_LEVELS)
             if state.ticker in self.followed:
@@ -106,6 +109,7 @@ class ReplayBooks(Books):
                     self._left(state.ticker, Side.YES, found.yes_bids), self._left(state.ticker, Side.NO, found.no_bids)
                 )
             self._depths[state.ticker] = found
+            state.packed = _READ
         return found
 
     def _left(self, ticker: str, side: Side, levels: Sequence[Level]) -> tuple[Level, ...]:

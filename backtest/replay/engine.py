@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Final
 
+from backtest.replay import batches
 from backtest.replay.agenda import Agenda, Job
 from backtest.replay.beside import Beside
 from backtest.replay.clock import SECOND, SimulatedClock
@@ -176,23 +177,22 @@ class Engine:
 
     def _take(self, until_ns: int, jobs: Sequence[Job]) -> None:
         """Apply the records until ``until_ns``, at most to the first of ``jobs``. The inner loop of a replay."""
-        record, records, feed = self._next, self._records, self._feed
-        set_clock, apply, moved, start_ns, applied = self._clock.set, feed.apply, feed.books.moved, self._start_ns, 0
-        follow, follows = self._moves.follow, self._follows
-        while record is not None:
-            at = record.received_ns
-            if at > until_ns or (jobs and at > jobs[0][0]):
-                break
-            set_clock(at)
-            apply(record)
-            applied += 1
-            self.last_ns = at
-            record = self._next = next(records, None)
-            if moved:
-                follow(at, follows and at >= start_ns)
+        record, feed, start_ns, is_planned = self._next, self._feed, self._start_ns, self._follows
+
+        def limit_ns() -> int:
+            return min(until_ns, jobs[0][0]) if jobs else until_ns
+
+        def follow(at: int) -> int:
+            self._moves.follow(at, is_planned and at >= start_ns)
+            return limit_ns()
+
+        inner = batches.Inner(feed, self._records, self._clock.set, follow, start_ns)
+        while record is not None and record.received_ns <= (limit := limit_ns()):
+            at, count, record = inner.apply(record, limit, alone=self._is_idle)
+            self.records += count
+            self.last_ns, self._next = at, record
             if at >= start_ns and (self._is_idle or feed.is_noteworthy):  # before it nothing is done
                 self._plan(at)
-        self.records += applied
 
     def _plan(self, at: int) -> None:
         """Schedule what is started periodically, and what follows from a record that is more than prices."""

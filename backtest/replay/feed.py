@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -24,7 +24,8 @@ from markets.kalshi.vocabulary import Side as WireSide
 from markets.kalshi.ws import frames
 from markets.streaming.intake import StreamIntake
 from markets.tape.connections import Connections
-from markets.tape.records import UNREADABLE, Kind, Record, unpack_frames
+from markets.tape.owners import Owners
+from markets.tape.records import UNREADABLE, Kind, Record
 from markets.terms.rules_file import Sample
 from trading.venues import prints
 from triage.sources import cached
@@ -32,7 +33,6 @@ from triage.sources.protocol import Snapshot
 
 log = logging.getLogger(__name__)
 
-_FRAMES: Final = Kind.FRAMES
 TOP: Final = Price(DOLLAR_PRICE)
 TRADES_KNOWN: Final = 50_000
 """Names of the latest trades that are kept, to know them again."""
@@ -77,7 +77,9 @@ class Feed:
         self._connections = Connections(self._intake)
         self._epoch = ""
         self.catalogue = Catalogue(books, rules, fees, fee_ppm)
-        self._sids: dict[int, set[str]] = {}
+        self._owners = Owners(prices.epochs, self._forget)
+        self._sids: dict[tuple[str, int], set[str]] = {}
+        """Connection and subscription -> the markets of which it has said a book."""
         self._apply: dict[Kind, Callable[[Record], None]] = {
             Kind.CONNECTION: self._connection,
             Kind.EVENT: self.catalogue.event,
@@ -94,20 +96,20 @@ class Feed:
         }
 
     def apply(self, record: Record) -> None:
-        """Apply one record; the clock stands at its receive time already."""
+        """Apply one record that is no batch of frames (``batches.apply``); the clock stands at its receive time already."""
         try:
-            if record.kind is _FRAMES:  # nearly all of a tape, and an enum's hash costs as much as a level
-                self.counts["frames"] += 1
-                self._frames(record)
-                return
             self.is_noteworthy = True
             handler = self._apply.get(record.kind)
             if handler is not None:
                 self.counts[NAMES[record.kind]] += 1
                 handler(record)
         except (*UNREADABLE, msgspec.MsgspecError) as error:
-            self.counts["refused"] += 1
-            log.warning("record of %s refused: %s: %s", record.key, type(error).__name__, error)
+            self.refuse(record.key, error)
+
+    def refuse(self, key: str, error: Exception) -> None:
+        """A record that cannot be read is named and set aside."""
+        self.counts["refused"] += 1
+        log.warning("record of %s refused: %s: %s", key, type(error).__name__, error)
 
     # -- connections and frames ------------------------------------------------------------------------------------
 
@@ -115,33 +117,32 @@ class Feed:
         return StreamIntake(self.books, self._frame)
 
     def _connection(self, record: Record) -> None:
-        self._drop_epoch(record.key)
-        if self._connections.connection(record):
-            self.prices.alive[record.key] = record.received_ns
-
-    def _drop_epoch(self, epoch: str) -> None:
+        epoch = record.key
         self.prices.alive.pop(epoch, None)
-        for event in [event for event, of in self.prices.epochs.items() if of == epoch]:
-            self._forget(event)
+        self._owners.closed(epoch)
+        self._sids = {of: markets for of, markets in self._sids.items() if of[0] != epoch}
+        if self._connections.connection(record):
+            self.prices.alive[epoch] = record.received_ns
+            self._owners.opened(epoch)
 
     def _forget(self, event: str) -> None:
         self.prices.epochs.pop(event, None)
         self.books.forget([state.ticker for state in self.books.events.get(event, ())])
 
-    def _frames(self, record: Record) -> None:
-        at, _, epoch, payload = record
-        if epoch in self.prices.alive:
-            self._epoch = epoch
-            self.prices.alive[epoch] = at
-            self._connections.open[epoch].feed(unpack_frames(payload))
+    def read(self, epoch: str, payloads: Iterable[tuple[bytes, int]]) -> None:
+        """What came on an open connection, each with its time (ms)."""
+        self._epoch, self.books.lost = epoch, self._owners.lost(epoch)
+        self._connections.open[epoch].feed_timed(payloads)
 
     def _frame(self, frame: frames.Frame, at: int) -> None:
         """Every frame that is neither a delta nor a ticker, at its place in the order."""
         if isinstance(frame, frames.BookSnapshot):
             state = self.books.markets.get(frame.market_ticker)
             if state is not None:
-                self.prices.epochs[state.event] = self._epoch
-                self._sids.setdefault(frame.sid, set()).add(frame.market_ticker)
+                markets = [one.ticker for one in self.books.events.get(state.event, ())]
+                if not self._owners.takes(state.event, markets, self._epoch):
+                    return
+                self._sids.setdefault((self._epoch, frame.sid), set()).add(frame.market_ticker)
             self.books.snapshot(frame, at)
         elif isinstance(frame, frames.TradeFrame):
             self._print(
@@ -157,9 +158,10 @@ class Feed:
                 min(frame.ts_ms, at) if frame.ts_ms else at,
             )
         elif isinstance(frame, frames.GapFrame):
-            self.books.mark_suspect(sorted(self._sids.get(frame.sid, ())))
+            self.books.mark_suspect(sorted(self._sids.get((self._epoch, frame.sid), set()) - self.books.lost))
         elif isinstance(frame, frames.RejectedFrame):
-            self.books.mark_suspect([frame.market_ticker] if frame.market_ticker else [])
+            if frame.market_ticker and frame.market_ticker not in self.books.lost:
+                self.books.mark_suspect([frame.market_ticker])
         elif isinstance(frame, frames.UserOrderFrame):
             if self.hides_own:
                 self.books.own_order(frame)

@@ -7,6 +7,7 @@ the same: sequence numbers are checked before a frame is applied, and received =
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Final
 
 import msgspec
@@ -40,12 +41,15 @@ class StreamIntake(Intake):
         if self._record is not None:
             payloads = list(payloads)
             self._record(payloads)
+        return self.feed_timed(zip(payloads, repeat(clock.now_ms())))
+
+    def feed_timed(self, payloads: Iterable[tuple[bytes, int]]) -> list[frames.Frame]:
+        """``feed`` of what came in several batches: each payload with the time (Unix milliseconds) at which it came. Not recorded."""
         others: list[frames.Frame] = []
         tally, arrive, yes_priced = self.tally, self.sequence.arrive, self.yes_priced
         on_ticker, on_delta, ticker, delta = self._books.ticker, self._books.delta, parser.ticker, parser.delta
-        at = clock.now_ms()
         applied = 0
-        for payload in payloads:
+        for payload, at in payloads:
             try:
                 message = _decode(payload)
                 kind = type(message)

@@ -1,7 +1,8 @@
 """A part of a tape as a tape of its own that can be replayed: what was known at its beginning comes first.
 
-The catalogue as it was last recorded, results already known and the open books are written at the first moment of the cut, the books as
-snapshots with the last sequence numbers of their subscription.
+The catalogue as it was last recorded, what was announced since (pauses, fees), results already known, answers of sources, the resting
+orders of the account that recorded, and the open books are written at the first moment of the cut, the books as snapshots with the last
+sequence numbers of their subscription.
 """
 
 from __future__ import annotations
@@ -15,17 +16,30 @@ from typing import Final
 
 from kalbot.common.units import format_count, format_price
 from markets.book import Book, BookError
-from markets.kalshi.ws.frames import BookDelta, BookSnapshot
+from markets.kalshi.vocabulary import OrderStatus
+from markets.kalshi.ws.frames import (
+    BookDelta,
+    BookSnapshot,
+    EventFeeFrame,
+    EventLifecycleFrame,
+    Frame,
+    LifecycleFrame,
+    UserOrderFrame,
+)
 from markets.kalshi.ws.intake import Intake
 from markets.tape import store
 from markets.tape.connections import Connections
 from markets.tape.imports.listing import event_of
+from markets.tape.owners import Owners
 from markets.tape.reader import Tape
-from markets.tape.records import UNREADABLE, Kind, Record, content, pack_frames
+from markets.tape.records import UNREADABLE, Kind, Record, content, pack_frames, unpack_frames
 
 log = logging.getLogger(__name__)
 
-KEPT: Final = (Kind.EVENT, Kind.SERIES, Kind.TERMS, Kind.STATUS, Kind.SETTLEMENT, Kind.CONNECTION)
+KEPT: Final = (Kind.EVENT, Kind.SERIES, Kind.TERMS, Kind.STATUS, Kind.SOURCE)
+BEFORE: Final = "before the cut"
+"""The connection, closed again at once, on which the cut says what others said before it and no listing has said since."""
+Announced = LifecycleFrame | EventLifecycleFrame | EventFeeFrame
 
 
 @dataclass(slots=True)
@@ -33,58 +47,122 @@ class _Known:
     """What a process that had listened since the beginning would know."""
 
     last: dict[tuple[Kind, str], Record] = field(default_factory=dict)
+    results: dict[str, Record] = field(default_factory=dict)
+    opened: dict[str, Record] = field(default_factory=dict)
+    scan: Record | None = None
     books: dict[str, tuple[str, int, Book]] = field(default_factory=dict)
-    sequence: dict[int, int] = field(default_factory=dict)
-    sids: dict[str, set[int]] = field(default_factory=dict)
+    """Market -> connection, subscription, book."""
+    sequence: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Connection and subscription -> its last number."""
+    event_of: dict[str, str] = field(default_factory=dict)
+    announced: dict[str, list[bytes]] = field(default_factory=dict)
+    """Event -> messages about it and its markets since it was listed last."""
+    orders: dict[str, bytes] = field(default_factory=dict)
+    """The account's own resting orders: the last message of each."""
+    owner: dict[str, str] = field(default_factory=dict)
     connections: Connections[Intake] = field(default_factory=lambda: Connections(lambda epoch: Intake()))
+    owners: Owners = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.owners = Owners(self.owner, self._forget)
 
     def apply(self, record: Record) -> None:
         if record.kind is Kind.GAP:
             self._lost(record.key)
-            return
-        if record.kind in KEPT:
+        elif record.kind in KEPT:
             self.last[record.kind, record.key] = record
-        if record.kind is Kind.CONNECTION:
-            self.books = {t: known for t, known in self.books.items() if known[0] != record.key}
-            for gone in self.sids.pop(record.key, ()):
-                self.sequence.pop(gone, None)
-        for frame in self.connections.apply(record):
-            sid: int | None = getattr(frame, "sid", None)
-            seq: int | None = getattr(frame, "seq", None)
-            if sid is not None and seq is not None:
-                self.sequence[sid] = seq
-                self.sids.setdefault(record.key, set()).add(sid)
-            if isinstance(frame, BookSnapshot):
+            if record.kind is Kind.EVENT:
+                self.announced.pop(record.key, None)
+                markets = content(record).get("markets") or ()
+                self.event_of |= {market["ticker"]: record.key for market in markets}
+        elif record.kind is Kind.SETTLEMENT:
+            self.results[record.key] = record
+        elif record.kind is Kind.SCAN:
+            self.scan = record
+        elif record.kind is Kind.CONNECTION:
+            self._connection(record)
+        elif record.kind is Kind.FRAMES and (intake := self.connections.open.get(record.key)) is not None:
+            for payload in unpack_frames(record.payload):
+                for frame in intake.feed([payload]):
+                    self._frame(record.key, payload, frame)
+
+    def _connection(self, record: Record) -> None:
+        epoch = record.key
+        self.owners.closed(epoch)
+        self.sequence = {of: seq for of, seq in self.sequence.items() if of[0] != epoch}
+        self.opened.pop(epoch, None)
+        if self.connections.connection(record):
+            self.opened[epoch] = record
+            self.owners.opened(epoch)
+
+    def _frame(self, epoch: str, payload: bytes, frame: Frame) -> None:
+        sid: int | None = getattr(frame, "sid", None)
+        seq: int | None = getattr(frame, "seq", None)
+        if sid is not None and seq is not None:
+            self.sequence[epoch, sid] = seq
+        if isinstance(frame, BookSnapshot):
+            if self.owners.takes(self._event(frame.market_ticker), (), epoch):
                 book = Book()
                 book.apply_snapshot(frame.yes, frame.no)
-                self.books[frame.market_ticker] = (record.key, frame.sid, book)
-            elif isinstance(frame, BookDelta):
-                known = self.books.get(frame.market_ticker)
-                if known is None:
-                    continue
-                try:
-                    known[2].apply_delta(str(frame.side), frame.price, frame.delta)
-                except BookError:
-                    del self.books[frame.market_ticker]
+                self.books[frame.market_ticker] = (epoch, frame.sid, book)
+        elif isinstance(frame, BookDelta):
+            known = self.books.get(frame.market_ticker)
+            if known is None or known[0] != epoch:
+                return
+            try:
+                known[2].apply_delta(str(frame.side), frame.price, frame.delta)
+            except BookError:
+                del self.books[frame.market_ticker]
+        elif isinstance(frame, Announced):
+            event = self._event(frame.market_ticker) if isinstance(frame, LifecycleFrame) else frame.event_ticker
+            self.announced.setdefault(event, []).append(payload)
+        elif isinstance(frame, UserOrderFrame):
+            self.orders.pop(frame.order_id, None)
+            if frame.status is OrderStatus.RESTING and frame.remaining_count > 0:
+                self.orders[frame.order_id] = payload
+
+    def _event(self, market: str) -> str:
+        return self.event_of.get(market) or event_of(market)
+
+    def _forget(self, event: str) -> None:
+        self.owner.pop(event, None)
+        self.books = {ticker: one for ticker, one in self.books.items() if self._event(ticker) != event}
 
     def _lost(self, key: str) -> None:
         """Nothing known before a gap is a price: of the event of the market that it names, or of everything."""
-        event = event_of(key) if key in self.books else None
-        self.books = {} if event is None else {t: one for t, one in self.books.items() if event_of(t) != event}
+        if key in self.books:
+            self._forget(self._event(key))
+        else:
+            self.books.clear()
+            self.owner.clear()
 
     def records(self, at: int) -> Iterator[Record]:
-        left = {sid: sum(one[1] == sid for one in self.books.values()) for sid in self.sequence}
-        for record in self.last.values():
-            payload = record.payload
-            if record.kind is Kind.CONNECTION:
-                sids = sorted(self.sids.get(record.key, ()))
-                before = {str(sid): self.sequence[sid] - left[sid] for sid in sids}
-                payload = json.dumps(content(record) | {"sequence": before}, sort_keys=True).encode()
-            yield Record(at, record.kind, record.key, payload)
+        yield from (record._replace(received_ns=at) for record in self.last.values())
+        yield from self._said_before(at)
+        yield from (record._replace(received_ns=at) for record in self.results.values())
+        left = {of: sum(one[:2] == of for one in self.books.values()) for of in self.sequence}
+        for epoch, record in self.opened.items():
+            before = {str(of[1]): seq - left[of] for of, seq in sorted(self.sequence.items()) if of[0] == epoch}
+            payload = json.dumps(content(record) | {"sequence": before}, sort_keys=True).encode()
+            yield Record(at, Kind.CONNECTION, epoch, payload)
         for ticker, (epoch, sid, book) in self.books.items():
-            left[sid] -= 1
-            frame = _snapshot(ticker, sid, self.sequence[sid] - left[sid], book)
+            left[epoch, sid] -= 1
+            frame = _snapshot(ticker, sid, self.sequence[epoch, sid] - left[epoch, sid], book)
             yield Record(at, Kind.FRAMES, epoch, pack_frames([frame]))
+        if self.scan is not None:
+            yield self.scan._replace(received_ns=at)
+
+    def _said_before(self, at: int) -> Iterator[Record]:
+        """Pauses, fees and times that were announced, and the orders that rest, on a connection of their own, with its own numbers."""
+        announced = [payload for of_event in self.announced.values() for payload in of_event]
+        if not announced and not self.orders:
+            return
+        frames = []
+        for number, payload in enumerate(announced, 1):
+            frames.append(json.dumps(json.loads(payload) | {"sid": 1, "seq": number}).encode())
+        yield store.json_record(at, Kind.CONNECTION, BEFORE, {"state": "open"})
+        yield Record(at, Kind.FRAMES, BEFORE, pack_frames([*frames, *self.orders.values()]))
+        yield store.json_record(at, Kind.CONNECTION, BEFORE, {"state": "closed"})
 
 
 def _snapshot(ticker: str, sid: int, seq: int, book: Book) -> bytes:

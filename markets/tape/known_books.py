@@ -11,6 +11,7 @@ from markets.kalshi.ws.frames import BookDelta, BookSnapshot, GapFrame, Rejected
 from markets.kalshi.ws.intake import Intake
 from markets.tape.connections import Connections
 from markets.tape.imports.listing import event_of
+from markets.tape.owners import Owners
 from markets.tape.records import Kind, Record
 
 Row = dict[str, Any]
@@ -22,6 +23,9 @@ class KnownBooks:
 
     def __init__(self) -> None:
         self._connections = Connections(lambda epoch: Intake())
+        self._owner: dict[str, str] = {}
+        self._owners = Owners(self._owner, self._taken_over)
+        self._at = 0
         self._books: dict[str, Book] = {}
         self._from: dict[str, tuple[str, int]] = {}
         """Market whose book is known -> its connection and subscription."""
@@ -33,7 +37,10 @@ class KnownBooks:
     def rows(self, record: Record) -> Iterator[Row]:
         """The rows of a record of frames, of a connection or of a gap; ``others``: (time, frame) of its frames without a book."""
         at, self.others = record.received_ns, []
+        self._at = at
         if record.kind is Kind.CONNECTION:
+            self._owners.closed(record.key)
+            self._owners.opened(record.key)
             self._lose(at, lambda of: of[0] == record.key)
         elif record.kind is Kind.GAP:
             yield from self._gap(at, record.key)
@@ -49,6 +56,8 @@ class KnownBooks:
 
     def _frame(self, frame: Any, at: int, epoch: str) -> Iterator[Row]:
         if isinstance(frame, BookSnapshot):
+            if not self._owners.takes(event_of(frame.market_ticker), (), epoch):
+                return
             yield from self._said(at)
             book = self._books.setdefault(frame.market_ticker, Book())
             book.apply_snapshot(frame.yes, frame.no)
@@ -56,21 +65,21 @@ class KnownBooks:
             yield from whole(frame.market_ticker, at, frame.seq, {"yes": frame.yes, "no": frame.no})
         elif isinstance(frame, BookDelta):
             yield from self._said(at)
-            yield from self._delta(frame, at)
+            yield from self._delta(frame, at, epoch)
         elif isinstance(frame, GapFrame):
             self._lose(at, lambda of: of == (epoch, frame.sid))
             yield from self._said(at)
         elif isinstance(frame, RejectedFrame):
-            if frame.market_ticker:
+            if frame.market_ticker and self._from.get(frame.market_ticker, (epoch,))[0] == epoch:
                 self._forget(frame.market_ticker, at)
             yield from self._said(at)
         else:
             self.others.append((at, frame))
 
-    def _delta(self, frame: BookDelta, at: int) -> Iterator[Row]:
+    def _delta(self, frame: BookDelta, at: int, epoch: str) -> Iterator[Row]:
         ticker = frame.market_ticker
-        if ticker not in self._from:
-            return  # a change of a book that is not known
+        if ticker not in self._from or self._from[ticker][0] != epoch:
+            return  # a change of a book that is not known, or of one that another connection keeps
         try:
             self._books[ticker].apply_delta(str(frame.side), frame.price, frame.delta)
         except BookError:
@@ -90,6 +99,12 @@ class KnownBooks:
     def _lose(self, at: int, is_lost: Callable[[tuple[str, int]], bool]) -> None:
         for ticker in [ticker for ticker, of in self._from.items() if is_lost(of)]:
             self._forget(ticker, at)
+
+    def _taken_over(self, event: str) -> None:
+        """Another connection says the books of the event from now on."""
+        self._owner.pop(event, None)
+        for ticker in [ticker for ticker in self._from if event_of(ticker) == event]:
+            self._forget(ticker, self._at)
 
     def _forget(self, ticker: str, at: int) -> None:
         if self._from.pop(ticker, None) is not None:

@@ -139,7 +139,7 @@ def _consider_all(running: _Run, profiles: Sequence[Profile], found: Mapping[int
             group = group_of[profile.pk]
             first = group[0].pk
             if first not in judged:
-                events = set().union(*(found[one.pk].by_event.keys() for one in group))
+                events = sorted(set().union(*(found[one.pk].by_event.keys() for one in group)))
                 judged[first] = judge(profile, events, running.views, running.prices, running.read_at_ms)
             _consider(running, profile, found[profile.pk], judged[first])
         except Exception:

@@ -101,7 +101,7 @@ def refresh(
     cache: QuoteCache = {}
     for group in alike.groups(profiles) if moved else []:
         rules, in_play = Rules.of(group[0]), [_known.profiles.get(profile.pk, set()) for profile in group]
-        wanted = moved.keys() & set().union(*in_play)
+        wanted = sorted(moved.keys() & set().union(*in_play))
         seen = {ticker: judge(moved[ticker], rules, clock.now_ms(), cache) for ticker in wanted}
         candidates = {ticker: j for ticker, j in seen.items() if j.status is Status.CANDIDATE}
         for profile, mine in zip(group, in_play, strict=True):

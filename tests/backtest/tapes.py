@@ -94,6 +94,12 @@ class Recorder:
         message = {"market_ticker": ticker, "event_type": event_type}
         self._raw(at, {"type": "market_lifecycle_v2", "sid": 3, "seq": self._lives, "msg": message})
 
+    def fee(self, at: float, event: str, multiplier: str) -> None:
+        """A message about the fee of an event."""
+        self._lives += 1
+        message = {"event_ticker": event, "fee_type_override": "quadratic", "fee_multiplier_override": multiplier}
+        self._raw(at, {"type": "event_fee_update", "sid": 3, "seq": self._lives, "msg": message})
+
     def own_order(
         self, at: float, ticker: str, price: str, count: str, *, status: str = "resting", bids_yes: bool = True
     ) -> None:

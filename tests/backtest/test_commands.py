@@ -43,6 +43,15 @@ SAMPLE = str(ROOT / "backtest/data/miami-2024-08")
         (["--set", 'kinds=["all_yes", "all_maybe"]'], "there is no all_maybe"),
         (["--set", "min_profit=much"], "integer"),
         (["--set", "no_column=1"], "no no_column"),
+        (["--set", "id=7"], "no id to be set"),
+        (["--set", "shadow_of_id=1"], "no shadow_of_id to be set"),
+        (["--set", "min_margin_ppm=0.5"], "would be taken as 0"),
+        (["--set", "min_profit=true"], "would be taken as 1"),
+        (["--set", "min_profit=inf"], "no value of it"),
+        (["--set", "kinds=5"], "no list of names"),
+        (["--set", "categories=[1]"], "no list of names"),
+        (["--set", 'series_include="KXA"'], "no list of names"),
+        (["--set", "subaccount=[]"], "subaccount: "),
         (["--profile", "nobody"], "no profile"),
         (["--rules", "/no such file"], "cannot be read"),
     ],
@@ -57,6 +66,12 @@ def test_a_wrong_option_is_a_sentence(options: list[str], sentence: str) -> None
 def test_a_sweep_of_less_than_one_is_a_sentence(option: str) -> None:
     with pytest.raises(CommandError, match="at least 1"):
         call_command("sweep", "--tape", SAMPLE, "--try", "min_profit=[0]", option, "0")
+
+
+@pytest.mark.parametrize("tried", ["min_profit=[]", "min_profit=5", 'shape="equal"'])
+def test_a_sweep_over_nothing_is_a_sentence(tried: str) -> None:
+    with pytest.raises(CommandError, match="has no list of values"):
+        call_command("sweep", "--tape", SAMPLE, "--try", tried)
 
 
 def test_a_part_is_never_added_to_a_tape_that_is_there(tmp_path: Path) -> None:

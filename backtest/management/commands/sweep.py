@@ -106,9 +106,13 @@ class Command(commands.Command):
 
 def _grid(lines: list[str]) -> dict[str, Any]:
     try:
-        return tomllib.loads("\n".join(lines))
+        found = tomllib.loads("\n".join(lines))
     except tomllib.TOMLDecodeError as error:
         raise CommandError(f"--try is column=[value, value]: {error}") from None
+    for name, values in found.items():
+        if not isinstance(values, list) or not values:
+            raise CommandError(f"--try is column=[value, value]: {name} has no list of values")
+    return found
 
 
 def _document(outcome: Outcome) -> dict[str, int]:

@@ -1,0 +1,91 @@
+"""Records of frames that come one after the other, fed to their connection as one batch: the inner loop of a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from backtest.replay.feed import Feed
+from markets.tape.records import UNREADABLE, Kind, Record, unpack_frames
+
+_FRAMES: Final = Kind.FRAMES
+Applied = tuple[int, int, Record | None]
+"""When the last record was received (Unix nanoseconds), how many there were, and which one comes next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """``records`` are those that follow. ``follow`` sees to the best prices that moved until a time and says until when a batch may go on
+    now. Before ``start_ns`` nothing is done but to keep up with the tape."""
+
+    feed: Feed
+    records: Iterator[Record]
+    set_clock: Callable[[int], None]
+    follow: Callable[[int], int]
+    start_ns: int
+
+    def apply(self, first: Record, limit_ns: int, *, alone: bool) -> Applied:
+        """Apply ``first`` and, where it holds frames, those that follow on its connection until ``limit_ns``, each at its time.
+
+        A batch ends where something comes that is more than prices; ``alone``: after the first record.
+        """
+        at, kind, epoch, _ = first
+        if kind is _FRAMES and epoch in self.feed.prices.alive:
+            return self._frames(first, limit_ns, alone=alone)
+        self.set_clock(at)
+        if kind is _FRAMES:  # of a connection that is not open: nothing that can be relied on
+            self.feed.counts["frames"] += 1
+        else:
+            self.feed.apply(first)
+        if self.feed.books.moved:
+            self.follow(at)
+        return at, 1, next(self.records, None)
+
+    def _frames(self, first: Record, limit_ns: int, *, alone: bool) -> Applied:
+        feed, records, set_clock, follow = self.feed, self.records, self.set_clock, self.follow
+        at, count, epoch = first.received_ns, 0, first.key
+        plans = at >= self.start_ns
+        alone = alone and plans
+        end_ns = 2**63 if plans else self.start_ns - 1
+        limit_ns = min(limit_ns, end_ns)
+        following: Record | None = first
+        is_reading = True  # what goes wrong is the record's fault
+        alive, moved = feed.prices.alive, feed.books.moved
+
+        def payloads() -> Iterator[tuple[bytes, int]]:
+            nonlocal at, count, following, limit_ns, is_reading
+            while following is not None:
+                at, _, _, batch = following
+                count, is_reading = count + 1, True
+                set_clock(at)
+                alive[epoch] = at
+                for frame in unpack_frames(batch):
+                    yield frame, at // 1_000_000
+                is_reading = False
+                if moved:
+                    limit_ns = min(end_ns, follow(at))
+                following = next(records, None)
+                if (
+                    alone
+                    or (plans and feed.is_noteworthy)
+                    or following is None
+                    or following[1] is not _FRAMES
+                    or following[0] > limit_ns
+                    or following[2] != epoch
+                ):
+                    return
+
+        try:
+            feed.read(epoch, payloads())
+        except (*UNREADABLE, msgspec.MsgspecError) as error:
+            if not is_reading:
+                raise
+            feed.refuse(epoch, error)
+            if moved:
+                follow(at)
+            following = next(records, None)
+        feed.counts["frames"] += count
+        return at, count, following
