@@ -100,6 +100,21 @@ class Reason(Coded):
     DECIDED = "decided", "bought"
 
 
+class EstimateReason(Coded):
+    """Whose quotes the probabilities of a bet on coverage come from, and why. They decide no verdict by themselves."""
+
+    FAMILY = "family", "by the quotes of {family}, which have earned it"
+    NO_FAMILY = "no_family", "by the event's own quotes: it is of no family"
+    NOT_EARNED = "not_earned", "by the event's own quotes: those of families have not earned it here"
+    SIBLING_NO_BOOK = "sibling_no_book", "by the event's own quotes: {family} has a market without a live book"
+    SIBLING_STALE = "sibling_stale", "by the event's own quotes: prices of {family} are older than the event's"
+    SIBLING_EPOCH = "sibling_epoch", "by the event's own quotes: prices of {family} are of another connection"
+    SIBLING_SUSPECT = "sibling_suspect", "by the event's own quotes: a book of {family} has a gap and is being repaired"
+    SIBLING_PAUSED = "sibling_paused", "by the event's own quotes: a market of {family} does not trade"
+    FAMILY_CHANGED = "family_changed", "by the event's own quotes: {family} is not what its certificate is for"
+    INCOHERENT = "incoherent", "by the event's own quotes: no probabilities agree with all quotes of {family}"
+
+
 def sentence_of(code: str) -> str:
     """The sentence of a stored code; empty for a code that no version of today writes, and for no code."""
     reason = _BY_CODE.get(code)

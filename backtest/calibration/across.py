@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from kalbot.common import clock
-from kalbot.common.units import DOLLAR_PRICE
-from markets.book import Side
 from markets.catalogue.rows import event_row, market_row
 from markets.kalshi.errors import SchemaError
 from markets.kalshi.schemas.pages import parse_event
@@ -24,7 +22,7 @@ from markets.terms.families import FamilyRefusal, Member, certify_family
 from markets.terms.registry.entries import as_terms, entry_for
 from markets.terms.registry.entry import RegisteredTerms
 from strategies.dutch.coverage import Quote
-from strategies.families.measure import centre
+from strategies.families.estimate import shares
 from strategies.families.screen import Graph
 
 KINDS: Final = (Kind.EVENT, Kind.SERIES, Kind.TERMS)
@@ -93,19 +91,12 @@ class Families:
         if atoms is None:
             return {}
         quotes = {t: q for t in atoms.spans if (q := self._since(t, since_ns)) is not None}
-        prices: dict[tuple[str, Side], float] = {}
-        for ticker, (bid, ask) in quotes.items():
-            if ask is not None:
-                prices[ticker, Side.YES] = ask / DOLLAR_PRICE
-            if bid is not None:
-                prices[ticker, Side.NO] = 1 - bid / DOLLAR_PRICE
         own = [market["ticker"] for market in self._events[event].markets]
-        measure = centre(Graph(atoms), prices) if len(quotes) == len(atoms.spans) else None
-        if measure is None:
+        found = shares(Graph(atoms), atoms, quotes, own) if len(quotes) == len(atoms.spans) else None
+        if found is None:
             return {}
-        shares = {ticker: sum(measure[slice(*atoms.spans[ticker])]) for ticker in own}
-        total = sum(shares.values())
-        return {ticker: share / total for ticker, share in shares.items()} if total > 0 else {}
+        total = sum(found.values())
+        return {ticker: share / total for ticker, share in found.items()}
 
     def _since(self, ticker: str, since_ns: int) -> Quote | None:
         quote, at = self._quotes.get(ticker, ((None, None), since_ns - 1))

@@ -37,10 +37,19 @@ def power_of(table: Powers, category: str, closes_ms: int | None, now_ms: int) -
     >>> power_of({("Sports", 24): 1.1}, "Sports", 30 * HOUR_MS, 0), power_of({("Sports", 24): 1.1}, "Sports", 23 * HOUR_MS, 0)
     (1.1, 1.0)
     """
-    if not table or closes_ms is None:
+    if not table:
         return NONE
+    lead = lead_of(closes_ms, now_ms)
+    return NONE if lead is None else table.get((category, lead), NONE)
+
+
+def lead_of(closes_ms: int | None, now_ms: int) -> int | None:
+    """The one of ``LEADS`` that holds now for an event that closes then; None where nothing was judged.
+
+    >>> lead_of(30 * HOUR_MS, 0), lead_of(23 * HOUR_MS, 0), lead_of(0, 0)
+    (24, 12, None)
+    """
+    if closes_ms is None:
+        return None
     hours = (closes_ms - now_ms) / HOUR_MS
-    lead = next((lead for lead in LEADS if lead <= hours), None)
-    if lead is None or hours >= 2 * LEADS[0]:
-        return NONE
-    return table.get((category, lead), NONE)
+    return None if hours >= 2 * LEADS[0] else next((lead for lead in LEADS if lead <= hours), None)

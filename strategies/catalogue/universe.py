@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -27,10 +27,11 @@ from markets.terms.atoms import Atoms
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import SettlementTerms
 from markets.terms.states import StateList
-from strategies.catalogue import family_views, universe_rows
+from strategies.catalogue import family_gates, family_views, universe_rows
 from strategies.catalogue.corrections import Powers, power_of
 from strategies.catalogue.family_views import Family, Member
 from strategies.catalogue.universe_rows import Row, Rows
+from strategies.families.estimate import Estimate
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,10 @@ class EventView:
     """Market -> its own fee type and multiplier, where the events of a family have different ones; empty where all have ``fee_type``."""
     discretion: tuple[str, ...] = ()
     """Sentences of its own rules or terms that name the exchange's discretion (deep views only)."""
+    family: EventView | None = None
+    """The family whose quotes have earned to say what is likely in it (deep views of few events, ``family_gates``); None: its own do."""
+    estimate: Estimate | None = None
+    """What they say, once live prices are read (``cycle.estimates``)."""
 
     @property
     def states_known(self) -> bool:
@@ -131,28 +136,39 @@ class EventView:
 
 def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[str, EventView]:
     """Views of the open events and families (all, or those of ``tickers`` that are open), by ticker, in ticker order."""
-    families, listed = _all(deep) if tickers is None else _of(sorted(set(tickers)), deep)
+    families, listed, earned = (*_all(deep), {}) if tickers is None else _of(sorted(set(tickers)), deep)
     named = listed.keys() if tickers is None else set(tickers)
     found = {ticker: view for ticker, view in listed.items() if ticker in named}
-    return dict(sorted((found | family_views.views(families, listed)).items())) if families else found
+    if not families:
+        return found
+    together = family_views.views(families, listed)
+    for event, family in earned.items():
+        found[event] = replace(found[event], family=together.get(family))
+    return dict(sorted((found | {t: v for t, v in together.items() if tickers is None or t in named}).items()))
 
 
 def _all(deep: bool) -> tuple[list[Family], dict[str, EventView]]:
     return family_views.of(None), _views(universe_rows.whole(deep), deep=deep)
 
 
-def _of(tickers: Sequence[str], deep: bool) -> tuple[list[Family], dict[str, EventView]]:
-    """The families among ``tickers``, and views of what the exchange lists of these and of the families' members."""
+def _of(tickers: Sequence[str], deep: bool) -> tuple[list[Family], dict[str, EventView], dict[str, str]]:
+    """The families among ``tickers`` and those that have earned to speak of one (event -> family), and views of what the exchange lists
+    of these and of the families' members."""
     families: list[Family] = []
     found: dict[str, EventView] = {}
+    family_of: dict[str, str] = {}
     for batch in batched(tickers):
         of_batch, rows = fetch.together(family_views.fetching(batch), universe_rows.fetching(batch, deep))
         families += of_batch
         found |= _views(rows, deep=deep)
+        family_of |= {row["ticker"]: row["family"] for row in rows.events if row.get("family")}
+    earned = family_gates.open_for(found, family_of)
+    if earned:
+        families += family_views.of(sorted(set(earned.values()) - {family.ticker for family in families}))
     members = {event for family in families for event in family.events}
     for batch in batched(sorted(members.difference(tickers))):
         found |= _views(universe_rows.some(batch, deep), deep=deep)
-    return families, found
+    return families, found, earned
 
 
 def _views(rows: Rows, *, deep: bool) -> dict[str, EventView]:

@@ -14,7 +14,7 @@ from kalbot.common.db.prepared import Among, Param, Prepared
 from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.models import Certificate, Event, FeeChange, Market
 from markets.terms.exhaustiveness import CERTIFICATE_VERSION
-from strategies.catalogue import corrections, settling
+from strategies.catalogue import corrections, family_gates, settling
 from strategies.catalogue.corrections import Powers
 
 Row = Mapping[str, Any]
@@ -59,7 +59,7 @@ _DEEP_COLUMNS = ("price_bands",)
 
 class Rows(NamedTuple):
     """What views are made of. ``markets`` and ``events`` by ticker; ``changes``: announced fee changes whose time has come, oldest first:
-    they count whatever the rows still say."""
+    they count whatever the rows still say. Of a few events, deep, each has its ``family`` where that may count (``family_gates``)."""
 
     changes: Sequence[FeeChange]
     late: Mapping[str, int]
@@ -127,10 +127,13 @@ def _certificate_columns(deep: bool) -> tuple[str, ...]:
 def _prepared(deep: bool) -> tuple[PreparedColumns, PreparedColumns, PreparedColumns]:
     tickers = Among("tickers", CharField())
     markets, certificates, events = _queries()
+    columns: tuple[str, ...] = _EVENT_COLUMNS
+    if deep:
+        events, columns = events.annotate(family=family_gates.family_of_event()), (*columns, "family")
     return (
         PreparedColumns(lambda: markets.filter(event__in=tickers).values_list(*_market_columns(deep))),
         PreparedColumns(lambda: certificates.filter(event__in=tickers).values_list(*_certificate_columns(deep))),
-        PreparedColumns(lambda: events.filter(pk__in=tickers).values_list(*_EVENT_COLUMNS)),
+        PreparedColumns(lambda: events.filter(pk__in=tickers).values_list(*columns)),
     )
 
 

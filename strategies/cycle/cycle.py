@@ -21,7 +21,7 @@ from kalbot.common.db import direct
 from kalbot.common.trace import Stage
 from markets import prices
 from markets.book import Depth
-from markets.prices import EventPrices, Prices, families
+from markets.prices import EventPrices, Prices
 from strategies.catalogue.universe import EventView
 from strategies.collateral.baskets import locks
 from strategies.cycle import (
@@ -31,6 +31,7 @@ from strategies.cycle import (
     claims,
     concerned,
     decisions,
+    estimates,
     event_cache,
     hurdles,
     near_misses,
@@ -108,7 +109,7 @@ def run(
     with ExitStack() as locks:
         mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}{about}", LOCK_SECONDS))]
         found = candidates.lists(mine) if listed is None else {p.pk: listed.get(p.pk) or Listed({}) for p in mine}
-        _read(running, sorted(set().union(*(listed.by_event.keys() for listed in found.values()))))
+        _read(running, sorted(set().union(*(listed.by_event.keys() for listed in found.values()))), mine)
         _consider_all(running, mine, found)
     row.refused = dict((+running.refused).most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
@@ -117,13 +118,12 @@ def run(
     return row
 
 
-def _read(running: _Run, tickers: list[str]) -> None:
+def _read(running: _Run, tickers: list[str], profiles: Sequence[Profile]) -> None:
     """Facts and prices of all events at once; every leg's book is of the same instant."""
-    running.views = event_cache.current(tickers)
+    views = event_cache.current(tickers)
     began = time.monotonic()
     running.turns.prices()
-    wanted = {ticker: view.books_of for ticker, view in running.views.items()}
-    running.prices = families.read(running.reader, wanted)
+    running.views, running.prices = estimates.read(running.reader, views, profiles)
     running.read_at_ms = clock.now_ms()
     running.row.read_ms = int((time.monotonic() - began) * 1000)
 
@@ -281,7 +281,8 @@ def _decide(
     if view is None:
         return missed(Status.REJECTED, NOT_OPEN), 0
     running.turns.event(profile, view.ticker)
-    prices = families.read(running.reader, {view.ticker: view.books_of})[view.ticker]
+    views, found = estimates.read(running.reader, {view.ticker: view}, [profile])
+    view, prices = views[view.ticker], found[view.ticker]
     bad = exposure.too_many(profile) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0

@@ -25,8 +25,8 @@ from strategies.catalogue.universe import EventView
 from strategies.cycle import claims, handover, holdings, quotes
 from strategies.cycle.claims import Claims
 from strategies.cycle.evaluation import basket_grade
-from strategies.dutch.basket import Basket
-from strategies.dutch.coverage import probabilities
+from strategies.dutch.basket import Basket, Kind
+from strategies.dutch.coverage import by_family, probabilities
 from strategies.dutch.explain import explain_basket
 from strategies.models import Decision, Mode, Profile, Verdict
 
@@ -64,11 +64,15 @@ def build(
         certificate_id=event.certificate_id,
         rules_hash=event.rules_hash,
         payoff=_payoff(event, basket),
-        probabilities=_probabilities(event, depths),
+        probabilities=_probabilities(event, basket, depths),
         epoch=prices.epoch,
         price_age_ms=prices.age_ms(now_ms),
         explanation="\n".join(
-            [*explain_basket(basket, _names(event), event.grade, event.discretion), *quotes.explain(quote or {})]
+            [
+                *explain_basket(basket, _names(event), event.grade, event.discretion),
+                *_estimate(event, basket),
+                *quotes.explain(quote or {}),
+            ]
         ),
     )
 
@@ -173,11 +177,19 @@ def _payoff(event: EventView, basket: Basket) -> list[list[Any]]:
     return [[state.words(names), pays] for state, pays in basket.payoff]
 
 
-def _probabilities(event: EventView, depths: Mapping[str, Depth]) -> dict[str, float]:
+def _estimate(event: EventView, basket: Basket) -> list[str]:
+    """Whose quotes its probabilities come from, of a bet on coverage in an event whose family may speak."""
+    return [event.estimate.sentence] if event.estimate is not None and basket.kind is Kind.COVERAGE else []
+
+
+def _probabilities(event: EventView, basket: Basket, depths: Mapping[str, Depth]) -> dict[str, float]:
     if event.members:
         return {}
     books = {outcome.ticker: depths.get(outcome.ticker, Depth()) for outcome in event.outcomes}
     found = probabilities(books, certified=event.certified, power=event.power) or {}
+    family = None if event.estimate is None or basket.kind is not Kind.COVERAGE else event.estimate.chances
+    if family is not None and found:
+        found = by_family(found, family)
     return {ticker: round(chance, 6) for ticker, chance in found.items()}
 
 

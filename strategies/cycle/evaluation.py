@@ -93,6 +93,7 @@ def evaluate(
         event_ticker=event.ticker,
         terms=event.terms,
         states=event.states,
+        family=None if event.estimate is None else event.estimate.chances,
     )
     return _sure_enough(event, found, limits.least_grade)
 

@@ -123,6 +123,13 @@ def corrected(said: Mapping[str, float], power: float) -> dict[str, float]:
     return {ticker: p * scale for ticker, p in raised.items()}
 
 
+def by_family(said: Mapping[str, float], family: Mapping[str, float]) -> dict[str, float]:
+    """What the quotes of an event's whole family give its outcomes (``families.estimate.shares``), in the place of ``said`` by its own and
+    scaled to the same sum: what is not listed keeps its share."""
+    scale = sum(said.values()) / sum(family[ticker] for ticker in said)
+    return {ticker: family[ticker] * scale for ticker in said}
+
+
 Scale = Callable[[Mapping[str, float], Mapping[str, Quote]], Mapping[str, float]]
 
 

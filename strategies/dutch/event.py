@@ -11,7 +11,7 @@ from markets.book import Side
 from markets.terms.special_settlements import SettlementTerms
 from markets.terms.states import StateList
 from strategies.dutch.basket import YEAR_DAYS, Basket, Kind, Leg, LegMarket, Limits
-from strategies.dutch.coverage import probabilities
+from strategies.dutch.coverage import by_family, probabilities
 from strategies.dutch.curve import E14, Curve, WorstCurve
 from strategies.dutch.payoff import conditional_of, expected_of, floor_of, payoff, settlement_states
 from strategies.dutch.sizing import Bounds, Demand
@@ -32,6 +32,8 @@ class Event:
     rules: Limits
     states: StateList | None = None
     worst_fees: bool = False
+    family: Mapping[str, float] | None = None
+    """What the quotes of its family say of its outcomes, for coverage alone (``coverage.by_family``)."""
 
     @cached_property
     def state_list(self) -> StateList:
@@ -46,16 +48,20 @@ class Event:
 
     @cached_property
     def chance(self) -> Mapping[str, float] | None:
-        """De-vigged probability of each outcome; None when an outcome has no price, and of a family, whose outcomes may win together."""
+        """De-vigged probability of each outcome, by its family where one speaks; None when an outcome has no price, and of a family, whose
+        outcomes may win together."""
         if self.states is not None and self.states.atoms is not None:
             return None
-        return probabilities(
+        found = probabilities(
             {leg.ticker: leg.depth for leg in self.legs},
             certified=self.certified,
             method=self.rules.devig,
             unlisted_floor=self.rules.unlisted_floor,
             power=self.rules.power,
         )
+        if found is None or self.family is None:
+            return found
+        return by_family(found, self.family)
 
     def promise_e14(self, kind: Kind, chosen: Sequence[Curve]) -> int:
         """What 1/100 contract of the basket pays for sure (coverage: if a covered outcome wins), x 10**14."""

@@ -52,16 +52,18 @@ def best_basket(
     event_ticker: str = "",
     terms: SettlementTerms = ORDINARY,
     states: StateList | None = None,
+    family: Mapping[str, float] | None = None,
 ) -> Outcome:
     """The best basket of an event with exactly these outcomes, or why there is none.
 
     ``legs``: every listed outcome of the event, also those without a price. ``exclusive``: at most one wins.
     ``certified``: at least one must. ``states``: every way in which it may settle, by its certificate; without it ``terms``
     names what there is besides one winner, or none. Equal baskets: the kind
-    that comes first wins. Missing prices raise nothing: they are refusals. Books are taken as they are: whether they are
+    that comes first wins. ``family``: what the quotes of its family say of each outcome; only bets on coverage go by it.
+    Missing prices raise nothing: they are refusals. Books are taken as they are: whether they are
     fresh, whole and not crossed is for whoever brings them to say.
     """
-    event = Event(event_ticker, tuple(legs), exclusive, certified, terms, rules, states)
+    event = Event(event_ticker, tuple(legs), exclusive, certified, terms, rules, states, family=family)
     outcome = judge(event)
     if isinstance(outcome, Found):
         return outcome
@@ -84,11 +86,17 @@ def judge(event: Event) -> Outcome:
 
 def _judge_kind(event: Event, kind: Kind) -> Outcome:
     """The best basket of a kind; if only the fee bound refuses it, the best by the most that fees can be."""
+    event = _as_seen_by(kind, event)
     outcome = _JUDGES[kind](event)
     if isinstance(outcome, Refused) and outcome.constraint is Reason.FEE_BOUND:
         safe = _JUDGES[kind](replace(event, worst_fees=True))
         return safe if isinstance(safe, Found) else outcome
     return outcome
+
+
+def _as_seen_by(kind: Kind | None, event: Event) -> Event:
+    """The event without what its family says, for every kind but coverage."""
+    return event if kind is Kind.COVERAGE or event.family is None else replace(event, family=None)
 
 
 def _judge_all_yes(event: Event) -> Outcome:
@@ -262,6 +270,7 @@ def _with_nearest(event: Event, refused: Refused) -> Refused:
     """A refused price with the smallest basket of its legs: what a near miss would buy. None if a leg is not that deep."""
     if refused.constraint is not Reason.PRICE or refused.kind is None:
         return refused
+    event = _as_seen_by(refused.kind, event)
     side = Side.NO if refused.kind is Kind.ALL_NO else Side.YES
     wanted = set(refused.tickers)
     chosen = [event.curve(leg, side) for leg in event.legs if leg.ticker in wanted]

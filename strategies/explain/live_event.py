@@ -10,18 +10,19 @@ from kalbot.common.errors import KalbotError
 from markets import prices as live_prices
 from markets.book import Side
 from markets.models import Certificate, Event
-from markets.prices import EventPrices, families
+from markets.prices import EventPrices
 from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView
 from strategies.collateral.funds import Purchase
 from strategies.collateral.words import locked
-from strategies.cycle import candidates
+from strategies.cycle import candidates, estimates
 from strategies.cycle.candidate_evaluation import depths_of, evaluate_candidate, unusable
 from strategies.cycle.evaluation import evaluate, limits_of
 from strategies.cycle.returned import capital_for
 from strategies.dutch.basket import Found, Kind
 from strategies.dutch.explain import explain
 from strategies.explain.book_evaluation import percent
+from strategies.explain.probabilities import explain_estimate
 from strategies.models import Profile, Verdict
 from strategies.reasons import Reason
 from strategies.screening.filters import FILTERS, Miss, Rules
@@ -42,7 +43,7 @@ def explain_event(event_ticker: str, profile: Profile) -> list[str]:
     event = universe.load([event_ticker], deep=True).get(event_ticker)
     if event is None:
         raise _not_open(event_ticker)
-    prices = families.read(live_prices.reader(), {event.ticker: event.books_of})[event.ticker]
+    event, prices = estimates.read_one(live_prices.reader(), event, profile)
     return [
         *_heading(event, profile),
         *_verdict(event, profile),
@@ -177,6 +178,7 @@ def _live(event: EventView, profile: Profile, prices: EventPrices) -> Iterator[s
         judged_with = partial(evaluate_candidate, profile, event, books, at)
         left = capital_for(profile, exposure.choices, exposure.capital_left, judged_with)
     outcome = evaluate(event, books, limits_of(profile, event, at, left))
+    yield from explain_estimate(event, profile)
     yield from explain(outcome, _names(event), cap=event.grade, discretion=event.discretion)
     if isinstance(outcome, Found) and outcome.basket.kind is Kind.ALL_NO:
         yield locked([Purchase(leg.ticker, leg.side, leg.count, leg.cost) for leg in outcome.basket.legs])

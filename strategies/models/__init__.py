@@ -5,7 +5,7 @@ Units are in the names or the help: prices 1/10,000 dollar, counts 1/100 contrac
 
 from strategies.models.approval import EventApproval
 from strategies.models.capital import Hurdle, Opportunity, SettlingTime
-from strategies.models.corrections import ProbabilityCorrection
+from strategies.models.corrections import FamilyGate, ProbabilityCorrection
 from strategies.models.decision import Decision
 from strategies.models.kinds import Kind, Mode
 from strategies.models.profile import DOLLAR, Profile
@@ -17,6 +17,7 @@ __all__ = [
     "Cycle",
     "Decision",
     "EventApproval",
+    "FamilyGate",
     "Hurdle",
     "Kind",
     "Mode",

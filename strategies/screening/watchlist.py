@@ -17,9 +17,9 @@ from kalbot.common import clock
 from markets import watchlist
 from markets.models import Watch
 from markets.prices import Prices, Quote
-from strategies.catalogue import live_quotes, universe
+from strategies.catalogue import family_gates, live_quotes, universe
 from strategies.catalogue.universe import EventView
-from strategies.models import Profile, Screening
+from strategies.models import Kind, Profile, Screening
 from strategies.models import Verdict as VerdictRow
 from strategies.profiles import alike
 from strategies.reasons import LIFTED_BY_PRICES
@@ -47,12 +47,14 @@ def near_source(name: str) -> str:
 
 
 def watch_books(profile: Profile, judged: Mapping[str, Verdict]) -> int:
-    """Watch the books of the candidates and, as far as the limit allows, of near misses. Returns how many events."""
+    """Watch the books of the candidates and, as far as the limit allows, of near misses. Returns how many events. Beside them those of the
+    candidates' families, where these have earned to speak of a bet on coverage."""
     most = most_events()
     candidates = _nearest(judged, Status.CANDIDATE)[:most]
     near = [t for t in _nearest(judged, Status.NEAR_MISS) if judged[t].constraint in LIFTED_BY_PRICES]
     near = near[: most - len(candidates)]
-    watchlist.replace(candidate_source(profile.name), candidates, CANDIDATE_PRIORITY)
+    beside = family_gates.siblings_of(candidates) if candidates and Kind.COVERAGE in profile.kinds else []
+    watchlist.replace(candidate_source(profile.name), [*candidates, *beside], CANDIDATE_PRIORITY)
     watchlist.replace(near_source(profile.name), near, NEAR_PRIORITY)
     return len(candidates) + len(near)
 
@@ -165,7 +167,8 @@ def _promote(profile: Profile, close: Mapping[str, Verdict], at: datetime) -> li
     watched = list(Watch.objects.filter(source=source).values_list("event_id", flat=True))
     if won:
         versions.count(profile.pk, candidates=1)
-        watchlist.replace(source, [*won, *watched][: most_events()], CANDIDATE_PRIORITY)
+        beside = family_gates.siblings_of(won) if Kind.COVERAGE in profile.kinds else []
+        watchlist.replace(source, [*won, *beside, *watched][: most_events()], CANDIDATE_PRIORITY)
     return won
 
 

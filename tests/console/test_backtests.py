@@ -12,12 +12,15 @@ from django.urls import reverse
 
 from backtest import runs, stored
 from backtest.calibration.report import report
+from backtest.management.commands.calibration import use_families
 from backtest.models import BacktestRun, CalibrationReport
 from backtest.replay import session
 from markets.tape.coverage import coverage
 from markets.tape.reader import Tape
+from strategies.models import FamilyGate
 from tests.backtest.made_events import made
 from tests.backtest.tapes import options, planted
+from tests.backtest.test_family_gates import judged
 
 pytestmark = pytest.mark.alike
 
@@ -79,3 +82,18 @@ def test_the_calibration_page_shows_the_latest_report_and_what_others_published(
     for text in ("1200 settled events of prints", "<td>yes</td>", "4.18 %", "not what was said"):
         assert text in shown
     assert client.get(address, {"lead": "nonsense"}).status_code == 200
+
+
+def test_the_calibration_page_shows_each_row_of_families_with_its_gate(sample: dict[str, Any], login: Any) -> None:
+    client, address = login("viewer"), reverse("admin:calibration")
+    assert "Probabilities of families" not in client.get(address).content.decode()
+    CalibrationReport.objects.create(tapes=["made"], document=judged(60, knows=False))
+    assert "closed: own quotes are used" in client.get(address).content.decode()
+    use_families(judged(60, knows=True))
+    shown = client.get(address).content.decode()
+    assert "open: e-value" in shown
+    assert "closed: own quotes are used" not in shown
+    FamilyGate.objects.update(later_e_value=0.001, later_events=12, ended_at=FamilyGate.objects.all()[0].made_at)
+    assert "with 12 later events" in client.get(address).content.decode()
+    CalibrationReport.objects.all().delete()
+    assert "ended 2" in client.get(address).content.decode(), "a gate is shown without any report"

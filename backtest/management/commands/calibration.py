@@ -17,7 +17,7 @@ from backtest.calibration.report import report
 from backtest.models import CalibrationReport
 from kalbot.common import commands
 from markets.tape.reader import Tape
-from strategies.models import ProbabilityCorrection
+from strategies.models import FamilyGate, ProbabilityCorrection
 
 
 class Command(commands.Command):
@@ -30,7 +30,7 @@ class Command(commands.Command):
         parser.add_argument(
             "--use",
             action="store_true",
-            help="use the corrections that have earned it (e-value) for coverage from now on, and no other",
+            help="use the corrections and the families' probabilities that have earned it (e-value) for coverage, and no other",
         )
         parser.add_argument("--json", action="store_true", help="print JSON for a program")
 
@@ -46,6 +46,7 @@ class Command(commands.Command):
             CalibrationReport.objects.create(tapes=[folder.name for folder in options["tapes"]], document=found)
         if options["use"]:
             self.stderr.write(f"{use(found)} corrections are used from now on")
+            self.stderr.write(f"{use_families(found)} gates are open for probabilities of families from now on")
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2))
             return
@@ -76,6 +77,20 @@ def use(found: dict[str, Any]) -> int:
     with transaction.atomic():
         ProbabilityCorrection.objects.all().delete()
         ProbabilityCorrection.objects.bulk_create(rows)
+    return len(rows)
+
+
+def use_families(found: dict[str, Any]) -> int:
+    """The same of the probabilities of families: what is earned takes the place of the gates in force, with nothing scored since; returns
+    how many are open."""
+    rows = [
+        FamilyGate(category=one["category"], lead_hours=one["lead"], e_value=one["e_value"], events=one["events"])
+        for one in found["across"]
+        if one["has_earned"]
+    ]
+    with transaction.atomic():
+        FamilyGate.objects.all().delete()
+        FamilyGate.objects.bulk_create(rows)
     return len(rows)
 
 

@@ -54,7 +54,12 @@ KEPT: Final[dict[str, str]] = {
             *("console.Cursor", "auth.Permission", "contenttypes.ContentType", "markets.Series", "markets.FeeChange"),
             *("markets.ExchangeSchedule", "markets.Watch", "markets.Installation", "markets.RefusedFamily"),
             *("strategies.SettlingTime", "strategies.Opportunity", "strategies.Hurdle", "strategies.VerdictVersion"),
-            *("strategies.ProbabilityCorrection", "strategies.QuoteRecord", "trading.ExchangeAccount"),
+            *(
+                "strategies.ProbabilityCorrection",
+                "strategies.FamilyGate",
+                "strategies.QuoteRecord",
+                "trading.ExchangeAccount",
+            ),
             *("trading.ShardCash", "trading.LiveEventClaim", "trading.ProfileBalance", "trading.TradingState"),
             *("django_celery_beat.SolarSchedule", "django_celery_beat.IntervalSchedule"),
             *("django_celery_beat.ClockedSchedule", "django_celery_beat.CrontabSchedule"),

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 
 from backtest.models import CalibrationReport
 from kalbot.common import clock
+from strategies.models import FamilyGate
 from strategies.models.corrections import NEEDED
 
 
@@ -33,6 +34,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "bins": [_bin(one) for one in (chosen or {}).get("bins", [])],
         "groups": [_group(one) for one in document.get("groups", [])],
+        "across": _across(document.get("across", [])),
         "needed": NEEDED,
     }
     return TemplateResponse(request, "console/calibration.html", context)
@@ -49,6 +51,23 @@ def _bin(one: dict[str, Any]) -> dict[str, Any]:
         "differs": not one["from"] <= one["said"] <= one["to"],
         "width": one["came"] * 100,
         "at": one["said"] * 100,
+    }
+
+
+def _across(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each category and lead of the report, and for each gate: what coverage goes by there now."""
+    gates = {(gate.category, gate.lead_hours): gate for gate in FamilyGate.objects.order_by("category", "-lead_hours")}
+    rows = [{**_scored(one), "gate": gates.pop((one["category"], one["lead"]), None)} for one in lines]
+    return rows + [{"category": gate.category, "lead": gate.lead_hours, "gate": gate} for gate in gates.values()]
+
+
+def _scored(one: dict[str, Any]) -> dict[str, Any]:
+    """What the report says of families in one category and lead."""
+    interval = one["log_interval"]
+    return {
+        **one,
+        "difference": f"{one['log']:+.4f}" + ("" if interval is None else f" ± {interval:.4f}"),
+        "e_value": f"{one['e_value']:.2f}",
     }
 
 
