@@ -21,7 +21,7 @@ from markets.prices import Prices
 from trading.closing import waiting
 from trading.models import Position
 from triage import advice, policy
-from triage.assessment import combine
+from triage.assessment import combine, family_opinions
 from triage.assessment.assess import Assessed, assess
 from triage.assessment.gather import Gathered, gather
 from triage.assessment.signals import Severity, Signal
@@ -88,6 +88,7 @@ def _assess_batch(position_ids: Sequence[int], trigger: str, reader: Prices | No
     facts = {item.facts.ticker: item.facts for item in gathered}
     reports = registry.reports(facts.values(), now_ms)
     points.store(reports, now_ms)
+    reports = family_opinions.with_families(gathered, reports, now_ms)
     forecasts.freeze(gathered, reports, now_ms)
     reports = trial.silence(reports)
     pooled = combine.with_pool(gathered, reports, current())

@@ -17,7 +17,7 @@ from kalbot.common.db.batches import batched
 from trading.closing import waiting
 from trading.models import Position
 from triage import advice, agent
-from triage.assessment import triggers
+from triage.assessment import family_opinions, triggers
 from triage.learning import learn, points
 from triage.scoring import advice_scores, forecasts
 from triage.sources import refresh
@@ -42,6 +42,7 @@ def assess_positions() -> dict[str, int]:
             return {"skipped": 1}
         _send(refresh_sources.name, queue="default")
         advice.end_of_ended_positions()
+        family_opinions.watch()
         ids = agent.open_position_ids()
         here, others = ids[: agent.BATCH], ids[agent.BATCH :]
         for batch in batched(others, agent.BATCH):

@@ -281,8 +281,7 @@ def _decide(
     if view is None:
         return missed(Status.REJECTED, NOT_OPEN), 0
     running.turns.event(profile, view.ticker)
-    views, found = estimates.read(running.reader, {view.ticker: view}, [profile])
-    view, prices = views[view.ticker], found[view.ticker]
+    view, prices = estimates.read_one(running.reader, view, profile)
     bad = exposure.too_many(profile) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0

@@ -51,8 +51,14 @@ def read(
         return dict(views), families.read(reader, wanted)
     beside = {event: (event,) for family in speaking.values() for event in family.books_of}
     found = families.read(reader, wanted | beside)
-    estimated = {t: _estimated(views[t], family, found) for t, family in speaking.items()}
-    return {**views, **estimated}, {ticker: found[ticker] for ticker in views}
+    speaks = {t: estimated(views[t], family, found) for t, family in speaking.items()}
+    return {**views, **speaks}, {ticker: found[ticker] for ticker in views}
+
+
+def read_one(reader: Prices, view: EventView, profile: Profile) -> tuple[EventView, EventPrices]:
+    """``read`` of one event for one profile."""
+    views, prices = read(reader, {view.ticker: view}, [profile])
+    return views[view.ticker], prices[view.ticker]
 
 
 def forget() -> None:
@@ -60,8 +66,9 @@ def forget() -> None:
     _known.clear()
 
 
-def _estimated(view: EventView, family: EventView, found: Mapping[str, EventPrices]) -> EventView:
-    """The view with its estimate; the same object again while view and books are the same."""
+def estimated(view: EventView, family: EventView, found: Mapping[str, EventPrices]) -> EventView:
+    """The view with its estimate by ``found``, the prices of itself and of every event of ``family``; the same object again while view
+    and books are the same."""
     own, parts = found[view.ticker], [found[event] for event in family.books_of]
     apart = _apart(own, parts)
     if apart is not None:

@@ -35,7 +35,7 @@ class ProbabilityCorrection(models.Model):
 
 class FamilyGate(models.Model):
     """The probabilities of whole families have beaten each event's own quotes in one category, so many hours before the close: coverage
-    takes them there until later events take the evidence back."""
+    takes them there until later events take the evidence back (``triage.scoring.family_gates``)."""
 
     category = models.CharField(max_length=64)
     lead_hours = models.PositiveSmallIntegerField()

@@ -130,7 +130,7 @@ def test_a_configured_feed_can_be_on_trial(tmp_path: Path, settings: Any) -> Non
     file = tmp_path / "feeds.json"
     file.write_text(json.dumps([feed, feed | {"name": "other", "on_trial": True}]))
     settings.TRIAGE_JSON_FEEDS = str(file)
-    assert registry.on_trial() == {"coinprice", "scoreclock", "other"}
+    assert registry.on_trial() == {"coinprice", "scoreclock", "family", "other"}
 
 
 def test_a_lead_is_worth_more_the_less_time_is_left() -> None:

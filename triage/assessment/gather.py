@@ -19,10 +19,11 @@ from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, Prices, families
 from markets.selectors import fees_of_many
 from markets.terms.special_settlements import SettlementTerms
+from strategies.families.estimate import Estimate
 from strategies.models import Decision, Profile
 from trading.closing import waiting
 from trading.models import Leg, Position
-from triage.assessment import across_events, settlement_states
+from triage.assessment import across_events, family_opinions, settlement_states
 from triage.assessment.case import Case, Thresholds
 from triage.assessment.signals import TRADING, EntryFacts, MarketFacts, OutcomeFacts
 from triage.assessment.valuation import HeldLeg
@@ -59,7 +60,7 @@ CHANGED = "changed before the first assessment"
 
 @dataclass(slots=True)
 class Gathered:
-    """One position with its case. ``markets``: the rows of its event's markets, for the sources."""
+    """One position with its case. ``estimate``: what the family of its event says, where it has one."""
 
     position: Position
     profile: Profile
@@ -67,6 +68,7 @@ class Gathered:
     case: Case
     facts: EventFacts
     baseline: Baseline
+    estimate: Estimate | None = None
 
 
 class Shared(NamedTuple):
@@ -94,8 +96,11 @@ class Batch:
     shared: dict[tuple[str, bool, int], Shared] = field(default_factory=dict)
 
 
-def gather(position_ids: Sequence[int], now_ms: int, reader: Prices | None = None) -> list[Gathered]:
-    """Cases of those of the positions that are open, or whose advised exit waits for bids. Positions without a held leg are left out."""
+def gather(
+    position_ids: Sequence[int], now_ms: int, reader: Prices | None = None, *, with_families: bool = True
+) -> list[Gathered]:
+    """Cases of those of the positions that are open, or whose advised exit waits for bids. Positions without a held leg are left out.
+    ``with_families``: with what the families of their events say."""
     rows = Position.objects.filter(waiting.advised(), pk__in=position_ids)
     positions = list(rows.only(*_POSITION))
     if not positions:
@@ -106,18 +111,19 @@ def gather(position_ids: Sequence[int], now_ms: int, reader: Prices | None = Non
     listed = events | {event.pk: event for parts in members.values() for event in parts}
     markets, facts = _markets(listed), event_facts(listed)
     across_events.fold(members, markets, facts)
+    speaking = family_opinions.families_of(events) if with_families else {}
+    wanted: dict[str, Sequence[str]] = {t: [part.pk for part in members.get(t, [e])] for t, e in events.items()}
     batch = Batch(
         markets=markets,
         facts=facts,
         terms=settlement_states.terms_of(events),
         certificates=_certificates(events),
-        prices=families.read(
-            reader or live_prices.reader(), {t: [event.pk for event in members.get(t, [e])] for t, e in events.items()}
-        ),
+        prices=families.read(reader or live_prices.reader(), wanted | family_opinions.books_of(speaking)),
         fees=fees_of_many(events),
         now_ms=now_ms,
     )
     baselines = _baselines(positions, batch)
+    said = family_opinions.estimates_of(speaking, batch.prices)
     return [
         Gathered(
             p,
@@ -126,6 +132,7 @@ def gather(position_ids: Sequence[int], now_ms: int, reader: Prices | None = Non
             _case(p, legs[p.pk], baselines[p.pk], batch),
             batch.facts[p.event_id],
             baselines[p.pk],
+            said.get(p.event_id),
         )
         for p in positions
         if legs[p.pk]

@@ -42,7 +42,7 @@ def crossed(position_ids: Sequence[int], seconds: float = 60.0, reader: Prices |
 
 def _crossed(position_ids: Sequence[int], reader: Prices | None) -> list[int]:
     found = []
-    for item in gather(position_ids, clock.now_ms(), reader):
+    for item in gather(position_ids, clock.now_ms(), reader, with_families=False):
         belief = market_belief(item.case) if item.case.now.price_problem is None else None
         if belief is None:
             continue

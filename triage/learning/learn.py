@@ -16,7 +16,7 @@ from triage.learning.agreement import REPORT, disputed
 from triage.learning.estimator import VERSION
 from triage.learning.table import Settled, learn
 from triage.models import LearnedErrors, PointForecast
-from triage.scoring import forecasts
+from triage.scoring import family_gates, forecasts
 from triage.scoring.combination import learn_weights
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ def run() -> Run:
     settled, scored = points.settle(rows) + points.revised(), forecasts.score_settled()
     if not settled and not scored:
         return Run(filled)
+    family_gates.refresh()
     return Run(filled, settled, scored, write_version().pk)
 
 

@@ -139,16 +139,15 @@ def settled_outcomes(events: Iterable[str]) -> dict[str, str]:
 def scored_forecasts(source: str) -> list[scoring.Scored]:
     """The settled record of one source, oldest first."""
     rows = SourceForecast.objects.filter(source=source).exclude(settled_at=None).order_by("formed_at")
-    return [
-        scoring.Scored(
-            row.formed_at,
-            row.settled_at,
-            scoring.probability_of(row.probabilities, row.outcome),
-            scoring.probability_of(row.market_probabilities, row.outcome),
-        )
-        for row in rows
-        if row.settled_at is not None
-    ]
+    return [one for row in rows if (one := as_scored(row)) is not None]
+
+
+def as_scored(row: SourceForecast) -> scoring.Scored | None:
+    """What source and market gave to what came; None while it is not settled."""
+    if row.settled_at is None:
+        return None
+    given = (scoring.probability_of(said, row.outcome) for said in (row.probabilities, row.market_probabilities))
+    return scoring.Scored(row.formed_at, row.settled_at, *given)
 
 
 def settled_pairs() -> list[Pair]:

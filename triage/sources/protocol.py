@@ -119,10 +119,11 @@ class NoOpinion:
 
 
 def learned_of(said: Opinion) -> dict[str, Any]:
-    """The version of what was learned and the values of it that an opinion used, as an assessment keeps them; empty where none was."""
+    """The version of what was learned and the values of it that an opinion used, as an assessment keeps them; empty where none was. Of
+    a family: under which category and hours to the close it is scored."""
     point = said.point
     if point is None:
-        return dict(said.plot.get("pool", {}))
+        return dict(said.plot.get("pool") or said.plot.get("family") or {})
     return {
         "version": point.version,
         "subject": point.subject,

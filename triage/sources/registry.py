@@ -34,7 +34,9 @@ BUILT_IN: Final[tuple[Source, ...]] = (
 )
 JSON_FEEDS: Final = "jsonfeed"
 """Enables the feeds of ``TRIAGE_JSON_FEEDS``."""
-ON_TRIAL: Final = frozenset({"coinprice", "scoreclock"})
+FAMILY: Final = "family"
+"""The quotes of the event's whole family (``triage.assessment.family_opinions``), which is no class: nothing is fetched."""
+ON_TRIAL: Final = frozenset({"coinprice", "scoreclock", FAMILY})
 DISAGREE: Final = 0.5
 REMEMBERED_MS: Final = 20_000
 KEPT: Final = 20_000
@@ -61,7 +63,7 @@ def on_trial() -> frozenset[str]:
 
 def unknown_names() -> frozenset[str]:
     """Names in ``TRIAGE_SOURCES`` that belong to no source: a source so misspelt would be silently off."""
-    return conf.named_sources() - {source.name for source in BUILT_IN} - {JSON_FEEDS, conf.ALL}
+    return conf.named_sources() - {source.name for source in BUILT_IN} - {JSON_FEEDS, FAMILY, conf.ALL}
 
 
 def subjects(events: Iterable[EventFacts]) -> dict[tuple[str, str], tuple[Source, Subject]]:

@@ -29,6 +29,8 @@ from strategies.families.screen import Graph
 from strategies.models import Decision, FamilyGate, Profile, Verdict
 from strategies.reasons import EstimateReason
 from strategies.screening import screening
+from tests.markets.terms.test_families import thresholds
+from tests.markets.terms.wording import price_range
 from tests.strategies import world
 from tests.strategies.families import coins
 from tests.strategies.families.coins import FAMILY
@@ -55,9 +57,9 @@ def catalogue(settings: Any) -> None:
     publish()
 
 
-def publish(ranges: list[tuple[int, int]] = WIDE, thresholds: list[tuple[int, int]] = NARROW) -> None:
+def publish(ranges: list[tuple[int, int]] = WIDE, above: list[tuple[int, int]] = NARROW) -> None:
     coins.quote("KXBTC-1", ranges)
-    coins.quote("KXBTCD-1", thresholds)
+    coins.quote("KXBTCD-1", above)
 
 
 def profile(**columns: Any) -> Profile:
@@ -84,9 +86,8 @@ def gate(**columns: Any) -> FamilyGate:
 def seen(one: Profile) -> tuple[EventView, Found | Refused]:
     """The event as a cycle would judge it now."""
     view = universe.load(["KXBTC-1"], deep=True)["KXBTC-1"]
-    views, prices = estimates.read(prices_of(), {view.ticker: view}, [one])
-    view = views[view.ticker]
-    assert prices.keys() == {view.ticker}
+    view, prices = estimates.read_one(prices_of(), view, one)
+    assert prices.markets.keys() == {outcome.ticker for outcome in view.outcomes}
     return view, evaluate(view, _depths(), limits_of(one, view, AT_MS))
 
 
@@ -170,7 +171,7 @@ def test_the_decision_says_whose_probabilities_it_used() -> None:
 def _sibling(**columns: Any) -> None:
     books = {
         market.ticker: (((bid * 100, 10_000),), ((10_000 - ask * 100, 10_000),))
-        for market, (bid, ask) in zip(coins.thresholds().markets, NARROW, strict=True)
+        for market, (bid, ask) in zip(thresholds().markets, NARROW, strict=True)
     }
     first = min(books)
     if columns.pop("without", False):
@@ -190,7 +191,7 @@ def _sibling(**columns: Any) -> None:
         (lambda: _sibling(without=True), EstimateReason.SIBLING_NO_BOOK),
         (lambda: _sibling(suspect=True), EstimateReason.SIBLING_SUSPECT),
         (lambda: _sibling(paused=True), EstimateReason.SIBLING_PAUSED),
-        (lambda: publish(thresholds=[(97, 98), (20, 22), (60, 62)]), EstimateReason.INCOHERENT),
+        (lambda: publish(above=[(97, 98), (20, 22), (60, 62)]), EstimateReason.INCOHERENT),
         (lambda: Market.objects.filter(event="KXBTCD-1").update(is_provisional=True), EstimateReason.FAMILY_CHANGED),
     ],
     ids=["epoch", "no record", "no book", "gap", "paused", "no measure", "odd"],
@@ -234,7 +235,7 @@ def test_prices_that_are_as_lately_proven_as_the_events_are_wanted() -> None:
 
 def test_what_is_called_guaranteed_is_the_same_with_any_gate() -> None:
     """The family's word is for coverage alone: baskets of other kinds, their shape and what they are expected to pay stay."""
-    publish(ranges=[(1, 4), (20, 40), (20, 40), (3, 8)], thresholds=[(96, 98), (57, 62), (4, 8)])
+    publish(ranges=[(1, 4), (20, 40), (20, 40), (3, 8)], above=[(96, 98), (57, 62), (4, 8)])
     Certificate.objects.filter(event="KXBTC-1").update(one_must_win=True)
     for kinds in (["all_yes"], ["all_yes", "all_no"]):
         one = profile(name="-".join(kinds), kinds=kinds, shape="proportional", max_per_position=20 * 10**6)
@@ -250,7 +251,7 @@ def test_what_is_called_guaranteed_is_the_same_with_any_gate() -> None:
         opened.delete()
 
 
-def test_a_family_is_asked_for_only_by_profiles_that_bet_on_coverage() -> None:
+def test_only_profiles_that_bet_on_coverage_read_a_family() -> None:
     gate()
     assert seen(profile())[0].estimate is not None
     assert seen(profile(name="sure", kinds=["all_yes"]))[0].estimate is None
@@ -304,7 +305,7 @@ def test_the_same_books_give_the_same_view_and_another_siblings_price_another_on
 
     first = read()
     assert read() is first
-    publish(thresholds=[(97, 98), (51, 53), (8, 10)])
+    publish(above=[(97, 98), (51, 53), (8, 10)])
     second = read()
     assert second.estimate != first.estimate
 
@@ -366,5 +367,5 @@ def test_reasons_are_sentences() -> None:
 def test_shares_are_none_where_the_family_leaves_an_event_nothing() -> None:
     atoms = universe.load([FAMILY])[FAMILY].atoms
     assert atoms is not None
-    quotes = dict.fromkeys(atoms.spans, (None, None)) | {m.ticker: (None, 0) for m in coins.price_range().markets}
-    assert shares(Graph(atoms), atoms, quotes, [m.ticker for m in coins.price_range().markets]) is None
+    quotes = dict.fromkeys(atoms.spans, (None, None)) | {m.ticker: (None, 0) for m in price_range().markets}
+    assert shares(Graph(atoms), atoms, quotes, [m.ticker for m in price_range().markets]) is None
