@@ -22,6 +22,7 @@ from django.db.models import Max
 
 from kalbot.common import clock
 from markets.catalogue.family_rows import Listed, listed
+from markets.catalogue.revoked_families import revoked_families
 from markets.catalogue.writing import catalogue_transaction
 from markets.models import Certificate, Event, FamilyMember, RefusedFamily
 from markets.models.catalogue import FAMILY_PREFIX
@@ -106,6 +107,7 @@ def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
     revoked = dict(
         Certificate.objects.filter(status=Status.REVOKED, event__is_open=True).values_list("event_id", "actor")
     )
+    families = revoked_families()
     by_terms = _groups(
         events,
         lambda one: (
@@ -115,8 +117,13 @@ def _judge(events: Sequence[Listed], registered: Mapping[str, Held]) -> Result:
         ),
     )
     for group in [*by_terms, *_formed_groups(events, registered, result)]:
-        judged.update(one.ticker for one in group)
-        found = _family(group, registered, revoked)
+        tickers = {one.ticker for one in group}
+        judged |= tickers
+        known = next((one for one in families if one.holds_for(tickers)), None)
+        if known is None:
+            found = _family(group, registered, revoked)
+        else:
+            found = FamilyRefusal("revoked", f"{known.actor} revoked it: {known.reason}")
         if isinstance(found, FamilyRefusal):
             result.refuse(group, found)
         else:
@@ -176,9 +183,7 @@ def _family(
     held = registered[members[0].series]
     ticker = ticker_of([one.ticker for one in members])
     digest = digest_of(members, held.terms.fingerprint)
-    current = Certificate.objects.filter(event_id=ticker, status__in=[Status.GRANTED, Status.REVOKED]).first()
-    if current is not None and current.status == Status.REVOKED:
-        return FamilyRefusal("revoked", f"{current.actor} revoked it: {current.reason}")
+    current = Certificate.objects.filter(event_id=ticker, status=Status.GRANTED).first()
     if current is None or current.rules_hash != digest:
         facts = catalogue_facts.facts_of(one.ticker for one in members)
         found = certify_family([_member(one, facts[one.ticker], held) for one in members])

@@ -142,3 +142,46 @@ def test_the_command_counts_pairs_and_says_why_two_events_are_none() -> None:
     assert "no family (no_values): The markets of KXNAMES-1 have no strikes" in out.getvalue()
     with pytest.raises(CommandError, match="NOBODY is no open event"):
         call_command("families", "--why", "KXBTC-1", "NOBODY")
+
+
+def split_ladder() -> None:
+    """The highest threshold is an event of its own, and the others are a second one that is not listed yet."""
+    Market.objects.filter(event="KXBTCD-1", ticker__in=[one.ticker for one in thresholds().markets[:2]]).delete()
+    certificates.refresh(["KXBTCD-1"])
+
+
+def test_what_a_person_revoked_stays_revoked_when_an_event_joins_it() -> None:
+    split_ladder()
+    (family,) = families.refresh().families
+    certificates.revoke(Event.objects.get(pk=family), "ann", "I do not believe it")
+    another(markets=slice(0, 2))
+    assert families.refresh().families == []
+    row = RefusedFamily.objects.get(series_tickers="KXBTC + KXBTCD")
+    assert (row.code, "ann revoked it" in row.sentence) == ("revoked", True)
+    assert families.refresh().families == [], "in the next scan too"
+
+
+@pytest.mark.parametrize("gone", [SECOND, "KXBTC-1"])
+def test_what_a_person_revoked_stays_revoked_when_an_event_leaves_it(gone: str) -> None:
+    split_ladder()
+    another(markets=slice(0, 2))
+    (family,) = families.refresh().families
+    certificates.revoke(Event.objects.get(pk=family), "ann", "I do not believe it")
+    alone(gone)
+    assert families.refresh().families == []
+
+
+def test_a_ladder_that_a_person_revoked_is_no_part_of_another_family() -> None:
+    Event.objects.filter(pk="KXBTC-1").update(is_open=False)
+    (ladder,) = families.refresh().families
+    certificates.revoke(Event.objects.get(pk=ladder), "ann", "I do not believe it")
+    Event.objects.filter(pk="KXBTC-1").update(is_open=True)
+    assert families.refresh().families == []
+
+
+def test_the_ladder_of_a_revoked_family_may_be_one_by_itself() -> None:
+    """That two events have one value was not believed; one event's thresholds are another matter."""
+    (family,) = families.refresh().families
+    certificates.revoke(Event.objects.get(pk=family), "ann", "I do not believe it")
+    Event.objects.filter(pk="KXBTC-1").update(is_open=False)
+    assert families.refresh().families == ["FAMILY-KXBTCD-1"]
