@@ -14,6 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
 
 from kalbot.common.life import die_with_parent
 from kalbot.local.servers import free_port, start_postgres, start_redis
@@ -32,14 +35,23 @@ def commands() -> list[str]:
 
 
 @contextmanager
-def servers(folder: Path, *exchange: str, durable: bool = False) -> Iterator[dict[str, str]]:
-    """The settings of an installation: servers of its own, and a simulated exchange with these options."""
+def servers(
+    folder: Path, *exchange: str, durable: bool = False, beside: Mapping[str, str] | None = None
+) -> Iterator[dict[str, str]]:
+    """The settings of an installation: servers of its own, and a simulated exchange with these options.
+
+    ``beside``: the settings of another installation, whose Redis and Postgres this one shares; it has a database of its own there.
+    """
     folder.chmod(0o755)
     with ExitStack() as stack:
-        redis = start_redis(folder / "redis")
-        stack.callback(redis.stop)
-        server, url = start_postgres(folder / "postgres", durable=durable)
-        stack.callback(server.cleanup)
+        if beside is None:
+            redis = start_redis(folder / "redis")
+            stack.callback(redis.stop)
+            server, url = start_postgres(folder / "postgres", durable=durable)
+            stack.callback(server.cleanup)
+            redis_url = redis.url
+        else:
+            url, redis_url = _second_database(beside["DATABASE_URL"]), beside["REDIS_URL"]
         output = folder / "simulator.log"
         command = ["-m", "simulator", "--port", str(free_port()), "--credentials", str(folder / "key"), *exchange]
         with output.open("wb") as log:
@@ -59,12 +71,20 @@ def servers(folder: Path, *exchange: str, durable: bool = False) -> Iterator[dic
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "LOG_LEVEL": "INFO",
             "DATABASE_URL": url,
-            "REDIS_URL": redis.url,
+            "REDIS_URL": redis_url,
             "KALSHI_REST_URL": ready["rest"],
             "KALSHI_WS_URL": ready["ws"],
             "KALSHI_KEY_ID": ready["key_id"],
             "KALSHI_PRIVATE_KEY_PATH": str(Path(ready["credentials"]) / "private_key.pem"),
         }
+
+
+def _second_database(url: str) -> str:
+    """An empty database beside that of ``url``, on its server."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE second")
+    at = urlsplit(url)
+    return urlunsplit(at._replace(path="/second"))
 
 
 def _await_ready(output: Path) -> dict[str, Any]:
