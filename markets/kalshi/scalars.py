@@ -46,7 +46,8 @@ _NUMBER: Final = re.compile(_PLAIN.pattern + rb"(?:[eE][+-]?[0-9]{1,3})?")
 _LONGEST: Final = 40
 _KEPT: Final = 32
 """Characters of a decimal that a column holds, written without an exponent."""
-_MEMO_LIMIT: Final = 200_000
+_MEMO_LIMIT: Final = 50_000
+"""Spellings that are remembered: six megabytes of a process."""
 
 
 class PriceTable(dict[str, Price]):
@@ -63,12 +64,14 @@ class PriceTable(dict[str, Price]):
 
 
 class CountMemo(dict[str, Count]):
-    """Count of a decimal string, remembered: a few thousand sizes make up nearly all of a stream."""
+    """Count of a decimal string, remembered: a few thousand sizes make up nearly all of a stream. Volumes never come again: when they have
+    filled it, it is emptied, or it would remember nothing that comes later."""
 
     def __missing__(self, text: str) -> Count:
         count = parse_count(text)
-        if len(self) < _MEMO_LIMIT:
-            self[text] = count
+        if len(self) >= _MEMO_LIMIT:
+            self.clear()
+        self[text] = count
         return count
 
 
