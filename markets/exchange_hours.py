@@ -119,8 +119,16 @@ def keep(found: Answer) -> None:
         cache.prices().set(KEY, msgspec.json.encode(found), ex=KEPT_SECONDS)
 
 
+def refused(shard: int) -> None:
+    """An order on ``shard`` was refused for a pause: an answer that does not know of it is wrong. One that does stays, for orders that
+    left together are refused one after another."""
+    found = last()
+    if found is None or found.status is None or found.status.can_trade(shard):
+        forget()
+
+
 def forget() -> None:
-    """The last answer is wrong: an order was refused for a pause that it does not know of."""
+    """The last answer counts no more."""
     with suppress(redis.RedisError):
         cache.prices().delete(KEY)
 

@@ -103,6 +103,18 @@ def test_what_is_known_decides_and_live_needs_to_know(redis_db: object) -> None:
     assert _obstacle(Answer(now, OPEN, schedule([begun]))) is Closed.PAUSED
 
 
+def test_a_refusal_for_a_pause_forgets_what_did_not_know_of_it_alone(redis_db: object) -> None:
+    """Orders that had left together were refused one after another: the later ones took the word away that it was shut."""
+    now, plan = clock.now_ms(), schedule()
+    exchange_hours.keep(Answer(now, OPEN, plan))
+    exchange_hours.refused(0)
+    assert exchange_hours.last() is None
+    shut = Answer(now, msgspec.structs.replace(OPEN, trading_active=False), plan)
+    exchange_hours.keep(shut)
+    exchange_hours.refused(0)
+    assert exchange_hours.last() == shut
+
+
 def test_a_shut_shard_shuts_only_itself(redis_db: object) -> None:
     shards = tuple(
         IndexStatus(exchange_index=n, exchange_active=True, trading_active=n == 0, intra_exchange_transfers_active=True)

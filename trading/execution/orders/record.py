@@ -117,7 +117,7 @@ def reject(order: Order, refusal: Refused, *, is_final: bool) -> None:
         is_final=is_final,
     )
     if refusal.code == OrderError.PAUSED and order.mode == Mode.LIVE:
-        exchange_hours.forget()
+        exchange_hours.refused(order.position.event.exchange_index)
     log.warning("order %s rejected: %s", order.pk, refusal)
 
 
