@@ -6,20 +6,21 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import BigIntegerField, Count, F, Q, QuerySet, Sum, Value
+from django.db.models import BigIntegerField, Count, DateTimeField, F, Q, QuerySet, Sum, Value
 from django.db.models.expressions import Combinable
 
+from kalbot.common import clock
 from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.prepared import Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from strategies.collateral.groups import Choices
-from strategies.cycle.holdings import Committed
+from strategies.cycle.holdings import TAKEN_UP_WITHIN, Committed
 from strategies.models import Decision, Profile
 from trading.accounting import collateral
 from trading.books import own_orders
 from trading.execution.sizing import planner
 from trading.execution.sizing.planner import WriteBudget
-from trading.models import TERMINAL, WORKING, ProfileBalance
+from trading.models import ACTIVE, WORKING, Position, ProfileBalance
 from trading.quoted import idle
 from trading.venues import account_limits
 
@@ -27,15 +28,18 @@ from trading.venues import account_limits
 class PositionHoldings:
     """Answers from positions and denials."""
 
-    def open_decisions(self, profile: Profile | Combinable) -> QuerySet[Decision]:
-        """Decisions that were not denied and whose position, if there is one yet, has not ended."""
-        waiting = Q(position__isnull=True, denial__isnull=True)
-        alive = Q(position__isnull=False) & ~Q(position__status__in=TERMINAL)
-        return Decision.objects.filter(waiting | alive, profile=profile)
+    def open_decisions(self, profile: Profile | Combinable, since: datetime | Combinable) -> QuerySet[Decision]:
+        """Decisions whose position has not ended, and those after ``since`` that have neither a position nor a denial. Each are found by
+        an index of their own: what is over is not searched."""
+        alive = Position.objects.filter(profile=profile, status__in=ACTIVE).order_by().values("decision")
+        waiting = Decision.objects.filter(
+            profile=profile, created_at__gt=since, position__isnull=True, denial__isnull=True
+        )
+        return Decision.objects.filter(pk__in=alive.union(waiting.order_by().values("pk"), all=True))
 
     def ended_since(self, profile: Profile | Combinable, since: datetime | Combinable) -> QuerySet[Decision]:
         """Decisions whose position ended after ``since``."""
-        return Decision.objects.filter(position__ended_at__gt=since, profile=profile)
+        return Decision.objects.filter(position__profile=profile, position__ended_at__gt=since)
 
     def most_legs(self) -> int:
         """Orders of one basket that the account's write rate can send and, if one fails, unwind."""
@@ -45,7 +49,7 @@ class PositionHoldings:
     def committed(self, profile: Profile) -> Fetch[Committed]:
         """Number and cost of the open decisions, micro-dollars, how many of them are being quoted, and what was realised."""
         of = {"profile": profile.pk}
-        return Fetch(((_TOTALS, of), (_REALISED, of)), _committed)
+        return Fetch(((_TOTALS, of | {"since": clock.now() - TAKEN_UP_WITHIN}), (_REALISED, of)), _committed)
 
     def collateral(self, profile: Profile) -> Fetch[Choices | None]:
         """See ``collateral.counted_on``."""
@@ -70,7 +74,7 @@ def _committed(rows: Sequence[list[Any]]) -> Committed:
     return Committed(count, waiting + committed, quotes, -made)
 
 
-_OWNER = Param("profile", BigIntegerField())
+_OWNER, _SINCE = Param("profile", BigIntegerField()), Param("since", DateTimeField())
 
 
 def _totals() -> QuerySet[Decision, Any]:
@@ -78,7 +82,7 @@ def _totals() -> QuerySet[Decision, Any]:
     at_work = Q(position__isnull=True) | Q(position__status__in=WORKING)
     return (
         PositionHoldings()
-        .open_decisions(_OWNER)
+        .open_decisions(_OWNER, _SINCE)
         .order_by()
         .values(one=Value(1))
         .annotate(

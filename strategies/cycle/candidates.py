@@ -194,7 +194,7 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
     taken, ended, is_open, committed, collateral, least = fetch.together(
         fetch.rows_of(_TAKEN, **lately),
         fetch.rows_of(_ENDED, **lately),
-        fetch.rows_of(_OPEN, profile=profile.pk),
+        fetch.rows_of(_OPEN, profile=profile.pk, since=at - holdings.TAKEN_UP_WITHIN),
         positions.committed(profile),
         positions.collateral(profile),
         hurdles.known(profile),
@@ -216,4 +216,6 @@ _TAKEN: Final = PreparedColumns(
 _ENDED: Final = PreparedColumns(
     lambda: holdings.current().ended_since(_OWNER, _SINCE).order_by().values_list("event_id")
 )
-_OPEN: Final = PreparedColumns(lambda: holdings.current().open_decisions(_OWNER).order_by().values_list("event_id"))
+_OPEN: Final = PreparedColumns(
+    lambda: holdings.current().open_decisions(_OWNER, _SINCE).order_by().values_list("event_id")
+)

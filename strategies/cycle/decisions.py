@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import BigIntegerField, CharField
+from django.db.models import BigIntegerField, CharField, DateTimeField
 
-from kalbot.common import events, trace
+from kalbot.common import clock, events, trace
 from kalbot.common.db import direct, pipeline
+from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Param, Prepared
 from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.db.retry import retried
@@ -95,7 +96,7 @@ def _take(decision: Decision, verdict_id: int, seen: int, event: EventView, clai
             direct.updating(
                 Verdict, {"decisions": seen + 1}, id=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE.value
             ),
-            _OPEN.statement(profile=decision.profile_id, event=decision.event_id),
+            _open(decision.profile_id, decision.event_id),
             _SHADOWS.statement(profile=decision.profile_id),
             *claims.locking(decision.profile, event.books_of),
         )
@@ -130,21 +131,25 @@ _OWNER = Param("profile", BigIntegerField())
 _OPEN: Final = PreparedColumns(
     lambda: (
         holdings.current()
-        .open_decisions(_OWNER)
+        .open_decisions(_OWNER, Param("since", DateTimeField()))
         .filter(event=Param("event", CharField()))
         .order_by()
         .values_list("profile_id")
     )
 )
-"""A row for each basket of an event that a profile has open."""
 _SHADOWS: Final = Prepared(lambda: Profile.objects.filter(shadow_of=_OWNER, is_active=True, mode=Mode.SIM))
+
+
+def _open(profile_id: int, event: str) -> Statement:
+    """Reads a row for each basket of an event that a profile has open."""
+    return _OPEN.statement(profile=profile_id, event=event, since=clock.now() - holdings.TAKEN_UP_WITHIN)
 
 
 def _repeated(decision: Decision, shadows: Iterable[Profile]) -> list[Decision]:
     """The same decision for each of ``shadows`` that does not hold the event already."""
     copies = []
     for shadow in shadows:
-        if _OPEN.rows(profile=shadow.pk, event=decision.event_id):
+        if pipeline.rows_of(_open(shadow.pk, decision.event_id))[0]:
             continue
         columns = {f.attname: getattr(decision, f.attname) for f in Decision._meta.concrete_fields if not f.primary_key}
         columns |= {"profile_id": shadow.pk, "mode": shadow.mode, "shadow_of_id": decision.pk}

@@ -6,8 +6,8 @@ Positions and denials are trading's. The engine queries them through ``current()
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
-from typing import NamedTuple, Protocol
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, Protocol
 
 from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
@@ -15,6 +15,10 @@ from django.db.models.expressions import Combinable
 from kalbot.common.db.fetch import Fetch
 from strategies.collateral.groups import Choices
 from strategies.models import Decision, Profile
+
+TAKEN_UP_WITHIN: Final = timedelta(days=1)
+"""A decision that is older, and that nobody took up or denied, will not be carried out: it blocks nothing any more. Whoever finds it denies
+it for its age, long before that."""
 
 
 class Committed(NamedTuple):
@@ -30,8 +34,8 @@ class Committed(NamedTuple):
 class Holdings(Protocol):
     """The questions that a cycle has about decisions already taken."""
 
-    def open_decisions(self, profile: Profile | Combinable) -> QuerySet[Decision]:
-        """Decisions that were not denied and whose position, if there is one yet, has not ended."""
+    def open_decisions(self, profile: Profile | Combinable, since: datetime | Combinable) -> QuerySet[Decision]:
+        """Decisions whose position has not ended, and those after ``since`` that were neither taken up nor denied yet."""
 
     def ended_since(self, profile: Profile | Combinable, since: datetime | Combinable) -> QuerySet[Decision]:
         """Decisions whose position ended after ``since``."""

@@ -82,6 +82,7 @@ class Decision(models.Model):
             ),
             models.CheckConstraint(condition=models.Q(count__gt=0), name="decision_count_positive"),
         ]
+        indexes = [models.Index(fields=["profile", "created_at"], name="decisions_of_profile_by_time")]
 
     def __str__(self) -> str:
         return f"{self.kind.replace('_', ' ')} {self.event_id} x {self.count / 100:g}"

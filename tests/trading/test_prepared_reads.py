@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import CaptureQueriesContext
 
 from kalbot.common import clock
+from kalbot.common.db import pipeline
 from kalbot.common.db.prepared import Among, Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from markets import selectors
@@ -23,7 +24,7 @@ from strategies.models import Decision, ProbabilityCorrection, Profile, Settling
 from strategies.screening import screening
 from tests.strategies.world import add_event, add_profile, books_of, publish
 from tests.trading import world
-from trading.models import TERMINAL, WORKING, Denial, Position, PositionStatus
+from trading.models import ACTIVE, TERMINAL, WORKING, Denial, Position, PositionStatus
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SEEDS = (1, 2, 3)
@@ -86,7 +87,7 @@ def _decisions(rng: random.Random, tickers: list[str]) -> list[Profile]:
             markets = dict.fromkeys(event.markets.order_by("pk").values_list("pk", flat=True), 2_000)
             quote = rng.choice([{}, {}, {"way": "join", "leg": "", "until_ms": 7}])
             decision = world.decide(profile, event, markets, rng.randint(100, 900), kind="coverage", quote=quote)
-            ago = timedelta(seconds=rng.choice([1, 5, 100, 4_000]))
+            ago = timedelta(seconds=rng.choice([1, 5, 100, 4_000, 90_000]))
             Decision.objects.filter(pk=decision.pk).update(created_at=clock.now() - ago)
             became = rng.choice(["nothing", "denial", "position", "position"])
             if became == "denial":
@@ -116,24 +117,30 @@ def test_views_of_some_events_are_those_of_the_whole_catalogue(seed: int) -> Non
             assert list(found) == [ticker for ticker in every if ticker in found]
 
 
+def _open(profile: Profile, since: datetime) -> QuerySet[Decision]:
+    """Neither denied nor over; what waits was decided after ``since``."""
+    waits = Q(position__isnull=True, denial__isnull=True, created_at__gt=since)
+    return Decision.objects.filter(waits | Q(position__status__in=ACTIVE), profile=profile)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_blocks_a_profile_is_what_its_rows_say(seed: int) -> None:
     rng = random.Random(seed)
     tickers = _events(rng)
     now = clock.now()
     for profile in _decisions(rng, tickers):
-        since = now - timedelta(seconds=200)
+        since, recent = now - timedelta(seconds=200), now - holdings.TAKEN_UP_WITHIN
         positions = holdings.current()
         of = {"profile": profile.pk}
         taken = Decision.objects.filter(created_at__gt=since, profile=profile)
         for query, values, rows in (
             (candidates._TAKEN, of | {"since": since}, taken),
             (candidates._ENDED, of | {"since": since}, positions.ended_since(profile, since)),
-            (candidates._OPEN, of, positions.open_decisions(profile)),
+            (candidates._OPEN, of | {"since": recent}, _open(profile, recent)),
         ):
             assert sorted(event for (event,) in query.rows(**values)) == sorted(rows.values_list("event_id", flat=True))
         at_work = Q(position__isnull=True) | Q(position__status__in=WORKING)
-        totals = positions.open_decisions(profile).aggregate(
+        totals = _open(profile, recent).aggregate(
             count=Count("pk"),
             quotes=Count("pk", filter=~Q(quote={}) & at_work),
             waiting=Sum("max_cost", filter=Q(position__isnull=True), default=0),
@@ -142,8 +149,23 @@ def test_what_blocks_a_profile_is_what_its_rows_say(seed: int) -> None:
         found = positions.committed(profile).now()
         assert found[:3] == (totals["count"], totals["waiting"] + totals["committed"], totals["quotes"])
         for event in tickers:
-            is_open = positions.open_decisions(profile).filter(event_id=event).exists()
-            assert bool(decisions._OPEN.rows(profile=profile.pk, event=event)) is is_open
+            is_open = _open(profile, recent).filter(event_id=event).exists()
+            assert bool(decisions._OPEN.rows(profile=profile.pk, event=event, since=recent)) is is_open
+
+
+def test_what_blocks_a_profile_is_not_searched_among_what_is_over() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("Postgres decides by how many rows there are")
+    profile, since = add_profile("a"), clock.now()
+    of = {"profile": profile.pk, "since": since}
+    queries = [(candidates._TAKEN, of), (candidates._ENDED, of), (candidates._OPEN, of)]
+    for query, values in (*queries, *holdings.current().committed(profile).queries):
+        reading = query.statement(**values)
+        (plan,) = pipeline.rows_of(reading._replace(sql=f"EXPLAIN QUERY PLAN {reading.sql}"))
+        for line in (str(row[-1]) for row in plan):
+            # by a key, or by the profile with what its rows are found by beside it
+            assert not line.startswith("SCAN"), line
+            assert "(profile_id=?)" not in line or "trading_profilebalance" in line, line
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -59,6 +59,8 @@ from trading.safety import discrepancies, halt, live_readiness, protections
 MINUTE: Final = timedelta(minutes=1)
 LEFT_BEHIND: Final = timedelta(seconds=10)
 """Sending takes no longer: the worker of an older order is gone, and nobody knows what became of it."""
+_UNCLEAR: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
+"""Of orders of unknown outcome, so that SQLite finds them by an index."""
 NOBODY: Final = 0
 """Stands for no position: ids begin at 1."""
 _DECISION = Param("decision", UUIDField())
@@ -231,7 +233,7 @@ def _of_new_risk(mode: str, shared: bool, numbered: bool) -> dict[str, Any]:
     here = Position.objects.exclude(pk=_ITSELF).filter(_overlaps())
     account = of_subaccount(SUBACCOUNT) if numbered else of_subaccount(0)
     left = Q(status=OrderStatus.SENDING, sent_at__lt=_LEFT_BEHIND)
-    unknown = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | left)
+    unknown = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | left, status__in=_UNCLEAR)
     others_too = sharing.beside(mode) if shared else {"mode": mode, "profile": _OWNER}
     unknown = unknown.filter(account if shared else Q(), **others_too)
     at_risk = here.filter(**others_too)

@@ -137,6 +137,7 @@ class Order(models.Model):
         ]
         indexes = [
             models.Index(fields=["profile", "created_at"], name="orders_of_a_profile_by_time"),
+            models.Index(fields=["profile", "status"], name="orders_of_a_profile_by_status"),
             models.Index(fields=["status", "created_at"], name="orders_of_a_status_by_time"),
         ]
 

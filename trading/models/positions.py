@@ -177,6 +177,9 @@ class Position(models.Model):
         indexes = [
             models.Index(fields=["status"], condition=~Q(order_group=""), name="positions_with_an_order_group"),
             models.Index(fields=["profile", "event"], name="positions_of_profile_and_event"),
+            models.Index(fields=["profile", "status"], name="positions_of_profile_by_status"),
+            models.Index(fields=["profile", "created_at"], name="positions_of_profile_by_time"),
+            models.Index(fields=["profile", "ended_at"], name="positions_of_profile_by_end"),
         ]
 
     def __str__(self) -> str:
