@@ -17,6 +17,7 @@ from django.db.models import Max
 from kalbot.common import cache
 from kalbot.common.db import direct
 from kalbot.common.db.batches import batched
+from kalbot.common.db.pipeline import Statement
 from markets.kalshi.vocabulary import OPEN_STATUSES
 from markets.models import Event, FamilyMember, Market, Watch
 from markets.models.catalogue import FAMILY_PREFIX
@@ -58,6 +59,13 @@ def keep(source: str, event_ticker: str, priority: int, *, is_new: bool = False)
             if_new=True,
         )
         transaction.on_commit(notify)
+
+
+def keeping(source: str, event_ticker: str, priority: int) -> list[Statement]:
+    """Statements that do the same where ``source`` has no entry as far as is known, for the caller's transaction; the stream finds out
+    when it reads the list the next time."""
+    books = _books_of([event_ticker])
+    return [direct.inserting(Watch(event_id=ticker, source=source, priority=priority)) for ticker in books]
 
 
 def _books_of(events: Iterable[str]) -> list[str]:

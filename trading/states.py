@@ -1,28 +1,22 @@
-"""How a position changes: one conditional UPDATE whose row count says who won, with its event row in the same transaction.
-
-A worker acts on a position only while it holds the position's lease. The lease keeps two workers from doing the same
-work; what they may *do* is decided by the conditional updates and constraints, so a lapsed lease costs nothing but time.
-"""
+"""How a position changes: one conditional UPDATE whose row count says who won, with its event row in the same transaction."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Expression, Q
 
 from kalbot.common import clock, counters, events, trace
 from kalbot.common.db import direct, instances
+from kalbot.common.db.pipeline import Statement
 from kalbot.common.trace import Stage
 from markets import selectors, watchlist
 from trading.accounting import collateral, ledger, totals
 from trading.accounting.ledger import Overtaken as Overtaken
 from trading.accounting.position_booking import PositionBooking
+from trading.leases import Lease
 from trading.models import TERMINAL, ExitRequest, LiveEventClaim, Position, PositionEvent, PositionStatus
 
 ALLOWED: Final[dict[str, frozenset[str]]] = {
@@ -76,70 +70,8 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
 What ended is reopened, as ``unwinding``, by a fill that came late.
 An amended result changes a settled position's numbers by entries, not its status."""
 
-LEASE_SECONDS: Final = 45
-LONGEST_LEASE: Final = timedelta(seconds=LEASE_SECONDS + 1)
-YOUNG_SECONDS: Final = 5
 OF_LEASE: Final = ("lease_token", "lease_until")
 WATCH_PRIORITY: Final = 100
-
-
-class Lease:
-    """The right to act on one position, renewed with every write."""
-
-    def __init__(self, position_id: int, token: str) -> None:
-        self.position_id = position_id
-        self.token = token
-        self.renewed, self.renewed_at = clock.monotonic(), clock.now()
-
-    def renew(self) -> None:
-        """Prove inside a transaction that the lease still holds, and prolong it. Overtaken if it does not.
-
-        Nobody can have taken one that is young by both clocks; that it still holds is checked again before an order is sent.
-        """
-        now = clock.now()
-        by_wall = (now - self.renewed_at).total_seconds()
-        if 0 <= by_wall < YOUNG_SECONDS and clock.monotonic() - self.renewed < YOUNG_SECONDS:
-            return
-        until = now + timedelta(seconds=LEASE_SECONDS)
-        if not Position.objects.filter(pk=self.position_id, lease_token=self.token).update(lease_until=until):
-            raise Overtaken(f"position {self.position_id} was taken over")
-        self.renewed, self.renewed_at = clock.monotonic(), now
-
-
-def new_token() -> str:
-    """A token that no other worker has."""
-    return secrets.token_hex(16)
-
-
-def is_free(now: datetime | Expression, lapses: datetime | Expression | None = None) -> Q:
-    """Positions that nobody has a lease of. One that ends later than any lease that is given now (``lapses``) was taken before a clock was
-    set back; what its worker may still do is decided by its token, which the next lease replaces."""
-    lapses = now + LONGEST_LEASE if lapses is None else lapses
-    return Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=lapses)
-
-
-@contextmanager
-def lease(position_id: int) -> Iterator[Lease | None]:
-    """Take the position's lease; yields None when another worker has it. Given back at the end, lapses after a death."""
-    token, now = new_token(), clock.now()
-    taken = Position.objects.filter(is_free(now), pk=position_id).update(
-        lease_token=token, lease_until=now + timedelta(seconds=LEASE_SECONDS)
-    )
-    if not taken:
-        yield None
-        return
-    with given_back(Lease(position_id, token)) as mine:
-        yield mine
-
-
-@contextmanager
-def given_back(lease: Lease) -> Iterator[Lease]:
-    """Give back, at the end, a lease that was taken with the position's own row."""
-    try:
-        yield lease
-    finally:
-        freed = {"lease_token": "", "lease_until": None}
-        direct.update(Position, freed, id=lease.position_id, lease_token=lease.token)
 
 
 def transition(
@@ -255,6 +187,11 @@ def show(position: Position, row: Position) -> None:
 def watch(position: Position, *, is_new: bool = False) -> None:
     """Have the stream keep the event's books for as long as the position lives."""
     watchlist.keep(f"position:{position.pk}", position.event_id, WATCH_PRIORITY, is_new=is_new)
+
+
+def watching(position: Position) -> list[Statement]:
+    """Statements that do the same for a position that is new."""
+    return watchlist.keeping(f"position:{position.pk}", position.event_id, WATCH_PRIORITY)
 
 
 def note(

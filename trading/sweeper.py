@@ -16,7 +16,7 @@ from kalbot.common.db.prepared import Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.db.retry import retried
 from strategies.models import Decision
-from trading import states
+from trading import leases
 from trading.execution import executor
 from trading.models import (
     OPEN_ORDERS,
@@ -134,14 +134,14 @@ def due_exits() -> list[int]:
 def _moments() -> dict[str, datetime]:
     """What ``_due`` takes."""
     now = clock.now()
-    return {"now": now, "lapses": now + states.LONGEST_LEASE, "latest": now + LONGEST_WAIT}
+    return {"now": now, "lapses": now + leases.LONGEST_LEASE, "latest": now + LONGEST_WAIT}
 
 
 def _due(now: datetime | Param, lapses: datetime | Param, latest: datetime | Param) -> QuerySet[Position]:
     due = Q(next_step_at=None) | Q(next_step_at__lte=now) | Q(next_step_at__gt=latest)
     working = Q(status__in=WORKING) & due
     requested = Q(status=PositionStatus.OPEN, exit_requests__status=ExitRequest.Status.OPEN)
-    return Position.objects.filter(states.is_free(now, lapses) & (working | requested)).order_by("next_step_at", "id")
+    return Position.objects.filter(leases.is_free(now, lapses) & (working | requested)).order_by("next_step_at", "id")
 
 
 def _due_then() -> QuerySet[Position]:

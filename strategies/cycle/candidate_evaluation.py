@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from kalbot.common.db import bulk
+from kalbot.common.db import soon
 from markets.book import Depth
 from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
@@ -85,7 +85,7 @@ def record(profile: Profile, listed: Listed, verdicts: Iterable[tuple[str, Verdi
         (c.verdict_id, (at, miss.code.value, miss.value[:60], miss.limit[:60], miss.distance_ppm, miss.flip[:300]))
         for c, miss, _ in written
     ]
-    bulk.update_rows(VerdictRow, _LIVE, rows)
+    soon.update_rows(VerdictRow, _LIVE, rows)  # for a page: what is decided is judged again
     for candidate, miss, verdict in written:
         now = replace(candidate, live_constraint=miss.code.value, live_value=miss.value[:60], live_at=at)
         candidates.update(profile, listed, now)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 from kalbot.common import cache, clock, trace
-from kalbot.common.db import direct
+from kalbot.common.db import soon
 from kalbot.common.trace import Stage
 from markets import prices
 from markets.book import Depth
@@ -114,7 +114,7 @@ def run(
     row.refused = dict((+running.refused).most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
     if trigger == BEAT or row.decisions:
-        direct.insert([row])
+        soon.insert([row])  # for a page; decisions say for themselves what was decided
     return row
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from django.db.models import BigIntegerField
 
 from kalbot.common import clock
-from kalbot.common.db import direct
+from kalbot.common.db import soon
 from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.prepared import Param
 from kalbot.common.db.prepared_columns import PreparedColumns
@@ -66,7 +66,7 @@ def note(profile: Profile, offers: Iterable[Offer]) -> None:
         )
         for offer in offers
     ]
-    direct.insert(rows, if_new=True)
+    soon.insert(rows)  # a lost one is offered again, or is one of hundreds
 
 
 def prune() -> int:

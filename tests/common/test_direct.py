@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from kalbot.common import clock
-from kalbot.common.db import direct, pipeline
+from kalbot.common.db import direct, pipeline, soon
 from markets.models import Event, Series, Watch
 from strategies.models import Decision, Profile
 from tests.strategies.world import add_event, add_profile
@@ -148,13 +148,14 @@ def test_what_is_inserted_together_is_there_with_its_keys_and_in_one_message_whe
     decision = _decision(profile, event)
     about = {"profile": profile, "mode": "sim", "event": event, "decision": decision, "kind": "all_yes"}
     is_message = connection.vendor == "postgresql"
+    markets = list(event.markets.order_by("ticker"))  # a statement within would have what waits sent before it
     with transaction.atomic(), CaptureQueriesContext(connection) as statements:
         with direct.together(_keys({Position: 1, Leg: 2})):
             direct.insert([decision])
             position = Position(target_count=7, **about)
             direct.insert([position])
             way = {"position": position, "side": "yes", "target_count": 7, "limit_price": 1}
-            legs = [Leg(market=market, sequence=n, **way) for n, market in enumerate(event.markets.order_by("ticker"))]
+            legs = [Leg(market=market, sequence=n, **way) for n, market in enumerate(markets)]
             direct.insert(legs)
             direct.insert([Watch(event=event, source="a;%s'b", priority=1)])
         found = [row["sql"] for row in statements.captured_queries if "INSERT" in row["sql"]]
@@ -167,6 +168,39 @@ def test_what_is_inserted_together_is_there_with_its_keys_and_in_one_message_whe
     later = Position(target_count=7, **{**about, "profile": other.profile, "decision": other})
     direct.insert([later])
     assert later.pk > position.pk
+
+
+def test_more_rows_than_keys_were_drawn_for_are_given_theirs_all_the_same() -> None:
+    event = add_event("E1", PRICES)
+    profile = add_profile()
+    decisions = [_decision(profile, event), _decision(add_profile("other"), event)]
+    direct.insert(decisions)
+    about = {"mode": "sim", "event": event, "kind": "all_yes", "target_count": 7}
+    rows = [Position(profile=one.profile, decision=one, **about) for one in decisions]
+    with transaction.atomic(), direct.together(_keys({Position: 1}), commits=True):
+        direct.insert(rows)
+    assert [_stored(row) == _columns(row) for row in rows] == [True, True]
+    assert rows[0].pk != rows[1].pk
+
+
+@pytest.mark.parametrize("count", [1, 3, 30])
+def test_what_only_describes_is_stored_as_ever_and_few_rows_in_one_message(count: int) -> None:
+    event = add_event("E1", PRICES)
+    direct.insert([Watch(event=event, source="0", priority=9)])
+    rows = [Watch(event=event, source=str(number), priority=1) for number in range(count)]
+    with CaptureQueriesContext(connection) as seen:
+        soon.insert(rows)
+    assert Watch.objects.count() == count
+    assert Watch.objects.get(source="0").priority == 9, "what is there stays"
+    if count < 30:
+        assert [row.pk for row in rows[1:]] == [Watch.objects.get(source=row.source).pk for row in rows[1:]]
+    stored = Watch.objects.in_bulk(field_name="id").values()
+    soon.update_rows(Watch, ["event", "priority"], [(row.pk, [event.pk, int(row.source)]) for row in stored])
+    assert {row.source: row.priority for row in Watch.objects.all()} == {str(number): number for number in range(count)}
+    soon.update_rows(Watch, ["priority"], [])
+    soon.insert([])
+    if count < 30 and connection.vendor == "postgresql":
+        assert len(seen) == 1
 
 
 def test_of_what_is_inserted_together_all_is_there_or_nothing() -> None:

@@ -185,6 +185,39 @@ def test_what_is_read_behind_a_commit_is_what_was_committed_or_nothing_is() -> N
     assert not Watch.objects.filter(source="inside").exists()
 
 
+def test_a_statement_that_does_not_wait_for_the_others_sees_them_and_those_behind_it_see_what_it_did() -> None:
+    event = _event()
+    with transaction.atomic(), CaptureQueriesContext(connection) as seen, direct.together({}, commits=True):
+        direct.insert([Watch(event=event, source="x", priority=1)])
+        raised = direct.ask(direct.updating(Watch, {"priority": 5}, source=("a", "x")))
+        assert Watch.objects.get(source="x").priority == 5
+        direct.insert([Watch(event=event, source="y", priority=1)])
+        none = direct.ask(direct.updating(Watch, {"priority": 9}, source="x", priority=1))
+    assert len(raised.rows or ()) == 2
+    assert none.rows == []
+    assert dict(Watch.objects.values_list("source", "priority")) == {"a": 5, "b;%s'": 7, "x": 5, "y": 1}
+    if connection.vendor == "postgresql":
+        assert len(seen) == 3, "what waits, what does not, and what waits behind it"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite waits for no disk in any case")
+def test_the_disk_is_not_waited_for_where_that_is_wanted_and_there_only() -> None:
+    how = Statement("SELECT current_setting('synchronous_commit')", ())
+    _event()
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit TO on")  # of this connection; servers of tests never wait
+    assert pipeline.rows_soon(RAISED, how)[1] == [("off",)]
+    assert Watch.objects.get(source="a").priority == 2
+    assert pipeline.rows_of(how) == [[("on",)]]
+    with transaction.atomic():
+        assert pipeline.rows_soon(RAISED, how)[1] == [("on",)], "the transaction is another's"
+    with pytest.raises(IntegrityError):
+        pipeline.rows_soon(RAISED, TWICE)
+    assert Watch.objects.get(source="a").priority == 3
+    assert pipeline.rows_of(how) == [[("on",)]]
+    connection.close()
+
+
 def _lost() -> None:
     with transaction.atomic():
         connection.close()

@@ -28,7 +28,7 @@ from kalbot.console.notify.drafts import SEVERITIES, Draft, store
 from kalbot.console.ops.health import heartbeats
 from kalbot.console.pages.home import attention
 from markets.models import Certificate, ContractTerms, TermsChange
-from trading import states
+from trading import leases, states
 from trading.models import Denial, Discrepancy, ExitRequest, Lock, Position, PositionEvent, PositionStatus, TradingState
 from trading.safety import discrepancies, halt
 
@@ -437,7 +437,7 @@ def test_a_basket_that_goes_back_and_forth_is_one_incident_and_one_alert(
 
 def test_a_real_change_of_state_is_reported(collecting: dict[str, Any]) -> None:
     position = collecting["held"]
-    with states.lease(position.pk) as lease:
+    with leases.lease(position.pk) as lease:
         states.transition(position, PositionStatus.EXITING, reason="test", lease=lease)
         states.transition(position, PositionStatus.CLOSED, reason="test", lease=lease)
     collect.collect()

@@ -15,7 +15,7 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.stopped import NOW, TICK, after, refusal_of
 from tests.trading.struck import LIMITS
-from trading import states
+from trading import leases
 from trading.accounting import ledger
 from trading.denials import Denied
 from trading.execution import admission
@@ -143,11 +143,11 @@ def test_a_lease_is_free_when_it_lapsed_or_could_not_have_been_given(traveller: 
         (NOW + timedelta(seconds=46) + TICK, True),
     ):
         rows.update(lease_until=until)
-        assert rows.filter(states.is_free(NOW)).exists() is free, until
+        assert rows.filter(leases.is_free(NOW)).exists() is free, until
     rows.update(lease_until=None)
-    with states.lease(order.position_id) as mine:
+    with leases.lease(order.position_id) as mine:
         assert mine is not None
-        with states.lease(order.position_id) as theirs:
+        with leases.lease(order.position_id) as theirs:
             assert theirs is None
         assert rows.get().lease_until == after(45)
         rows.update(lease_token="theirs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -153,12 +154,12 @@ def test_legs_bought_since_belong_to_the_position_that_the_dump_has(
     reconcile.run("live", "before")
     sent: list[object] = []
 
-    def until_second(order: Order, keep_back: int = 0) -> None:
+    def until_second(order: Order, keep_back: int = 0, beside: Any = None) -> None:
         if len(sent) == 1:
             sent.append(transaction.savepoint())
         elif not sent:
             sent.append(None)
-        send(order, keep_back)
+        send(order, keep_back, beside)
 
     send = submit.send
     monkeypatch.setattr(submit, "send", until_second)
@@ -179,9 +180,9 @@ def test_legs_bought_since_belong_to_the_position_that_the_dump_has(
 def test_half_a_basket_is_unwound_and_not_called_whole(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     send = submit.send
 
-    def only_first(order: Order, keep_back: int = 0) -> None:
+    def only_first(order: Order, keep_back: int = 0, beside: Any = None) -> None:
         if order.position.orders.count() == 1:
-            send(order, keep_back)
+            send(order, keep_back, beside)
 
     reconcile.run("live", "before")
     with lost():

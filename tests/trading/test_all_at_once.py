@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kalbot.common import clock
 from markets.fees import FeeSchedule
+from markets.models import Watch
 from simulator.faults.injection import BATCH_ITEM
 from strategies.models import Profile
 from tests.trading import live_twin, world
@@ -20,6 +21,7 @@ from tests.trading.twin import NoLimit, Twin, TwinSession
 from trading.accounting import balance_check
 from trading.denials import Refusal
 from trading.execution import executor
+from trading.execution.orders import inflight
 from trading.execution.sizing import planner, recheck
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 from trading.limits import risk
@@ -250,6 +252,25 @@ def test_an_answer_lost_in_mid_batch_leaves_every_order_to_be_resolved(twin: Wat
     assert position.status == "open"
     assert twin.held() == dict.fromkeys(twin.markets, 1_000)
     assert position.orders.count() == 3, "nothing was sent under a new id"
+    _in_agreement(twin, position)
+
+
+def test_answers_that_the_database_lost_with_its_machine_are_read_again(
+    twin: WatchedTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are stored without waiting for the disk: what is there then is what was written before sending."""
+    with monkeypatch.context() as dead:
+        dead.setattr(inflight, "collect_all", lambda *args: pytest.fail("the machine failed"))
+        with pytest.raises(pytest.fail.Exception):
+            _execute(twin)
+    Order.objects.update(status="sending", exchange_order_id="", reported_fill_count=None, reported_cost=None)
+    Watch.objects.all().delete()
+    Position.objects.update(lease_token="", lease_until=None)
+    position = executor.step(Position.objects.get().pk)
+    assert position.status == "open"
+    assert twin.held() == dict.fromkeys(twin.markets, 1_000)
+    assert position.orders.count() == 3, "nothing was sent under a new id"
+    assert Watch.objects.filter(source=f"position:{position.pk}").exists()
     _in_agreement(twin, position)
 
 

@@ -13,7 +13,7 @@ from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import LIMITS, StruckTwin, execute
-from trading import states
+from trading import leases
 from trading.accounting import ledger
 from trading.books import live_books
 from trading.closing import exits, settlement
@@ -228,7 +228,7 @@ def test_what_admission_cleared_is_checked_again_after_a_moment(
     with time_machine.travel(clock.now(), tick=False) as traveller:
         admitted = admission.take_up(decision)
         assert admitted is not None
-        with states.given_back(admitted.lease) if admitted.lease else states.lease(admitted.position.pk):
+        with leases.given_back(admitted.lease) if admitted.lease else leases.lease(admitted.position.pk):
             Order.objects.filter(position=admitted.position).delete()  # a worker that died before it stored one
         Profile.objects.filter(pk=profile.pk).update(max_per_position=DOLLAR)
         traveller.shift(waited)

@@ -13,7 +13,7 @@ from markets.prices import EventPrices
 from strategies.models import Decision
 from tests.trading import world
 from tests.trading.struck import LIMITS, StruckTwin, execute
-from trading import states, sweeper
+from trading import leases, sweeper
 from trading.closing import exits
 from trading.execution import executor
 from trading.execution.orders import gate
@@ -41,12 +41,12 @@ def test_a_lease_and_a_step_from_before_a_clock_was_set_back_freeze_nothing(stru
     rows = Position.objects.filter(pk=position.pk)
     rows.update(status="exiting", lease_token="dead", lease_until=clock.now() + HOUR, next_step_at=clock.now() + HOUR)
     assert sweeper.due_positions() == [position.pk]
-    with states.lease(position.pk) as lease:
+    with leases.lease(position.pk) as lease:
         assert lease is not None
-    held = clock.now() + timedelta(seconds=states.LEASE_SECONDS)
+    held = clock.now() + timedelta(seconds=leases.LEASE_SECONDS)
     rows.update(lease_token="alive", lease_until=held, next_step_at=clock.now() + timedelta(seconds=60))
     assert sweeper.due_positions() == []
-    with states.lease(position.pk) as lease:
+    with leases.lease(position.pk) as lease:
         assert lease is None
     rows.update(lease_token="", lease_until=None)
     assert sweeper.due_positions() == [], "its time has not come"

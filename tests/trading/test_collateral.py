@@ -102,9 +102,9 @@ def test_what_is_returned_is_booked_together_with_the_fills_that_it_is_for(monke
     booked: list[list[str]] = []
     real = ledger._book_lines
 
-    def noted(profile_id: int, mode: str, rows: Sequence[tuple[LedgerTransaction, Posting]]) -> None:
+    def noted(profile_id: int, mode: str, rows: Sequence[tuple[LedgerTransaction, Posting]], **known: bool) -> None:
         booked.append([posting.kind for _, posting in rows])
-        real(profile_id, mode, rows)
+        real(profile_id, mode, rows, **known)
 
     monkeypatch.setattr(ledger, "_book_lines", noted)
     ties(_paper(sending="all_at_once"))

@@ -63,9 +63,9 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[object, list[s
             note(found[1] or found[2])
         return execute(sql, params, many, context)
 
-    def of_orders(order_ids: Any) -> PositionBooking:
+    def of_orders(order_ids: Any, fills: int = 0) -> PositionBooking:
         note(Position._meta.db_table)
-        return made(order_ids)
+        return made(order_ids, fills)
 
     with transaction.atomic():
         shard_cash.locking(0, 0)  # built once a process, and maybe before the statement that is sent before it

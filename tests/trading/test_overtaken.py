@@ -16,7 +16,7 @@ from strategies.models import Decision
 from tests.trading import quoted
 from tests.trading.struck import StruckTwin, execute
 from tests.trading.twin import TwinSession
-from trading import states, sweeper
+from trading import leases, states, sweeper
 from trading.execution import executor
 from trading.models import Discrepancy, Position
 from trading.venues import connection
@@ -74,11 +74,11 @@ def test_orphans_that_another_worker_holds_stay_held_and_are_no_late_fill(settin
 
 def test_what_a_worker_found_before_another_one_took_the_position_is_not_written(struck: StruckTwin) -> None:
     position = execute(struck)
-    with states.lease(position.pk) as lease:
+    with leases.lease(position.pk) as lease:
         assert lease is not None
         mine = executor._load(position.pk)
         with time_machine.travel(clock.now() + FROZEN):
-            with states.lease(position.pk) as next_one:
+            with leases.lease(position.pk) as next_one:
                 assert next_one is not None
                 states.schedule(executor._load(position.pk), None, waits=7, residual="theirs")
                 with pytest.raises(states.Overtaken):

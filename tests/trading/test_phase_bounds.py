@@ -7,16 +7,16 @@ import pytest
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.stopped import NOW, TICK, after
-from trading import states
+from trading import leases
 from trading.accounting import ledger
 from trading.books import live_books
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
 from trading.execution.phases import buy, complete, opening, passing, rescue, resume
 from trading.execution.sizing import baskets, recheck
+from trading.leases import Lease
 from trading.models import Leg, Order, Position, PositionEvent
 from trading.safety import halt
-from trading.states import Lease
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_an_unwind_goes_back_once_on_each_version_of_the_books(position: Positio
         world.publish("KXT-1", world.quoted(position.event, [(3_900, 4_000), (2_900, 3_000)], size=size))
         position.refresh_from_db()
         legs = list(position.legs.select_related("market"))
-        with states.lease(position.pk) as lease:
+        with leases.lease(position.pk) as lease:
             assert lease is not None
             assert resume.can_resume(position, legs)
             assert resume.resumed(position, lease, legs) is goes_back
@@ -257,7 +257,7 @@ def test_orphans_are_held_up_to_their_budget(position: Position, budget: int, he
     Position.objects.update(quoting="one_leg", status="unwinding")
     Profile.objects.update(orphans="hold", orphan_budget=budget)
     position = Position.objects.select_related("profile", "decision", "event").get()
-    with states.lease(position.pk) as lease:
+    with leases.lease(position.pk) as lease:
         assert lease is not None
         position.quoting = ""
         assert not opening.hold_orphans(position, lease, position.legs.all())
@@ -285,7 +285,7 @@ def test_what_waited_too_long_for_its_first_order_is_given_up(position: Position
     for age, status in ((20, "executing"), (20.001, "aborted"), (-20, "executing"), (-20.001, "aborted")):
         Position.objects.update(status="pending", created_at=after(-age), ended_at=None)
         position.refresh_from_db()
-        with states.lease(position.pk) as lease:
+        with leases.lease(position.pk) as lease:
             assert lease is not None
             assert buy.pending(position, lease)
         position.refresh_from_db()

@@ -203,7 +203,7 @@ def test_an_unclear_order_that_is_not_wanted_any_more_spends_its_id_harmlessly(t
     profile = world.add_profile("live", mode="live")
     decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))
     from trading.execution import admission
-    from trading.states import lease
+    from trading.leases import lease
 
     reconcile.ensure_reconciled()
     position = admission.admit(decision)

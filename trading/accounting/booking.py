@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from kalbot.common.db import direct
 from trading import selectors, states
 from trading.accounting import collateral
 from trading.accounting.fill_reports import BookingError, FillReport
@@ -28,9 +29,11 @@ def book_fill(order_id: UUID, report: FillReport, source: str) -> bool:
 def book_fills(reports: Mapping[UUID, Iterable[FillReport]], source: str) -> int:
     """Book executions of orders of one position, all or none. Returns how many were not booked already. Raises BookingError."""
     with transaction.atomic():
-        booking = PositionBooking.of_orders(reports)
-        count = booking.add_all(reports, source)
-        booking.write()
+        listed = {order_id: list(found) for order_id, found in reports.items()}
+        booking = PositionBooking.of_orders(listed, sum(map(len, listed.values())))
+        count = booking.add_all(listed, source)
+        with direct.together(booking.keys, commits=True):
+            booking.write()
     return count
 
 

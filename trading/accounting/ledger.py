@@ -70,15 +70,17 @@ def post(
     return True
 
 
-def post_new(profile_id: int, mode: str, postings: Sequence[Posting]) -> None:
+def post_new(profile_id: int, mode: str, postings: Sequence[Posting], *, has_totals: bool = False) -> None:
     """Book transactions of one profile, each of which the caller's own unique row proves to be new. Should one be booked already,
-    everything is rolled back. Must run inside ``transaction.atomic``."""
+    everything is rolled back. Must run inside ``transaction.atomic``. ``has_totals``: it is known that the profile has its row of them."""
     rows = [posting.row(profile_id, mode) for posting in postings]
     direct.insert(rows)
-    _book_lines(profile_id, mode, list(zip(rows, postings, strict=True)))
+    _book_lines(profile_id, mode, list(zip(rows, postings, strict=True)), has_totals=has_totals)
 
 
-def _book_lines(profile_id: int, mode: str, booked: Sequence[tuple[LedgerTransaction, Posting]]) -> None:
+def _book_lines(
+    profile_id: int, mode: str, booked: Sequence[tuple[LedgerTransaction, Posting]], *, has_totals: bool = False
+) -> None:
     """Write the entries, and bring the running totals up to them. The best result is that after each transaction that belongs to no
     basket; a basket counts when it has ended (``totals.raise_best``)."""
     direct.insert(
@@ -95,7 +97,7 @@ def _book_lines(profile_id: int, mode: str, booked: Sequence[tuple[LedgerTransac
             change[account] = change.get(account, 0) + amount
         if posting.position is None:
             lowest = min(lowest, change.get(Account.REALISED, 0))
-    totals.add(profile_id, mode, change, lowest)
+    totals.add(profile_id, mode, change, lowest, is_there=has_totals)
 
 
 def _inserted(booked: LedgerTransaction) -> bool:

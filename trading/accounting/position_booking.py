@@ -17,7 +17,7 @@ from trading import selectors
 from trading.accounting import collateral, ledger, locked_orders, residuals, totals
 from trading.accounting.fill_reports import BookingError, FillReport
 from trading.accounting.posting import Posting
-from trading.models import Account, Correction, Fill, Leg, Order, Position
+from trading.models import Account, Correction, Fill, LedgerTransaction, Leg, Order, Position, PositionEvent
 
 AVERAGES: Final = "averages"
 """Source of fills that stand for executions which were never listed. Once an order has one, those count as booked."""
@@ -44,6 +44,10 @@ class PositionBooking:
     """
 
     position: Position
+    keys: direct.Keys = field(default_factory=dict)
+    """Of rows that will be stored, where the database gives them before (``direct.together``)."""
+    has_totals: bool = False
+    """Whether the profile is known to have its row of totals."""
     orders: dict[UUID, Order] = field(default_factory=dict)
     legs: dict[int, Leg] = field(default_factory=dict)
     is_written: bool = False
@@ -56,10 +60,12 @@ class PositionBooking:
     """What ``release`` was called with."""
 
     @classmethod
-    def of_orders(cls, order_ids: Collection[UUID]) -> PositionBooking:
-        """Of orders of one position. Position.DoesNotExist where there is no such order."""
-        position, rows = locked_orders.read(order_ids)
-        found = cls(position)
+    def of_orders(cls, order_ids: Collection[UUID], fills: int = 0) -> PositionBooking:
+        """Of orders of one position, to book so many ``fills`` on them, about. Position.DoesNotExist where there is no such order."""
+        # an event and a release beside them
+        wanted = {Fill: fills, LedgerTransaction: fills + 1, PositionEvent: 1} if fills else {}
+        position, rows, keys = locked_orders.read(order_ids, wanted)
+        found = cls(position, keys, position.has_totals)
         for order in rows:
             found.orders[order.pk] = order
             order.leg = found.legs.setdefault(order.leg_id, order.leg)
@@ -206,7 +212,7 @@ class PositionBooking:
             filled: dict[UUID, int] = {}
             for fill in self._fills:
                 filled[fill.order_id] = filled.get(fill.order_id, 0) + fill.count
-            bulk.add_to_rows(Order, ["filled_count"], [(pk, [count]) for pk, count in filled.items()])
+            direct.ask(bulk.adding(Order, ["filled_count"], [(pk, [count]) for pk, count in filled.items()]))
         if self._changed:
             columns = residuals.after(self.position, self.legs.values(), self._changed) | columns | self._recounted()
         for name, value in columns.items():
@@ -214,10 +220,14 @@ class PositionBooking:
         self._follow_collateral()
         self._free_reserve()
         if self._postings:
-            ledger.post_new(self.position.profile_id, self.position.mode, self._postings)
-        bulk.add_to_rows(Leg, LEG_COLUMNS, [(pk, list(found.values())) for pk, found in self._changed.items()])
-        mine = ("reserved", "returned", "fees", "proceeds", "realised")
-        direct.update(Position, columns | {name: getattr(self.position, name) for name in mine}, id=self.position.pk)
+            ledger.post_new(self.position.profile_id, self.position.mode, self._postings, has_totals=self.has_totals)
+        if self._changed:
+            changed = [(pk, list(found.values())) for pk, found in self._changed.items()]
+            direct.ask(bulk.adding(Leg, LEG_COLUMNS, changed))
+        columns |= {
+            name: getattr(self.position, name) for name in ("reserved", "returned", "fees", "proceeds", "realised")
+        }
+        direct.ask(direct.updating(Position, columns, id=self.position.pk))
         for fill in self._fills:
             self._say(fill)
 

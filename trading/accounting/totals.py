@@ -8,14 +8,17 @@ from typing import Any
 from django.db.models import F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce, Greatest
 
-from kalbot.common.db import bulk
+from kalbot.common.db import bulk, direct, pipeline
+from kalbot.common.db.pipeline import Statement
 from trading.models import ACTIVE, Position, ProfileBalance
 
 
-def add(profile_id: int, mode: str, change: Mapping[str, int], lowest: int) -> None:
+def add(profile_id: int, mode: str, change: Mapping[str, int], lowest: int, *, is_there: bool = False) -> None:
     """Add to each account of ``change``, micro-dollars. ``lowest``: the least that the realised account has changed by in between, at most
-    0; the best result is that of this moment. The row of totals is made where there is none."""
-    if change and not _added(profile_id, change, lowest):
+    0; the best result is that of this moment. The row of totals is made where there is none; ``is_there``: there is one."""
+    if change and is_there and not lowest:
+        direct.ask(_adding(profile_id, change))
+    elif change and not _added(profile_id, change, lowest):
         ProfileBalance.objects.get_or_create(profile_id=profile_id, defaults={"mode": mode})
         _added(profile_id, change, lowest)
 
@@ -32,11 +35,14 @@ def raise_best(profile_id: int) -> None:
 
 def _added(profile_id: int, change: Mapping[str, int], lowest: int) -> bool:
     if not lowest:
-        amounts = [(profile_id, list(change.values()))]
-        return bool(bulk.add_to_rows(ProfileBalance, list(change), amounts, by="profile"))
+        return bool(pipeline.rows_of(_adding(profile_id, change))[0])
     totals: dict[str, Any] = {account: F(account) + amount for account, amount in change.items()}
     totals["best_equity"] = Greatest(F("best_equity"), -F("realised") - lowest)
     return bool(ProfileBalance.objects.filter(profile=profile_id).update(**totals))
+
+
+def _adding(profile_id: int, change: Mapping[str, int]) -> Statement:
+    return bulk.adding(ProfileBalance, list(change), [(profile_id, list(change.values()))], by="profile")
 
 
 def cash_locked(profile_id: int) -> int:

@@ -20,7 +20,7 @@ from markets import exchange_hours
 from strategies.models import Decision, Mode, Profile
 from strategies.profiles.sharing import shares
 from strategies.quoting.offer import Way
-from trading import premises, states
+from trading import leases, premises, states
 from trading.accounting import collateral, ledger
 from trading.accounting.accounts import of_subaccount
 from trading.books import live_books
@@ -30,6 +30,7 @@ from trading.execution.orders import gate
 from trading.execution.phases import buy
 from trading.execution.sizing import fitting, quotes, recheck, walk
 from trading.execution.sizing.planner import Plan
+from trading.leases import Lease
 from trading.limits import behind_locks, risk
 from trading.limits.intent import Intent
 from trading.models import (
@@ -43,7 +44,6 @@ from trading.models import (
     ProfileBalance,
 )
 from trading.reconciliation import reconcile
-from trading.states import Lease
 from trading.venues import connection
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
@@ -226,8 +226,8 @@ def _stored(
     """Position, legs, claim, reservation and events; ``at_once``: with a lease and the first orders, as about to be sent.
     ``orphans``: what a quote may leave beyond whole baskets, micro-dollars."""
     profile, now = decision.profile, clock.now()
-    until = now + timedelta(seconds=states.LEASE_SECONDS)
-    token = states.new_token() if at_once else ""
+    until = now + timedelta(seconds=leases.LEASE_SECONDS)
+    token = leases.new_token() if at_once else ""
     position = instances.new(
         Position,
         profile=profile,

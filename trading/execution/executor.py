@@ -17,11 +17,12 @@ from structlog.contextvars import bound_contextvars
 
 from kalbot.common import trace
 from kalbot.common.trace import Stage
-from trading import states
+from trading import leases, states
 from trading.execution import admission, handed
-from trading.execution.phases import buy, complete, exit, quoting, unwind
+from trading.execution.phases import buy, complete, exit, quoting, selling, unwind
+from trading.leases import Lease
 from trading.models import TERMINAL, WORKING, Position, PositionStatus
-from trading.states import Lease, Overtaken
+from trading.states import Overtaken
 
 MOST_PHASES: Final = 50
 """More in one step would be a loop."""
@@ -52,15 +53,15 @@ def execute(decision_id: UUID | str, message: str = "") -> Position | None:
             return step(admitted.position.pk)
         position = admitted.position
         position.trace = moments | {Stage.ADMITTED.value: trace.now()}
-        with states.given_back(admitted.lease), bound_contextvars(position=position.pk), _until_overtaken():
+        with leases.given_back(admitted.lease), bound_contextvars(position=position.pk), _until_overtaken():
             if buy.begun(position, admitted.lease, admitted.legs, admitted.orders):
                 _run(position, admitted.lease)
-        return position
+        return step(position.pk) if _is_requested(position, admitted.lease) else position
 
 
 def step(position_id: int) -> Position:
     """Take a position as far as it can go now. Returns it as it stands; another worker's position is left alone."""
-    with states.lease(position_id) as lease:
+    with leases.lease(position_id) as lease:
         if lease is not None:
             position = _load(position_id)
             names = {"position": position_id, "profile": position.profile.name, "event_ticker": position.event_id}
@@ -68,7 +69,8 @@ def step(position_id: int) -> Position:
                 if position.status in WORKING:
                     states.watch(position)
                 _run(position, lease)
-    return _load(position_id)
+    position = _load(position_id)
+    return step(position_id) if lease is not None and _is_requested(position, lease) else position
 
 
 @contextmanager
@@ -81,10 +83,18 @@ def _until_overtaken() -> Iterator[None]:
 
 def _run(position: Position, lease: Lease) -> None:
     for _ in range(MOST_PHASES):
-        if position.status in TERMINAL or not PHASES[position.status](position, lease):
+        if lease.is_over or position.status in TERMINAL or not PHASES[position.status](position, lease):
             return
         states.reload(position)
     raise RuntimeError(f"position {position.pk}: more than {MOST_PHASES} phases in one step")
+
+
+def _is_requested(position: Position, lease: Lease) -> bool:
+    """Whether somebody wants to leave a position that was opened with its lease given back."""
+    if not lease.is_over:
+        return False
+    read = None if lease.read_at_end is None else lease.read_at_end.read
+    return selling.open_request(position) is not None if read is None else bool(read)
 
 
 def _load(position_id: int) -> Position:

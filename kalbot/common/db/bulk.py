@@ -14,6 +14,7 @@ from typing import Any, Final
 from django.db import connection, models, transaction
 
 from kalbot.common.db.batches import batched
+from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.retry import retried
 
 BATCH: Final = 1000
@@ -45,13 +46,11 @@ def _write_all(statement: str, values: Sequence[Sequence[Any]]) -> None:
         cursor.executemany(statement, values)
 
 
-def add_to_rows(
+def adding(
     model: type[models.Model], columns: Sequence[str], rows: Sequence[tuple[Any, Sequence[int]]], by: str = ""
-) -> int:
-    """Add to the integer ``columns`` (field names) of each (primary key, amounts), in one statement of the caller's transaction. ``by``: a
-    unique field instead of the primary key. How many rows."""
-    if not rows:
-        return 0
+) -> Statement:
+    """The statement that adds to the integer ``columns`` (field names) of each (primary key, amounts), of at least one; it returns the key
+    of each row that it changes. ``by``: a unique field instead of the primary key."""
     by_name = {field.name: field for field in model._meta.concrete_fields}
     quote = connection.ops.quote_name
     keys = by_name[by] if by else model._meta.pk
@@ -62,14 +61,12 @@ def add_to_rows(
         for number, name in enumerate((quote(str(by_name[name].column)) for name in columns), 2)
     )
     one = f"({', '.join(['%s'] * (len(columns) + 1))})"
-    statement = (
-        f"UPDATE {table} SET {added} FROM (VALUES {', '.join([one] * len(rows))}) AS added "
-        f"WHERE {table}.{key} = added.column1"
-    )
     values = [(keys.get_db_prep_save(pk, connection), *amounts) for pk, amounts in rows]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [value for row in values for value in row])
-        return int(cursor.rowcount)
+    return Statement(
+        f"UPDATE {table} SET {added} FROM (VALUES {', '.join([one] * len(rows))}) AS added "
+        f"WHERE {table}.{key} = added.column1 RETURNING {table}.{key}",
+        [value for row in values for value in row],
+    )
 
 
 def update_instances(rows: Sequence[models.Model], names: Sequence[str]) -> None:

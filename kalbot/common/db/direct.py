@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transac
 
 from kalbot.common.db import pipeline, values
 from kalbot.common.db.bulk import key_column
-from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.pipeline import Part, Statement
 from kalbot.common.db.values import Written
 
 MOST_PARAMETERS: Final = 900
@@ -56,15 +56,36 @@ class _Inserted(NamedTuple):
 
 
 @dataclass(slots=True)
+class Answer:
+    """``rows``: of a statement that leaves with others; None until they have left."""
+
+    rows: list[Any] | None = None
+
+
+@dataclass(slots=True)
 class Message:
     """Statements that wait for the others, and primary keys that were drawn for rows of theirs. ``after``: a statement that reads what they
     have changed once it is committed; ``read``: its rows, None where it did not leave with them."""
 
     keys: dict[type[models.Model], list[int]]
-    statements: list[str] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     after: Statement | None = None
     read: list[Any] | None = None
+
+    def leave(self, last: Statement | None = None) -> None:
+        """Send what waits, and ``last`` behind it."""
+        parts, answers = self.parts, self.answers
+        if parts:
+            self.parts, self.answers = [], []
+            rows, self.read = pipeline.in_one_message(parts, last)
+            for answer, found in zip(answers, rows, strict=True):
+                answer.rows = found
+
+    def leave_first(self, execute: Callable[..., Any], *statement: Any) -> Any:
+        """Send what waits before a statement that does not."""
+        self.leave()
+        return execute(*statement)
 
 
 _message: ContextVar[Message | None] = ContextVar("message", default=None)
@@ -72,27 +93,47 @@ _message: ContextVar[Message | None] = ContextVar("message", default=None)
 
 @contextmanager
 def together(keys: Keys, *, commits: bool = False) -> Iterator[Message | None]:
-    """Send what is inserted until the block ends in one message, where the database takes several statements in one (Postgres).
-    Inside a transaction; nothing is sent if the block raises. ``keys``: those of ``drawn``, for rows of these models; others have
-    none afterwards. ``commits``: nothing follows in the transaction, so COMMIT leaves with them, and the ``after`` of the message that is
-    yielded behind it; should that fail, what was committed stays. IntegrityError at the end of the block.
-    """
+    """Send what is inserted, and what ``ask`` is given, until the block ends in one message, where the database takes several statements
+    in one (Postgres); any other statement has what waits sent before it. Inside a transaction; nothing more is sent if the block raises.
+    ``keys``: those of ``drawn``, for rows of these models; others have none afterwards. ``commits``: nothing follows in the transaction, so
+    COMMIT leaves with them, and the ``after`` of the message that is yielded behind it; should that fail, what was committed stays.
+    IntegrityError at the end of the block."""
     if connection.vendor != "postgresql":
         yield None
         return
     message = Message({model: list(drawn) for model, drawn in keys.items()})
     before = _message.set(message)
     try:
-        yield message
+        with connection.execute_wrapper(message.leave_first):
+            yield message
     finally:
         _message.reset(before)
     ends = commits and len(connection.atomic_blocks) == 1 and not connection.needs_rollback
     if ends:
-        message.statements.append("COMMIT")  # the connection notices that its transaction has ended
-    if message.statements:
-        last = message.after if ends else None
-        rows = pipeline.in_one_message("; ".join(message.statements), message.values, last)
-        message.read = None if last is None else rows
+        message.parts.append(_COMMIT)  # the connection notices that its transaction has ended
+    message.leave(message.after if ends else None)
+
+
+_COMMIT: Final = Part("COMMIT", (), False)
+
+
+def ask(statement: Statement) -> Answer:
+    """Run a statement with the others of ``together``, whose rows are there once they have left; else at once."""
+    message = _message.get()
+    if message is None:
+        return Answer(pipeline.rows_of(statement)[0])
+    answer = Answer()
+    message.parts.append(Part(statement.sql, statement.values, True))
+    message.answers.append(answer)
+    return answer
+
+
+def read_behind(statement: Statement) -> Message | None:
+    """Have the message read this behind its COMMIT, into ``read``. None where there is no message."""
+    message = _message.get()
+    if message is not None:
+        message.after = statement
+    return message
 
 
 def drawing(keys: Mapping[type[models.Model], int]) -> list[Statement]:
@@ -130,8 +171,7 @@ def insert(rows: Sequence[models.Model], *, if_new: bool = False) -> None:
     table, message = _table(type(rows[0])), _message.get()
     gives_key = rows[0].pk is None
     if gives_key and message is not None and type(rows[0]) in message.keys:
-        for row in rows:
-            row.pk = message.keys[type(row)].pop(0)
+        _give_keys(message, rows)
         gives_key = False
     columns = table.keyless if gives_key else table.whole
     size = max(1, MOST_PARAMETERS // len(columns.names))
@@ -144,6 +184,25 @@ def insert(rows: Sequence[models.Model], *, if_new: bool = False) -> None:
     for row in rows:
         row._state.adding = False
         row._state.db = DEFAULT_DB_ALIAS
+
+
+def _give_keys(message: Message, rows: Sequence[models.Model]) -> None:
+    """Primary keys of those that were drawn, and of more where they do not suffice."""
+    model = type(rows[0])
+    keys = message.keys[model]
+    if len(keys) < len(rows):
+        more = {model: len(rows) - len(keys)}
+        keys += drawn(more, pipeline.rows_of(*drawing(more))[0])[model]
+    for row in rows:
+        row.pk = keys.pop(0)
+
+
+def inserting(row: models.Model) -> Statement:
+    """The statement that inserts one new row, unless that breaks a unique constraint; it returns the key that the row is given."""
+    table = _table(type(row))
+    columns = table.keyless if row.pk is None else table.whole
+    sql = _inserting(table.table, columns.names, 1, if_new=True)
+    return Statement(f"{sql} RETURNING {table.key.name}", _values(columns, [row], connections[DEFAULT_DB_ALIAS]))
 
 
 def update(model: type[models.Model], columns: Columns, **where: Any) -> int:
@@ -177,8 +236,7 @@ def _insert(table: _Table, columns: _Inserted, rows: Sequence[models.Model], giv
     values = _values(columns, rows, using)
     message = _message.get()
     if message is not None:
-        message.statements.append(statement)
-        message.values += values
+        message.parts.append(Part(statement, values, False))
         return
     returns = gives_key and not if_new
     if returns:

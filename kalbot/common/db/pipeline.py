@@ -37,7 +37,7 @@ class Statement(NamedTuple):
     kept: Kept | None = None
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """One statement of a message."""
 
     text: str
@@ -62,32 +62,45 @@ def reads_of(*statements: Statement) -> list[list[Any]]:
     return _one_by_one(statements)
 
 
-def _in_one_message(statements: Sequence[Statement]) -> list[list[Any]]:
+def rows_soon(*statements: Statement) -> list[list[Any]]:
+    """Those of ``rows_of``, but outside a transaction Postgres does not wait for its disk: should its machine fail within a second, they
+    have not happened. Only for what is as good when it is lost, which whoever calls says why. What is committed after them is never there
+    without them."""
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        return _in_one_message(statements, _SOON)
+    return rows_of(*statements)
+
+
+_SOON: Final = Part("SET LOCAL synchronous_commit TO off", (), False)
+"""Of the transaction that a message of several statements is."""
+
+
+def _in_one_message(statements: Sequence[Statement], *first: Part) -> list[list[Any]]:
     if not statements:
         return []
-    parts = [_Part(BEGIN, (), False)] if _begins() else []
-    with _names() as names, connection.cursor() as cursor:
-        parts += [part for one in statements for part in _parts(one, names)]
+    begin = [Part(BEGIN, (), False)] if _begins() else []
+    with _names() as names:
+        return _sent([*begin, *first, *(part for one in statements for part in _parts(one, names))])
+
+
+def in_one_message(parts: Sequence[Part], last: Statement | None) -> tuple[list[list[Any]], list[Any] | None]:
+    """Send ``parts`` and ``last`` behind them: the rows of each part that has some, and those of ``last``. Postgres only."""
+    with _names() as names:
+        found = _sent([*parts, *(() if last is None else _parts(last, names))])
+        return found, None if last is None else found.pop()
+
+
+def _sent(parts: Sequence[Part]) -> list[list[Any]]:
+    """Send them in one message. The rows of each that has some."""
+    found = []
+    with connection.cursor() as cursor:
         cursor.execute(filled("; ".join(one.text for one in parts), [v for one in parts for v in one.values]))
-        found = []
         for number, one in enumerate(parts):
             if number:
                 cursor.nextset()
             if one.has_rows:
                 found.append(cursor.fetchall())
-        return found
-
-
-def in_one_message(text: str, values: Sequence[Any], last: Statement | None) -> list[Any]:
-    """Send the statements of ``text``, which return nothing, and ``last`` behind them. The rows of that one. Postgres only."""
-    with _names() as names, connection.cursor() as cursor:
-        parts = [_Part(text, values, False), *(() if last is None else _parts(last, names))]
-        cursor.execute(filled("; ".join(one.text for one in parts), [v for one in parts for v in one.values]))
-        if last is None:
-            return []
-        while cursor.nextset():
-            pass
-        return list(cursor.fetchall())
+    return found
 
 
 @contextmanager
@@ -117,17 +130,17 @@ def filled(message: str, values: Sequence[Any]) -> str:
     return (message.encode() % tuple(literals)).decode()
 
 
-def _parts(one: Statement, names: dict[str, str]) -> list[_Part]:
+def _parts(one: Statement, names: dict[str, str]) -> list[Part]:
     """The statement as it is sent; one that is kept under its name, which it is given first where the connection does not have it."""
     if one.kept is None:
-        return [_Part(one.sql, one.values, True)]
+        return [Part(one.sql, one.values, True)]
     made = []
     if one.kept.sql not in names:
         # never twice in a process: whether a message that failed got so far is not known
         names[one.kept.sql] = f"{one.kept.name}_{next(_numbers)}"
-        made = [_Part(f"PREPARE {names[one.kept.sql]}{one.kept.types} AS {one.kept.sql}", (), False)]
+        made = [Part(f"PREPARE {names[one.kept.sql]}{one.kept.types} AS {one.kept.sql}", (), False)]
     values = f"({', '.join(['%s'] * len(one.kept.values))})" if one.kept.values else ""
-    return [*made, _Part(f"EXECUTE {names[one.kept.sql]}{values}", one.kept.values, True)]
+    return [*made, Part(f"EXECUTE {names[one.kept.sql]}{values}", one.kept.values, True)]
 
 
 def _begins() -> bool:

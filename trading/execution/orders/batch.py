@@ -14,9 +14,10 @@ from django.db import transaction
 
 from kalbot.common import clock
 from kalbot.common.db import direct
+from kalbot.common.db.pipeline import Statement
 from trading.execution.orders import gate, record, submit
+from trading.leases import Lease
 from trading.models import Leg, Order, Position
-from trading.states import Lease
 from trading.venues import factory
 from trading.venues.protocol import Ack, Refused
 
@@ -47,14 +48,15 @@ def place_all(
     return orders
 
 
-def send_all(orders: Sequence[Order], keep_back: int = 0) -> None:
-    """Send orders stored as ``sending``. Those refused for the rate limit are tried again, under the same ids."""
+def send_all(orders: Sequence[Order], keep_back: int = 0, beside: list[Statement] | None = None) -> None:
+    """Send orders stored as ``sending``. Those refused for the rate limit are tried again, under the same ids. ``beside``: see
+    ``record.acknowledge_all``."""
     venue, todo, unclear = factory.venue_for(orders[0].mode), list(orders), []
     for pause in (*submit.SEND_WAITS, None):
         record.no_transaction()
         again = []
         answers = list(zip(todo, venue.create_many(todo, keep_back, gate.of_all(todo)), strict=True))
-        record.acknowledge_all([(order, answer) for order, answer in answers if isinstance(answer, Ack)])
+        record.acknowledge_all([(order, answer) for order, answer in answers if isinstance(answer, Ack)], beside)
         for order, answer in answers:
             if isinstance(answer, Ack):
                 continue

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 
 from kalbot.common import clock
+from kalbot.common.db import direct
 from strategies.models import Mode
 from trading.accounting.fill_reports import BookingError, FillReport
 from trading.accounting.position_booking import PositionBooking
@@ -75,17 +76,19 @@ def _book(orders: Sequence[Order], reports: Mapping[UUID, list[FillReport]], the
         record.finish_all([order for order in orders if not _lacks(order)])
         return
     with transaction.atomic():
-        booking = PositionBooking.of_orders([order.pk for order in orders])
+        booking = PositionBooking.of_orders([order.pk for order in orders], sum(map(len, reports.values())))
         booking.add_all(reports, "rest" if orders[0].mode == Mode.LIVE else "paper")
         for order in orders:
             row = booking.orders[order.pk]
             record.show(order, {name: getattr(row, name) for name in record.CHANGEABLE})
         ended = [order for order in orders if not _lacks(order)]
-        if then is not None and len(ended) == len(orders):
-            then(booking)
-        if not booking.is_written:
-            booking.write()
-        record.finish_all(ended)
+        with direct.together(booking.keys, commits=True):
+            if then is not None and len(ended) == len(orders):
+                then(booking)
+            if not booking.is_written:
+                booking.write()
+            finished = record.finishing(ended)
+    finished()
 
 
 def _book_each(orders: Sequence[Order], reports: Mapping[UUID, list[FillReport]]) -> None:

@@ -13,8 +13,8 @@ from kalbot.common import clock
 from strategies.models import Mode
 from trading.execution.orders import batch, cancel, fills, inflight, record, submit
 from trading.execution.orders.batch import Wanted
+from trading.leases import Lease
 from trading.models import OPEN_ORDERS, Order, OrderStatus, Position
-from trading.states import Lease
 from trading.venues import factory
 from trading.venues.protocol import Refused, Unresolved
 

@@ -16,7 +16,7 @@ rejected   nothing: the venue refused it, or it was never sent
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection
@@ -51,16 +51,25 @@ _COMPLETE: Final = "reported_fill_count IS NULL OR filled_count >= reported_fill
 ANSWERABLE: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.RESTING)
 
 
-def acknowledge(order: Order, answer: Ack) -> None:
+def acknowledge(order: Order, answer: Ack, beside: list[Statement] | None = None) -> None:
     """Store what the venue answered; why it was unclear before is in the log. ``fills.collect`` books the fills when there is time."""
-    acknowledge_all([(order, answer)])
+    acknowledge_all([(order, answer)], beside)
 
 
-def acknowledge_all(answers: Sequence[tuple[Order, Ack]]) -> None:
-    """The same of several orders, in one transaction."""
+def acknowledge_all(answers: Sequence[tuple[Order, Ack]], beside: list[Statement] | None = None) -> None:
+    """The same of several orders, in one transaction. ``beside``: statements of the same transaction, no more there afterwards.
+
+    The disk is not waited for. Should the database's machine fail before it has them, the orders are sent and not answered, as if the
+    worker had died just before: they are resolved with the venue. What is booked of them is stored later, and never without them.
+    """
+    if not answers:
+        return
     changes = [(order, _answered(order, answer)) for order, answer in answers]
     moving = [_moving(order, ANSWERABLE, columns) for order, columns in changes]
-    for (order, columns), won in zip(changes, pipeline.rows_of(*moving), strict=True):
+    found = pipeline.rows_soon(*moving, *(beside or ()))
+    if beside is not None:
+        beside.clear()
+    for (order, columns), won in zip(changes, found, strict=False):
         _moved(order, columns, bool(won))
 
 
@@ -156,20 +165,30 @@ def finish(order: Order) -> None:
 
 def finish_all(orders: Sequence[Order]) -> None:
     """The same of several orders, as far as their rows say so too: an order of which the row knows more reported fills goes on."""
+    finishing(orders)()
+
+
+def finishing(orders: Sequence[Order]) -> Callable[[], None]:
+    """The same with other statements (``direct.together``): what it returns has the orders show it, to be called once they have left and
+    their transaction has ended."""
     booking = [order for order in orders if order.status == OrderStatus.BOOKING]
     if not booking:
-        return
+        return lambda: None
     changes: dict[str, Any] = dict.fromkeys(("ended_at", "moved_at"), clock.now()) | {"status": OrderStatus.DONE}
     pks = tuple(order.pk for order in booking)
-    (ended,) = pipeline.rows_of(direct.updating(Order, changes, _COMPLETE, id=pks, status=OrderStatus.BOOKING))
-    if len(ended) < len(booking):
-        refresh(booking)
-    else:
+    ended = direct.ask(direct.updating(Order, changes, _COMPLETE, id=pks, status=OrderStatus.BOOKING))
+
+    def finished() -> None:
+        if len(ended.rows or ()) < len(booking):
+            refresh(booking)
+        else:
+            for order in booking:
+                show(order, changes)
         for order in booking:
-            show(order, changes)
-    for order in booking:
-        if order.status == OrderStatus.DONE:
-            say(order)
+            if order.status == OrderStatus.DONE:
+                say(order)
+
+    return finished
 
 
 def refresh(orders: Sequence[Order]) -> None:

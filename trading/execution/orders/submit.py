@@ -13,12 +13,13 @@ from structlog.contextvars import bound_contextvars
 
 from kalbot.common import clock
 from kalbot.common.db import direct, instances
+from kalbot.common.db.pipeline import Statement
 from strategies.models import Kind
 from trading.execution.orders import client_ids, gate, record
 from trading.execution.orders.client_ids import ClientId
+from trading.leases import Lease
 from trading.models import Leg, Order, OrderError, OrderStatus, Position
 from trading.reconciliation import collateral_learning
-from trading.states import Lease
 from trading.venues import factory
 from trading.venues.protocol import Check, Refused, Unresolved
 
@@ -91,15 +92,16 @@ def new_order(position: Position, leg: Leg, *, reason: str = "", **columns: Any)
     return order
 
 
-def send(order: Order, keep_back: int = 0) -> None:
-    """Send an order stored as ``sending``; tried again under the same id only after a refusal that allows it."""
+def send(order: Order, keep_back: int = 0, beside: list[Statement] | None = None) -> None:
+    """Send an order stored as ``sending``; tried again under the same id only after a refusal that allows it. ``beside``: see
+    ``record.acknowledge_all``."""
     with bound_contextvars(order=str(order.pk)):
         collateral_learning.before(order)
-        _send(order, keep_back)
+        _send(order, keep_back, beside)
         collateral_learning.after(order)
 
 
-def _send(order: Order, keep_back: int) -> None:
+def _send(order: Order, keep_back: int, beside: list[Statement] | None) -> None:
     venue = factory.venue_for(order.mode)
     for pause in (*SEND_WAITS, None):
         try:
@@ -117,7 +119,7 @@ def _send(order: Order, keep_back: int) -> None:
             record.mark_unknown(order, unclear)
             resolve(order, wanted=True)
             return
-        record.acknowledge(order, answer)
+        record.acknowledge(order, answer, beside)
         return
 
 

@@ -15,13 +15,13 @@ from trading import states
 from trading.accounting.position_booking import PositionBooking
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import batch, inflight, submit
-from trading.execution.phases import opening
+from trading.execution.phases import opening, selling
 from trading.execution.sizing import baskets, planner, recheck
+from trading.leases import Lease
 from trading.limits import risk
 from trading.models import CloseType, Leg, Order, OrderError, OrderStatus, Position, PositionStatus
 from trading.reconciliation import reconcile
 from trading.safety import protections
-from trading.states import Lease
 from trading.venues import connection
 
 TOO_LATE: Final = timedelta(seconds=20)
@@ -65,11 +65,13 @@ def first_orders(position: Position, legs: list[Leg]) -> list[Order]:
 
 def begun(position: Position, lease: Lease, legs: list[Leg], orders: list[Order]) -> bool:
     """Send the first orders, stored when the position was admitted just now, and go on like ``executing``."""
+    watching = states.watching(position)
     if position.sends_together:
-        batch.send_all(orders, planner.tokens_kept(len(legs)))
+        batch.send_all(orders, planner.tokens_kept(len(legs)), watching)
     else:
-        submit.send(orders[0])
-    states.watch(position, is_new=True)
+        submit.send(orders[0], beside=watching)
+    if watching:
+        states.watch(position, is_new=True)
     return _after_sending(position, lease, legs, orders)
 
 
@@ -162,7 +164,8 @@ def _stop_buying(position: Position, lease: Lease, orders: list[Order], refusal:
         legs = booking.legs.values()
         if all(o.filled_count == o.count for o in orders) and opening.is_balanced(position, legs):
             count = baskets.matched(legs, position.target_count)
-            opening.open_with(position, lease, count, str(refusal or ALL_FILLED), booking)
+            free = lease.end_with(booking, selling.requesting(position))
+            opening.open_with(position, lease, count, str(refusal or ALL_FILLED), booking, **free)
 
     if not inflight.collect_all(orders, open_at_once):
         return inflight.wait(position)

@@ -23,9 +23,9 @@ from trading.execution.orders import batch, finality, inflight, submit, tried
 from trading.execution.orders.batch import Wanted
 from trading.execution.phases import buy, opening, passing, rescue, resume, selling
 from trading.execution.sizing import baskets, planner, recheck
+from trading.leases import Lease
 from trading.models import OPEN_ORDERS, Leg, Order, OrderStatus, Position
 from trading.reconciliation import reconcile
-from trading.states import Lease
 from trading.venues import market_status
 
 TRIES: Final = 2

@@ -23,9 +23,9 @@ from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import selling
 from trading.execution.phases.selling import Holding
 from trading.execution.sizing import baskets
+from trading.leases import Lease
 from trading.models import CloseType, ExitRequest, Leg, Order, Position, PositionStatus
 from trading.safety import protections
-from trading.states import Lease
 
 SOLD: Final = "everything is sold"
 EXIT_PATIENCE: Final = timedelta(minutes=3)

@@ -18,8 +18,8 @@ from trading.accounting.position_booking import PositionBooking, cost_share
 from trading.denials import DenialCode, Refusal
 from trading.execution.phases import rescue
 from trading.execution.sizing import baskets
+from trading.leases import Lease
 from trading.models import Leg, Position, PositionStatus
-from trading.states import Lease
 
 
 def is_balanced(position: Position, legs: Iterable[Leg]) -> bool:

@@ -27,12 +27,12 @@ from trading.execution.orders.batch import Wanted
 from trading.execution.phases import opening, passing, selling
 from trading.execution.sizing import baskets, quotes
 from trading.execution.sizing.quotes import Rests
+from trading.leases import Lease
 from trading.limits import risk
 from trading.limits.facts import Facts
 from trading.limits.intent import Intent
 from trading.models import OPEN_ORDERS, CloseType, Leg, Order, OrderStatus, Position, PositionStatus
 from trading.reconciliation import reconcile
-from trading.states import Lease
 from trading.venues import connection, groups
 
 STEP: Final = timedelta(seconds=1)

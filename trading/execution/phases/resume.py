@@ -12,8 +12,8 @@ from trading.denials import Refusal
 from trading.execution.orders import finality, inflight, tried
 from trading.execution.phases import buy, opening, passing, rescue
 from trading.execution.sizing import baskets, recheck
+from trading.leases import Lease
 from trading.models import Leg, Order, OrderStatus, Position, PositionEvent, PositionStatus
-from trading.states import Lease
 
 BOOKS: Final = "books"
 

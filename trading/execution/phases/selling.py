@@ -9,6 +9,7 @@ from typing import Final
 from django.db.models import BigIntegerField
 
 from kalbot.common import clock
+from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Param, Prepared
 from markets import exchange_hours
 from strategies.models import Mode
@@ -19,10 +20,10 @@ from trading.books.live_books import LiveBooks
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
 from trading.execution.orders import finality, inflight, sell_ladder, submit
 from trading.execution.orders.sell_ladder import Sale
+from trading.leases import Lease
 from trading.limits import risk
 from trading.models import OPEN_ORDERS, ExitRequest, Leg, Order, OrderError, OrderStatus, Position
 from trading.safety import protections
-from trading.states import Lease
 from trading.venues import connection, market_status
 
 RUNG_PAUSE: Final = timedelta(seconds=1)
@@ -196,6 +197,11 @@ _OPEN_REQUEST: Final = Prepared(
 def open_request(position: Position) -> ExitRequest | None:
     """The position's open exit request."""
     return _OPEN_REQUEST.first(position=position.pk)
+
+
+def requesting(position: Position) -> Statement:
+    """The statement that reads it."""
+    return _OPEN_REQUEST.statement(position=position.pk)
 
 
 def still_open(position: Position) -> Refusal | None:

@@ -13,9 +13,9 @@ from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import opening, rescue, resume, selling
 from trading.execution.phases.selling import Holding
 from trading.execution.sizing import baskets
+from trading.leases import Lease
 from trading.models import CloseType, Leg, Order, Position, PositionStatus
 from trading.safety import protections
-from trading.states import Lease
 
 
 def unwinding(position: Position, lease: Lease) -> bool:
