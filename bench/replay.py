@@ -1,10 +1,11 @@
 """Replay: a day of 400 events through the whole product, against an earlier revision and against other people's engines.
 
-``bin/bench replay [--announced N] [--against REVISION] [--peers PYTHON]``. The tape is made here: temperature events with six markets
-whose rules are read, so that every event is judged; each has one change of a level a second, and of those changes ``--moves`` move a best
-price. The sums of the bids lie just below a dollar, as they do on the exchange, so that everything is a near miss, which takes the most
-work. ``--announced`` says of so many markets a minute that they trade, as a day does on which many open and end. ``--against`` replays the
-same tape with the code of another revision (in a git worktree). ``--peers`` is a Python that has flumine or nautilus_trader.
+``bin/bench replay [--announced N] [--longer 4,12] [--against REVISION] [--peers PYTHON]``. The tape is made here: temperature events with
+six markets whose rules are read, so that every event is judged; each has one change of a level a second, and of those changes ``--moves``
+move a best price. The sums of the bids lie just below a dollar, as they do on the exchange, so that everything is a near miss, which takes
+the most work. ``--announced`` says of so many markets a minute that they trade, as a day does on which many open and end. ``--longer``
+replays tapes so many times as long besides, and says the most memory that each took. ``--against`` replays the same tape with the code of
+another revision (in a git worktree). ``--peers`` is a Python that has flumine or nautilus_trader.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FIRST_DAY: Final = date(2026, 8, 12)
 WORDS: Final = {"less": "less than {1}\u00b0", "greater": "greater than {0}\u00b0", "between": "between {0}-{1}\u00b0"}
 NAMES: Final = {"less": "79\u00b0 or below", "greater": "88\u00b0 or above", "between": "{0}\u00b0 to {1}\u00b0"}
 RUN: Final = """
-import json, sys, time, django
+import json, resource, sys, time, django
 django.setup()
 from pathlib import Path
 from backtest.replay import session
@@ -36,7 +37,8 @@ from tests.backtest.tapes import options
 began = time.process_time()
 found = session.run(options(Path(sys.argv[1])))
 print(json.dumps({"seconds": time.process_time() - began, "records": found.records, "decisions": found.decisions,
-    "events": found.events, "not judged": found.unjudged, "fingerprint": found.fingerprint}))
+    "events": found.events, "not judged": found.unjudged, "fingerprint": found.fingerprint,
+    "most memory, MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
 """
 """What replays the tape, in whichever revision it is run: processor seconds of the run, without the start of the process."""
 
@@ -47,6 +49,7 @@ def main(argv: Sequence[str] = ()) -> int:
     parser.add_argument("--minutes", type=int, default=20)
     parser.add_argument("--moves", type=float, default=0.2)
     parser.add_argument("--announced", type=int, default=0, help="lifecycle messages a minute")
+    parser.add_argument("--longer", type=_numbers, default=(), help="how many times as long, such as 4,12")
     parser.add_argument("--against", default="", help="a revision that git knows")
     parser.add_argument("--peers", type=Path, help="a Python with flumine or nautilus_trader")
     options = parser.parse_args(argv)
@@ -63,12 +66,20 @@ def main(argv: Sequence[str] = ()) -> int:
             before = found[options.against] = _of_revision(options.against, tape, options.minutes)
             found["ratio"] = round(now["times real time"] / before["times real time"], 1)
             found["same decisions"] = now["fingerprint"] == before["fingerprint"]
+        for times in options.longer:
+            longer = Path(folder) / f"tape{times}"
+            day(longer, options.minutes * times, options.moves, options.announced)
+            found[f"{times} times as long"] = _replayed(Path.cwd(), longer, options.minutes * times)
     if options.peers:
         script = Path(__file__).with_name("replay_peers.py")
         answer = subprocess.run([options.peers, script], check=True, capture_output=True, text=True)
         found["peers, one process, changes of a level a second"] = json.loads(answer.stdout.splitlines()[-1])
     print(json.dumps(found, indent=2))
     return 0
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def day(folder: Path, minutes: int, moves: float, announced: int = 0) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from backtest.replay.books import SNAPSHOT, ReplayBooks, ReplayPrices
 from backtest.replay.catalogue import Announced, Catalogue
+from backtest.replay.totals import Totals
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
 from markets import exchange_hours, traded
@@ -77,6 +78,7 @@ class Feed:
         self._connections = Connections(self._intake)
         self._epoch = ""
         self.catalogue = Catalogue(books, rules, fees, fee_ppm)
+        self.totals = Totals()
         self._owners = Owners(prices.epochs, self._forget)
         self._sids: dict[tuple[str, int], set[str]] = {}
         """Connection and subscription -> the markets of which it has said a book."""
@@ -273,6 +275,7 @@ class Feed:
     def before_task(self) -> None:
         """What a task reads is brought up to date: rows of events, and what was traded, as often as the product reads that."""
         self.catalogue.flush()
+        self.totals.now_and_then()
         self.on_task()
         now = clock.now_ms()
         if self._count_ms is not None and now >= self._count_ms:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ from django.db.models import Count, Sum
 from backtest.options import Options
 from backtest.report import advice, baskets, timeline
 from backtest.report.timeline import ms
-from strategies.models import Cycle, Decision, NearMiss, Screening, Verdict
+from strategies.models import Decision, NearMiss, Screening, Verdict
 from strategies.reasons import Reason
 from trading.models import ACTIVE, Account, Denial, Fill, LedgerEntry, Position
 from trading.venues.replay import ReplayVenue
@@ -145,7 +145,7 @@ def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) ->
     found.equity = _equity()
     found.drawdown = _drawdown(found.equity)
     found.most_locked, found.locked_ms_money, found.locked_ms = baskets.locked(engine.last_ns // 1_000_000)
-    found.funnel, found.screened = _funnel()
+    found.funnel, found.screened = _funnel(feed.totals.refused)
     assumed = feed.catalogue.assumed_rules
     found.without_rules, found.assumed_rules = len(feed.catalogue.without_rules - assumed), len(assumed)
     found.assumed_fees = len(feed.catalogue.assumed_fees)
@@ -180,7 +180,7 @@ def _drawdown(curve: list[tuple[int, int]]) -> int:
     return worst
 
 
-def _funnel() -> tuple[dict[str, int], dict[str, int]]:
+def _funnel(refused: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
     last: Counter[str] = Counter()
     for constraint, live in Verdict.objects.values_list("constraint", "live_constraint"):
         last[constraint or live or "candidate"] += 1
@@ -189,8 +189,7 @@ def _funnel() -> tuple[dict[str, int], dict[str, int]]:
         screened["judged"] += universe
         screened["candidates"] += candidates
         screened.update(counts)
-    for refused in Cycle.objects.values_list("refused", flat=True):
-        screened.update({f"live:{code}": count for code, count in refused.items()})
+    screened.update({f"live:{code}": count for code, count in refused.items()})
     return dict(last.most_common()), dict(screened.most_common())
 
 

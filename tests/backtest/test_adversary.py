@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from backtest.replay import session
+from backtest.replay import session, totals
 from backtest.replay.books import ReplayBooks
+from backtest.report.results import collect
 from kalbot.common.units import Count, Price
 from markets.book import Side
 from markets.catalogue import lifecycle
@@ -16,6 +17,7 @@ from markets.kalshi.vocabulary import Side as WireSide
 from markets.kalshi.ws.frames import BookDelta, BookSnapshot
 from markets.models import ExchangeMessage, Market
 from markets.tape.records import Kind
+from strategies.models import Cycle
 from tests.backtest.tapes import SECOND, START, Recorder, options
 from trading.models import LedgerTransaction
 from trading.venues.replay import Latency
@@ -121,6 +123,27 @@ def test_announcements_are_written_together_before_rows_are_read(
     assert session.run(options(_written(tape, tmp_path))).decisions == 0, "the last one paused it"
     assert sum(batches) == 400
     assert len(batches) <= 8
+
+
+def test_what_a_cycle_and_an_announcement_leave_behind_does_not_grow_with_the_tape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are added up and deleted; the result is that of a replay which keeps every row."""
+    tape = _edge()
+    for number in range(300):
+        tape.lifecycle(20 + number / 4, LEGS[0], ("activated", "deactivated")[number % 2])
+    wanted = options(_written(tape, tmp_path), cycle_seconds=1, profile={"quoting": "one_leg"})
+    kept = session.run(wanted).document()
+    monkeypatch.setattr(totals, "EVERY", 10)
+    monkeypatch.setattr(totals, "MESSAGES_KEPT", 50)
+    with session.open_run(wanted, session.records_of(wanted)) as running:
+        running.engine.run()
+        assert Cycle.objects.count() <= 10
+        assert ExchangeMessage.objects.count() <= 50 + 60
+        assert running.engine.ran["strategies.tasks.run_cycle"] > 50
+        found = collect(wanted, running.engine, running.feed, running.venue).document()
+    assert found == kept
+    assert sum(count for code, count in found["screened"].items() if code.startswith("live:")) > 50
 
 
 def test_an_edge_whose_end_was_lost_with_a_torn_block_is_not_bought(tmp_path: Path) -> None:

@@ -130,7 +130,11 @@ class ReplayVenue(PaperVenue):
         return super().cancel(order)
 
     def _left(self, order: Order) -> None:
-        self._queues.get(self._level_of(order), {}).pop(order.pk, None)
+        level = self._level_of(order)
+        queues = self._queues.get(level, {})
+        queues.pop(order.pk, None)
+        if not queues:  # each print looks at every level that is left
+            self._queues.pop(level, None)
         self._joined_ms.pop(order.pk, None)
         self._wanted.pop(order.pk, None)
         self._reached.pop(order.pk, None)
