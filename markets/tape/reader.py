@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,8 @@ from markets.tape.segments import NAME, Block, Hole, blocks, read_block
 
 END_OF_TIME: Final = 2**63
 _RECEIVED: Final = attrgetter("received_ns")
+_OFFSET: Final = attrgetter("offset")
+_GAP: Final = Kind.GAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +108,66 @@ class Tape:
                 yield record
 
     def _of_writer(self, segments: list[Segment], start_ns: int, end_ns: int) -> Iterator[Record]:
-        for segment in segments:
-            parts: list[Block | Hole] = sorted([*segment.blocks, *segment.holes], key=lambda part: part.offset)
-            for part in parts:
-                if isinstance(part, Hole):
-                    found = [_gap(segment.path, part)]
-                elif part.last_ns >= start_ns and part.first_ns < end_ns:
-                    found = self._of_block(segment.path, part)
-                    if start_ns <= part.first_ns and part.last_ns < end_ns:
-                        yield from found
-                        continue
-                else:
+        """In the order of the file. A hole stands where it began, also on a part that begins or ends inside of it."""
+        parts: list[tuple[Path, Block | Hole]] = []
+        for one in segments:
+            in_file: list[Block | Hole] = sorted([*one.blocks, *one.holes], key=_OFFSET)
+            parts += [(one.path, part) for part in in_file]
+        last_ns = 0
+        for number, (path, part) in enumerate(parts):
+            if isinstance(part, Hole):
+                found = [_gap(path, _widened(part, last_ns, parts[number + 1 :]))]
+            elif part.last_ns >= start_ns and part.first_ns < end_ns:
+                found = self._of_block(path, part)
+                last_ns = max(last_ns, part.last_ns)
+                if start_ns <= found[0].received_ns and part.last_ns < end_ns and found[0].kind is not Kind.GAP:
+                    yield from found
                     continue
-                yield from (record for record in found if start_ns <= record.received_ns < end_ns)
+            else:
+                before, last_ns = last_ns, max(last_ns, part.last_ns)
+                if part.first_ns < end_ns or before >= end_ns:
+                    continue
+                found = [one for one in self._of_block(path, part)[:1] if one.kind is Kind.GAP]
+            for record in found:
+                if record.kind is Kind.GAP:
+                    record = _since(record, start_ns)
+                if start_ns <= record.received_ns < end_ns:
+                    yield record
 
     def _of_block(self, path: Path, block: Block) -> list[Record]:
         try:
-            return sorted(read_block(path, block), key=_RECEIVED)
+            found = [one if one[1] is not _GAP else _begun(one) for one in read_block(path, block)]
+            return sorted(found, key=_RECEIVED)
         except Damaged as error:
             return [_gap(path, Hole(block.offset, block.end, str(error), block.first_ns, block.last_ns))]
+
+
+def _widened(hole: Hole, last_ns: int, following: list[tuple[Path, Block | Hole]]) -> Hole:
+    """The hole between the writer's records, wherever segments begin: after ``last_ns``, until the next block."""
+    before_ns = next((part.first_ns for _, part in following if isinstance(part, Block)), None)
+    return replace(hole, after_ns=max(hole.after_ns, last_ns), before_ns=before_ns)
+
+
+def _begun(record: Record) -> Record:
+    """A gap at the time at which it began: a recorder names it when it can write again."""
+    after_ns, _ = _ends(record)
+    return record._replace(received_ns=min(record.received_ns, after_ns))
+
+
+def _since(gap: Record, start_ns: int) -> Record:
+    """The gap as a part of the tape from ``start_ns`` on has it: at its beginning, if it goes on until then."""
+    _, before_ns = _ends(gap)
+    return gap._replace(received_ns=start_ns) if gap.received_ns < start_ns < before_ns else gap
+
+
+def _ends(gap: Record) -> tuple[int, int]:
+    """After and before which moment (ns) something is missing; its own moment where it does not say."""
+    try:
+        said = content(gap)
+    except Damaged:
+        said = {}
+    after, before = (said.get(name) for name in ("after_ns", "before_ns"))
+    return after if isinstance(after, int) else gap.received_ns, before if isinstance(before, int) else gap.received_ns
 
 
 def _gap(path: Path, hole: Hole) -> Record:

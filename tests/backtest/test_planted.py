@@ -52,6 +52,28 @@ def test_nothing_is_traded_in_a_hole(tmp_path: Path) -> None:
     assert found.counts["gaps"] == 1
 
 
+def test_nothing_is_traded_in_a_hole_that_the_recorder_named_when_it_could_write_again(tmp_path: Path) -> None:
+    """What was lost is named behind what was lost: a hole from a millisecond after the edge came, and the prices are fresh for seconds."""
+    tape = Recorder()
+    tape.opened(0)
+    tape.event(0, "GAME-EDGE", 3)
+    for leg in range(3):
+        tape.book(1, f"GAME-EDGE-L{leg}", [("0.3000", "50.00")], [("0.5500", "50.00")])
+    for second in range(2, 31, 2):
+        tape.alive(second)
+    for leg in range(3):
+        tape.delta(30.5, f"GAME-EDGE-L{leg}", "yes", "0.4000", "20.00")
+    assert session.run(options(tape.write(tmp_path / "whole"))).decisions == 1
+    hole = {"after_ns": START + 30_501 * 10**6, "before_ns": START + 40 * SECOND, "reason": "disk full"}
+    tape.records.append(store.json_record(START + 40 * SECOND, Kind.GAP, "", hole))
+    for second in range(40, 60, 2):
+        tape.alive(second)
+    wanted = options(tape.write(tmp_path / "hole"))
+    found = session.run(wanted)
+    assert (found.counts["gaps"], found.decisions) == (1, 0)
+    assert leaks.check(wanted, moments=[START + 31 * SECOND, START + 50 * SECOND]).problems == []
+
+
 def test_nothing_is_bought_while_the_exchange_is_paused(tmp_path: Path) -> None:
     """The exchange said so on the tape before the edge came. Where it said that it is open, the edge is bought."""
     tape = planted(tmp_path)

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from markets.tape.coverage import State, coverage
 from markets.tape.reader import Tape
 from markets.tape.records import Damaged, Kind, Record, pack, pack_frames, unpack, unpack_frames
 from markets.tape.segments import HEADER, HOUR_NS
+from markets.tape.store import json_record, write
 from markets.tape.writer import TapeWriter
 
 START = 1_790_000_000 * 10**9 // HOUR_NS * HOUR_NS
@@ -117,6 +119,46 @@ def test_a_damaged_block_in_the_middle_costs_that_block_only(written: Path) -> N
     kept, gaps = numbers(written.parent)
     assert kept == [0, 1, 3, 4]
     assert gaps == ["damaged block"]
+
+
+def test_a_damaged_first_block_of_an_hour_is_a_hole_since_the_last_record_of_the_hour_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for whoever reads a part that begins in the hole; its hours are degraded."""
+    monkeypatch.setattr("markets.tape.writer.BLOCK_BYTES", 1)
+    writer = TapeWriter(tmp_path, "stream", {})
+    for at in (0, HOUR_NS - 10**9, HOUR_NS + 10**9, HOUR_NS + 2 * 10**9):
+        writer.record(Kind.STATUS, "", {"n": at}, START + at)
+    writer.close()
+    damaged = sorted(tmp_path.glob("*.tape"))[1]
+    content = bytearray(damaged.read_bytes())
+    for block in Tape.open(tmp_path).segments[1].blocks[:2]:  # who wrote it, and its first record
+        content[block.offset + HEADER.size + 2] ^= 0xFF
+    damaged.write_bytes(bytes(content))
+    tape = Tape.open(tmp_path)
+    last, first = START + HOUR_NS - 10**9, START + HOUR_NS + 2 * 10**9
+    for start, at in ((0, last), (last + 1, last + 1), (START + HOUR_NS, START + HOUR_NS)):
+        (gap,) = tape.records(start, kinds={Kind.GAP})
+        assert gap.received_ns == at
+        assert {name: json.loads(gap.payload)[name] for name in ("after_ns", "before_ns")} == {
+            "after_ns": last,
+            "before_ns": first,
+        }
+    assert list(tape.records(first, kinds={Kind.GAP})) == list(tape.records(0, last, kinds={Kind.GAP})) == []
+    assert [hour.state for hour in coverage(tape).hours] == [State.DEGRADED, State.DEGRADED]
+
+
+def test_a_hole_stands_where_it_began_also_where_it_was_named_when_it_had_ended(tmp_path: Path) -> None:
+    """And is on a part that ends inside of it, or begins there."""
+    hole = {"after_ns": START + 5 * 10**9, "before_ns": START + 9 * 10**9, "reason": "disk full"}
+    records = [json_record(START + at * 10**9, Kind.STATUS, "", {}) for at in (1, 5, 9, 10)]
+    write(tmp_path, "w", {}, [*records[:2], json_record(START + 9 * 10**9, Kind.GAP, "", hole), *records[2:]])
+    tape = Tape.open(tmp_path)
+    found = [(r.received_ns - START) // 10**9 for r in tape.records(kinds={Kind.GAP, Kind.STATUS})]
+    assert found == [1, 5, 5, 9, 10]
+    for start, end, at in ((0, 6, [5]), (7, 10, [7]), (0, 5, []), (9, 20, [])):
+        gaps = tape.records(START + start * 10**9, START + end * 10**9, kinds={Kind.GAP})
+        assert [(gap.received_ns - START) // 10**9 for gap in gaps] == at
 
 
 def until(condition: Callable[[], bool]) -> None:
