@@ -29,7 +29,7 @@ FIRST_DAY: Final = date(2026, 8, 12)
 WORDS: Final = {"less": "less than {1}\u00b0", "greater": "greater than {0}\u00b0", "between": "between {0}-{1}\u00b0"}
 NAMES: Final = {"less": "79\u00b0 or below", "greater": "88\u00b0 or above", "between": "{0}\u00b0 to {1}\u00b0"}
 RUN: Final = """
-import json, resource, sys, time, django
+import json, re, sys, time, django
 django.setup()
 from pathlib import Path
 from backtest.replay import session
@@ -38,7 +38,7 @@ began = time.process_time()
 found = session.run(options(Path(sys.argv[1])))
 print(json.dumps({"seconds": time.process_time() - began, "records": found.records, "decisions": found.decisions,
     "events": found.events, "not judged": found.unjudged, "fingerprint": found.fingerprint,
-    "most memory, MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
+    "most memory, MiB": int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024}))
 """
 """What replays the tape, in whichever revision it is run: processor seconds of the run, without the start of the process."""
 

@@ -36,10 +36,7 @@ class Inner:
         if kind is _FRAMES and epoch in self.feed.prices.alive:
             return self._frames(first, limit_ns, alone=alone)
         self.set_clock(at)
-        if kind is _FRAMES:  # of a connection that is not open: nothing that can be relied on
-            self.feed.counts["frames"] += 1
-        else:
-            self.feed.apply(first)
+        self.feed.apply(first)
         if self.feed.books.moved:
             self.follow(at)
         return at, 1, next(self.records, None)

@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import msgspec
 
 from backtest.replay.books import SNAPSHOT, ReplayBooks, ReplayPrices
 from backtest.replay.catalogue import Announced, Catalogue
+from backtest.replay.own_orders import Latest
 from backtest.replay.totals import Totals
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
@@ -26,7 +28,7 @@ from markets.kalshi.ws import frames
 from markets.streaming.intake import StreamIntake
 from markets.tape.connections import Connections
 from markets.tape.owners import Owners
-from markets.tape.records import UNREADABLE, Kind, Record
+from markets.tape.records import UNREADABLE, Kind, Record, unpack_frames
 from markets.terms.rules_file import Sample
 from trading.venues import prints
 from triage.sources import cached
@@ -38,8 +40,8 @@ TOP: Final = Price(DOLLAR_PRICE)
 TRADES_KNOWN: Final = 50_000
 """Names of the latest trades that are kept, to know them again."""
 NAMES: Final = {kind: kind.name.lower() for kind in Kind}
-Print = Callable[[str, Side, int, int, int], None]
-"""Market, side that the taker bought, its price, count, time of the trade (ms)."""
+Print = Callable[[str, Side, int, int, int, str], None]
+"""Market, side that the taker bought, its price, count, time of the trade (ms), its name."""
 
 
 class Feed:
@@ -58,7 +60,10 @@ class Feed:
         """``rules``: series -> texts for its events that were recorded without. ``fees``: fee type of series recorded without.
         ``fee_ppm``: every recorded fee multiplier times this, millionths."""
         self.books, self.prices, self._touch_size = books, prices, touch_size
-        self.on_print: Print = lambda ticker, side, price, count, at_ms: None
+        self.on_print: Print = lambda ticker, side, price, count, at_ms, trade: None
+        self.on_own_print: Callable[[str], None] = lambda trade: None
+        self._own_trades = Latest(TRADES_KNOWN)
+        """Trades that the recorded account made itself, by taking."""
         self.hides_own = True
         """What the recorded account had resting is nobody's liquidity. A paper profile that traded beside it saw it all the same."""
         self.on_task: Callable[[], None] = lambda: None
@@ -66,7 +71,7 @@ class Feed:
         self.counts_trades = False
         """Somebody chooses by what is traded (``markets.traded``)."""
         self._traded: list[Trade] = []
-        self._trade_ids: dict[str, None] = {}
+        self._trade_ids = Latest(TRADES_KNOWN)
         self._count_ms: int | None = None
         """When trades are counted next, none later than this; None before the first. What was read from the exchange's list is counted at
         once, as it was by whoever read it."""
@@ -98,8 +103,14 @@ class Feed:
         }
 
     def apply(self, record: Record) -> None:
-        """Apply one record that is no batch of frames (``batches.apply``); the clock stands at its receive time already."""
+        """Apply one record; the clock stands at its receive time already. A replay feeds frames by the batch (``batches``)."""
         try:
+            if record.kind is Kind.FRAMES:
+                self.counts["frames"] += 1
+                if record.key in self.prices.alive:
+                    self.prices.alive[record.key] = record.received_ns
+                    self.read(record.key, zip(unpack_frames(record.payload), repeat(clock.now_ms())))
+                return
             self.is_noteworthy = True
             handler = self._apply.get(record.kind)
             if handler is not None:
@@ -167,6 +178,10 @@ class Feed:
         elif isinstance(frame, frames.UserOrderFrame):
             if self.hides_own:
                 self.books.own_order(frame)
+        elif isinstance(frame, frames.FillFrame):
+            if frame.is_taker and self.hides_own:
+                self._own_trades.add(frame.trade_id)
+                self.on_own_print(frame.trade_id)
         elif isinstance(frame, Announced):
             self.is_noteworthy = True
             self.catalogue.announced(frame, self._epoch, at)
@@ -256,21 +271,15 @@ class Feed:
     def _print(self, trade: Trade, at_ms: int) -> None:
         """Orders that rest meet a trade, and it is counted. One that is on the tape twice, by the stream and by a reading of the
         exchange's list, is one."""
-        if trade.is_block_trade or not self._is_new(trade.trade_id):
+        if trade.is_block_trade or trade.trade_id in self._trade_ids:
             return
+        self._trade_ids.add(trade.trade_id)
         price = trade.yes_price if trade.taker_side.value == "yes" else complement(trade.yes_price)
-        self.on_print(trade.ticker, Side(trade.taker_side.value), price, trade.count, at_ms)
+        if trade.trade_id not in self._own_trades:
+            self.on_print(trade.ticker, Side(trade.taker_side.value), price, trade.count, at_ms, trade.trade_id)
         if self.counts_trades:
             self._traded.append(trade)
             self._count_ms = self._count_ms or 0
-
-    def _is_new(self, trade_id: str) -> bool:
-        if trade_id in self._trade_ids:
-            return False
-        self._trade_ids[trade_id] = None
-        if len(self._trade_ids) > TRADES_KNOWN:
-            del self._trade_ids[next(iter(self._trade_ids))]
-        return True
 
     def before_task(self) -> None:
         """What a task reads is brought up to date: rows of events, and what was traded, as often as the product reads that."""

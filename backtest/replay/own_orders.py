@@ -46,3 +46,20 @@ class OwnOrders:
         levels[price] = levels.get(price, 0) + count
         if levels[price] <= 0:
             del levels[price]
+
+
+class Latest:
+    """Names, of which the latest ``most`` are kept."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._names: dict[str, None] = {}
+
+    def add(self, name: str) -> None:
+        """The newest."""
+        self._names[name] = None
+        if len(self._names) > self._most:
+            del self._names[next(iter(self._names))]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names

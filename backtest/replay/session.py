@@ -72,7 +72,7 @@ def open_run(
         stack.enter_context(prices.use(source))
         feed = Feed(books, source, options.touch_size, read_rules(options.rules), options.fees, options.fee_ppm)
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
-        feed.on_print, books.on_level = venue.on_print, venue.on_level
+        feed.on_print, feed.on_own_print, books.on_level = venue.on_print, venue.on_own_print, venue.on_level
         feed.counts_trades = any(
             one.get("quoting", Profile.Quoting.NONE) != Profile.Quoting.NONE for one in options.profiles
         )

@@ -37,6 +37,7 @@ class Recorder:
     epoch: str = "e1"
     series: set[str] = field(default_factory=set)
     _lives: int = 0
+    _trades: int = 0
 
     def opened(self, at: float, epoch: str = "e1") -> None:
         self.epoch, self.seq = epoch, 0
@@ -99,6 +100,34 @@ class Recorder:
         self._lives += 1
         message = {"event_ticker": event, "fee_type_override": "quadratic", "fee_multiplier_override": multiplier}
         self._raw(at, {"type": "event_fee_update", "sid": 3, "seq": self._lives, "msg": message})
+
+    def trade(self, at: float, ticker: str, name: str, price: str, count: str, side: str) -> None:
+        """A public trade: ``price`` of YES, ``side`` that the taker bought."""
+        rest = f"{1 - float(price):.4f}"
+        message = {"trade_id": name, "market_ticker": ticker, "yes_price_dollars": price, "no_price_dollars": rest}
+        self._trades += 1
+        self._raw(
+            at,
+            {"type": "trade", "sid": 4, "seq": self._trades, "msg": message | {"count_fp": count, "taker_side": side}},
+        )
+
+    def own_fill(self, at: float, ticker: str, name: str, price: str, count: str, *, is_taker: bool = True) -> None:
+        """The recording account's part in a trade, in which it bought NO."""
+        message = {
+            "trade_id": name,
+            "order_id": f"own-{name}",
+            "market_ticker": ticker,
+            "exchange_index": 0,
+            "is_taker": is_taker,
+            "outcome_side": "no",
+            "book_side": "ask",
+            "yes_price_dollars": price,
+            "count_fp": count,
+            "fee_cost": "0.0000",
+            "post_position_fp": f"-{count}",
+            "ts_ms": _ns(at) // 10**6,
+        }
+        self._raw(at, {"type": "fill", "sid": 2, "msg": message})
 
     def own_order(
         self, at: float, ticker: str, price: str, count: str, *, status: str = "resting", bids_yes: bool = True

@@ -68,6 +68,24 @@ def test_what_the_recording_account_itself_had_resting_is_not_bought(tmp_path: P
     assert {leg["bought"] for p in found.positions for leg in p["legs"]} == {2_000}
 
 
+@pytest.mark.parametrize("heard_ms", [-5, 5])
+def test_a_trade_that_the_recording_account_made_reaches_no_order_of_a_replay(tmp_path: Path, heard_ms: int) -> None:
+    """It took, so the trade would not have been there without it. Of the trade and of its own part in it either may be heard of first."""
+    seen: list[tuple[str, str]] = []
+    tape = _edge()
+    tape.trade(40, LEGS[0], "theirs", "0.4000", "5.00", "no")
+    tape.own_fill(40, LEGS[0], "theirs", "0.4000", "5.00", is_taker=False)
+    tape.trade(50, LEGS[0], "ours", "0.4000", "5.00", "no")
+    tape.own_fill(50 + heard_ms / 1000, LEGS[0], "ours", "0.4000", "5.00")
+    wanted = options(_written(tape, tmp_path))
+    with session.open_run(wanted, session.records_of(wanted)) as running:
+        running.feed.on_print = lambda *print: seen.append(("print", print[-1]))
+        running.feed.on_own_print = lambda trade: seen.append(("own", trade))
+        running.engine.run()
+    assert "refused" not in running.feed.counts
+    assert seen == [("print", "theirs"), *([("print", "ours")] if heard_ms > 0 else []), ("own", "ours")]
+
+
 def test_an_order_that_arrives_after_the_exchange_shut_fills_nothing(tmp_path: Path) -> None:
     """Decided while it was open, half a second on its way, shut after 0.2 s; the edge stays in the books."""
     tape = _edge()

@@ -65,6 +65,10 @@ LONGEST_MS: Final = 3_600_000
 """An hour: whatever takes longer is a mistake in the unit."""
 
 
+BROUGHT_KNOWN: Final = 1_000
+"""Of so many trades it is known whom they reached: an account hears of its own within moments."""
+
+
 class ReplayVenue(PaperVenue):
     """See the module. One run has one; ``on_print`` and ``on_level`` are called by the replay."""
 
@@ -77,6 +81,8 @@ class ReplayVenue(PaperVenue):
         """Order -> what trades may still bring to it."""
         self._reached: dict[Any, list[tuple[int, int]]] = {}
         """Order -> (time of a trade, contracts of it that reached the order) since it was read last."""
+        self._brought: dict[str, list[tuple[Any, tuple[int, int]]]] = {}
+        """Trade that reached orders lately -> order and what of it reached the order."""
         self.rested = 0
 
     def _travel(self) -> None:
@@ -133,7 +139,7 @@ class ReplayVenue(PaperVenue):
         level = self._level_of(order)
         queues = self._queues.get(level, {})
         queues.pop(order.pk, None)
-        if not queues:  # each print looks at every level that is left
+        if not queues:  # each print goes through every level that is left
             self._queues.pop(level, None)
         self._joined_ms.pop(order.pk, None)
         self._wanted.pop(order.pk, None)
@@ -145,7 +151,7 @@ class ReplayVenue(PaperVenue):
             return order.leg.market_id, Side(order.side), order.price
         return order.leg.market_id, Side(order.side).other, complement(order.price)
 
-    def on_print(self, ticker: str, side: Side, price: int, count: int, at_ms: int) -> None:
+    def on_print(self, ticker: str, side: Side, price: int, count: int, at_ms: int, trade: str = "") -> None:
         """Somebody bought ``side`` at ``price`` at the time ``at_ms``: he met bids for the other side at the rest of a dollar. A trade may
         be heard of late; what came to rest after it had no part in it. Where several orders of ours rest, the best bid is met first and at
         one price the first that came, and what one took is not there for the next."""
@@ -161,6 +167,17 @@ class ReplayVenue(PaperVenue):
                     self._reached.setdefault(pk, []).append((at_ms, reached))
                     self._wanted[pk] -= reached
                     count -= reached
+                    self._brought.setdefault(trade, []).append((pk, (at_ms, reached)))
+                    if len(self._brought) > BROUGHT_KNOWN:
+                        del self._brought[next(iter(self._brought))]
+
+    def on_own_print(self, trade: str) -> None:
+        """A trade, it turns out, was made by the account that recorded the tape: it reached no order that was not read since."""
+        for pk, reached in self._brought.pop(trade, ()):
+            known = self._reached.get(pk, [])
+            if reached in known:
+                known.remove(reached)
+                self._wanted[pk] += reached[1]
 
     def on_level(self, level: tuple[str, Side, int], displayed: int) -> None:
         """The recorded size of a level changed."""

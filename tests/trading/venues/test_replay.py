@@ -100,6 +100,23 @@ def test_a_print_fills_what_it_reaches_at_the_orders_own_price_with_a_makers_fee
     assert venue.fetch(order).fill_count == 500
 
 
+def test_a_trade_that_was_the_recording_accounts_own_is_taken_back(venue: ReplayVenue) -> None:
+    """Until the order has been read: what a strategy has seen since stays."""
+    order = _order(price=2_900)
+    _books()
+    venue.create(order)
+    venue.on_print(A, Side.NO, 7_200, 200, LATER, "ours")
+    venue.on_print(A, Side.NO, 7_200, 100, LATER, "theirs")
+    venue.on_own_print("ours")
+    venue.on_own_print("ours")
+    venue.on_own_print("never heard of")
+    assert venue.fetch(order).fill_count == 100
+    venue.on_print(A, Side.NO, 7_200, 9_000, LATER, "large")
+    assert venue.fetch(order).fill_count == 500, "what was taken back is wanted again"
+    venue.on_own_print("large")
+    assert venue.fetch(order).fill_count == 500
+
+
 def test_a_cancelled_order_has_left_its_queue_and_a_sale_waits_as_a_bid_for_the_other_side(venue: ReplayVenue) -> None:
     order = _order(price=2_900)
     _books()
@@ -109,7 +126,7 @@ def test_a_cancelled_order_has_left_its_queue_and_a_sale_waits_as_a_bid_for_the_
     assert (ack.fill_count, ack.remaining_count) == (100, 0), "somebody sold to it before it was gone"
     venue.on_print(A, Side.NO, 7_200, 100, LATER)
     assert venue.fetch(order).fill_count == 100
-    assert venue._queues == {(A, Side.YES, 2_900): {}}
+    assert venue._queues == {}
     bought = _order(2, price=3_200, count=300, purpose="entry")
     world.publish("KXT-2", {"KXT-2-0": (((2_900, 400),), ((6_800, 400),))})
     venue.create(bought)
@@ -198,7 +215,7 @@ def test_an_order_that_expired_fills_no_more(venue: ReplayVenue) -> None:
         assert venue.fetch(order).remaining_count == 500
     with time_machine.travel(until, tick=False):
         assert venue.fetch(order).remaining_count == 0
-        assert venue._queues == {(A, Side.YES, 2_900): {}}
+        assert venue._queues == {}
 
 
 def test_a_cancel_travels_and_what_is_sold_to_the_order_meanwhile_is_a_fill(
