@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: bin/bench [--compare REV] NAME [options]\n")
         for name, what in sorted(known.items()):
-            print(f"  {name:<10} {what}")
+            print(f"  {name:<17} {what}")
         return 0
     if argv[0] == "--compare":
         if len(argv) < 3 or argv[2] not in known:

@@ -56,8 +56,8 @@ def _give(target: socket.socket, held: Held) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--target", required=True)
+    parser = argparse.ArgumentParser(prog="python -m bench._delay", description=__doc__)
+    parser.add_argument("--target", required=True, help="host:port to which everything is passed on")
     parser.add_argument("--ms", type=float, required=True, help="one way")
     options = parser.parse_args()
     serve(options.target, options.ms / 1000)

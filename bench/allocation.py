@@ -33,10 +33,12 @@ Rule = Callable[[Sequence[Offer], Limits], Sequence[tuple[str, float]]]
 
 def main(argv: list[str] | None = None) -> int:
     """Run everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=int, default=120)
+    parser = argparse.ArgumentParser(prog="bin/bench allocation", description=__doc__)
+    parser.add_argument("--days", type=int, default=120, help="days of each draw (default %(default)s)")
     parser.add_argument("--capital", type=int, default=1_000, help="dollars")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="draws, or courses of the simulated exchange (default %(default)s)"
+    )
     parser.add_argument(
         "--twin", type=int, default=0, metavar="SECONDS", help="the simulated exchange's baskets instead"
     )

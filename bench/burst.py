@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     shared = Path(os.environ.get("KALBOT_SHARED", ROOT.parent / "shared")) / "kalshi" / "recorded" / "ws" / "gold15m"
     parser = argparse.ArgumentParser(prog="bin/bench burst", description=__doc__)
     parser.add_argument("--recorded", default=str(shared), help="folder with the recorded gold markets")
-    parser.add_argument("--burst", type=int, default=10_000)
+    parser.add_argument("--burst", type=int, default=10_000, help="messages in that one second (default %(default)s)")
     parser.add_argument("--markets", type=int, default=400, help="how many other markets the burst is about")
     options = parser.parse_args(argv)
     with redis_server() as folder:

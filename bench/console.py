@@ -49,11 +49,18 @@ FILTERED = {
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench console", description=__doc__)
-    parser.add_argument("--markets", type=int, default=200_000)
-    parser.add_argument("--episodes", type=int, default=1_000_000)
-    parser.add_argument("--orders", type=int, default=100_000)
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--database", choices=["sqlite", "postgres", "both"], default="both")
+    parser.add_argument("--markets", type=int, default=200_000, help="markets (default %(default)s)")
+    parser.add_argument("--episodes", type=int, default=1_000_000, help="near-miss episodes (default %(default)s)")
+    parser.add_argument("--orders", type=int, default=100_000, help="orders, each with a fill (default %(default)s)")
+    parser.add_argument(
+        "--repeat", type=int, default=5, help="answers of each page, after a first one (default %(default)s)"
+    )
+    parser.add_argument(
+        "--database",
+        choices=["sqlite", "postgres", "both"],
+        default="both",
+        help="on which it is measured (default %(default)s)",
+    )
     parser.add_argument("--keep", metavar="FOLDER", help="build the rows in this folder and leave them there")
     options = parser.parse_args(argv)
     if options.database != "both":

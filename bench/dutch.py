@@ -219,12 +219,17 @@ def measure(count: int, legs: int, levels: int, payers: int, runs: int) -> dict[
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one JSON object; 1 if the goal (15 times, about linear) is missed."""
-    parser = argparse.ArgumentParser(prog="bench dutch", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--events", type=int, default=6_000)
-    parser.add_argument("--legs", type=int, default=6)
-    parser.add_argument("--levels", type=int, default=10)
-    parser.add_argument("--payers", type=int, default=6)
-    parser.add_argument("--runs", type=int, default=7)
+    parser = argparse.ArgumentParser(prog="bin/bench dutch", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=6_000,
+        help="events of a cycle; a second run has four times as many (default %(default)s)",
+    )
+    parser.add_argument("--legs", type=int, default=6, help="outcomes an event (default %(default)s)")
+    parser.add_argument("--levels", type=int, default=10, help="levels a book (default %(default)s)")
+    parser.add_argument("--payers", type=int, default=6, help="events that pay (default %(default)s)")
+    parser.add_argument("--runs", type=int, default=7, help="cycles, of which the median counts (default %(default)s)")
     options = parser.parse_args(argv)
     shape = (options.legs, options.levels)
     gc.collect()

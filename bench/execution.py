@@ -30,10 +30,15 @@ WARM_UP = 5
 
 def main(argv: Sequence[str] = ()) -> int:
     """Run all three and print JSON."""
-    parser = argparse.ArgumentParser(prog="bench.execution", description=__doc__)
-    parser.add_argument("--decisions", type=int, default=60)
-    parser.add_argument("--legs", type=int, default=4)
-    parser.add_argument("--orders", type=int, default=10_000)
+    parser = argparse.ArgumentParser(prog="bin/bench execution", description=__doc__)
+    parser.add_argument(
+        "--decisions",
+        type=int,
+        default=60,
+        help="baskets that are carried out, in each way of sending (default %(default)s)",
+    )
+    parser.add_argument("--legs", type=int, default=4, help="legs a basket (default %(default)s)")
+    parser.add_argument("--orders", type=int, default=10_000, help="orders to reconcile; 0: none (default %(default)s)")
     parser.add_argument(
         "--collateral",
         action="store_true",

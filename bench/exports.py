@@ -17,8 +17,13 @@ from bench.console import prepare
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench exports", description=__doc__)
-    parser.add_argument("--orders", type=int, default=100_000)
-    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--orders", type=int, default=100_000, help="fills (default %(default)s)")
+    parser.add_argument(
+        "--database",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="on which it is measured (default %(default)s)",
+    )
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as name:
         stops = prepare(Path(name), options.database == "postgres")

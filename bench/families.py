@@ -33,9 +33,11 @@ Legs = dict[str, LegMarket]
 
 def main(argv: list[str] | None = None) -> int:
     """Run everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="bin/bench families", description=__doc__)
     parser.add_argument("--families", type=int, default=60, help="of each size")
-    parser.add_argument("--catalogue", type=int, default=CATALOGUE)
+    parser.add_argument(
+        "--catalogue", type=int, default=CATALOGUE, help="families that are judged in one pass (default %(default)s)"
+    )
     options = parser.parse_args(argv)
     document: dict[str, Any] = {}
     for ranges in (29, 124, 249):

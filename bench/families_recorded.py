@@ -28,7 +28,7 @@ Row = dict[str, str]
 
 def main(argv: list[str] | None = None) -> int:
     """Read, estimate, score."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="bin/bench families_recorded", description=__doc__)
     parser.add_argument(
         "directory", type=Path, help="with weather_19cities_markets.csv.gz and weather_19cities_quotes_3x_day.csv.gz"
     )

@@ -32,8 +32,10 @@ MARGIN = 5_000
 
 def main(argv: list[str] | None = None) -> int:
     """Run everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = argparse.ArgumentParser(prog="bin/bench judging", description=__doc__)
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="rounds, of which the median counts (default %(default)s)"
+    )
     print(json.dumps(measure(parser.parse_args(argv).rounds), indent=2))
     return 0
 

@@ -119,9 +119,9 @@ def serve(listing: Listing) -> tuple[ThreadingHTTPServer, str]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--events", type=int, required=True)
-    parser.add_argument("--markets", type=int, required=True)
+    parser = argparse.ArgumentParser(prog="python -m bench.listing", description=__doc__)
+    parser.add_argument("--events", type=int, required=True, help="events of the catalogue")
+    parser.add_argument("--markets", type=int, required=True, help="markets of them together")
     options = parser.parse_args()
     _, url = serve(Listing(options.events, options.markets))
     print(f"ready {url}", flush=True)

@@ -34,7 +34,7 @@ LISTS: Final = {
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench month", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows of a busy day")
-    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument("--days", type=int, default=DAYS, help="days of rows (default %(default)s)")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as name:
         stops = prepare(Path(name), postgres=True)

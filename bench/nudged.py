@@ -26,7 +26,7 @@ COUNTED = 5
 def main(argv: list[str]) -> int:
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(prog="bin/bench nudged", description=__doc__)
-    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=60, help="cycles that are timed (default %(default)s)")
     parser.add_argument("--postgres", action="store_true", help="an embedded Postgres instead of SQLite")
     parser.add_argument("--live", action="store_true", help="a profile that shares an account, instead of one on paper")
     options = parser.parse_args(argv)

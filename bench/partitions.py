@@ -112,9 +112,11 @@ def reading(result: Any) -> None:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench partitions", description=__doc__)
-    parser.add_argument("--markets", type=int, default=500_000)
+    parser.add_argument("--markets", type=int, default=500_000, help="markets to spread (default %(default)s)")
     parser.add_argument("--measure", type=int, default=20_000, help="books to measure the cost of one with")
-    parser.add_argument("--messages", type=int, default=200_000)
+    parser.add_argument(
+        "--messages", type=int, default=200_000, help="messages to measure the cost of one with (default %(default)s)"
+    )
     parser.add_argument("--rate", type=float, default=1.0, help="messages a second of an average market")
     options = parser.parse_args(argv)
     with redis_server():

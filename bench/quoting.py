@@ -29,10 +29,12 @@ MINUTES: Final = 3
 
 def main(argv: Sequence[str] = ()) -> int:
     """Measure and print JSON."""
-    parser = argparse.ArgumentParser(prog="bench.quoting", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--moves", type=int, default=60)
-    parser.add_argument("--legs", type=int, default=6)
+    parser = argparse.ArgumentParser(prog="bin/bench quoting", description=__doc__)
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="rounds of judging, of which the median counts (default %(default)s)"
+    )
+    parser.add_argument("--moves", type=int, default=60, help="moves of the book (default %(default)s)")
+    parser.add_argument("--legs", type=int, default=6, help="legs of a quoted basket (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=20, help="runs of each quoter on each flow of orders")
     parser.add_argument("--courses", type=int, default=4, help="recorded courses of each flow that are replayed")
     parser.add_argument("--flows-alone", action="store_true", help="quoted against taken, nothing else")

@@ -285,7 +285,7 @@ def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench reaction", description=__doc__)
-    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=100, help="frames whose way is timed (default %(default)s)")
     parser.add_argument("--pause", type=float, default=0.3, help="seconds between trials")
     parser.add_argument("--postgres", action="store_true", help="an embedded Postgres instead of SQLite")
     options = parser.parse_args(argv)

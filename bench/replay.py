@@ -45,9 +45,11 @@ print(json.dumps({"seconds": time.process_time() - began, "records": found.recor
 
 def main(argv: Sequence[str] = ()) -> int:
     """Run everything, print JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=int, default=20)
-    parser.add_argument("--moves", type=float, default=0.2)
+    parser = argparse.ArgumentParser(prog="bin/bench replay", description=__doc__)
+    parser.add_argument("--minutes", type=int, default=20, help="length of the tape (default %(default)s)")
+    parser.add_argument(
+        "--moves", type=float, default=0.2, help="share of the changes that move a best price (default %(default)s)"
+    )
     parser.add_argument("--announced", type=int, default=0, help="lifecycle messages a minute")
     parser.add_argument("--longer", type=_numbers, default=(), help="how many times as long, such as 4,12")
     parser.add_argument("--against", default="", help="a revision that git knows")

@@ -6,8 +6,10 @@ books (L2) and calls a Python strategy; flumine is given a Betfair stream file o
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
+import sys
 import tempfile
 import time
 from importlib import metadata
@@ -20,8 +22,9 @@ LAST: Final = 128
 """Nautilus' flag of a delta after which the book may be read."""
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     """One line of JSON."""
+    argparse.ArgumentParser(prog="bin/bench replay_peers", description=__doc__).parse_args(argv)
     found: dict[str, Any] = {}
     for name, run in (("nautilus_trader", _nautilus), ("flumine", _flumine)):
         try:
@@ -32,6 +35,7 @@ def main() -> None:
         seen, seconds = run()
         found[f"{name} {version}"] = {"changes": seen, "seconds": round(seconds, 2), "a second": round(seen / seconds)}
     print(json.dumps(found))
+    return 0
 
 
 def _nautilus() -> tuple[int, float]:
@@ -162,4 +166,4 @@ def _betfair() -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

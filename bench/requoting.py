@@ -30,9 +30,9 @@ DAY_MS: Final = 86_400_000
 
 def main(argv: Sequence[str] = ()) -> int:
     """Measure and print JSON."""
-    parser = argparse.ArgumentParser(prog="bench.requoting", description=__doc__)
-    parser.add_argument("--moves", type=int, default=60)
-    parser.add_argument("--legs", type=int, default=6)
+    parser = argparse.ArgumentParser(prog="bin/bench requoting", description=__doc__)
+    parser.add_argument("--moves", type=int, default=60, help="moves of the book (default %(default)s)")
+    parser.add_argument("--legs", type=int, default=6, help="legs of a quoted basket (default %(default)s)")
     options = parser.parse_args(list(argv))
     with stage() as database:
         print(json.dumps({"database": database, **measure(options.moves, options.legs)}, indent=2))

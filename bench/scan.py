@@ -100,10 +100,15 @@ def growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench scan", description=__doc__)
-    parser.add_argument("--events", type=int, default=12_500)
-    parser.add_argument("--markets", type=int, default=105_000)
+    parser.add_argument("--events", type=int, default=12_500, help="events of the catalogue (default %(default)s)")
+    parser.add_argument("--markets", type=int, default=105_000, help="markets of them together (default %(default)s)")
     parser.add_argument("--change", type=float, default=0.05, help="share of the markets that differ in the last scan")
-    parser.add_argument("--database", choices=("sqlite", "postgres", "both"), default="both")
+    parser.add_argument(
+        "--database",
+        choices=("sqlite", "postgres", "both"),
+        default="both",
+        help="on which it is measured (default %(default)s)",
+    )
     parser.add_argument(
         "--times", type=float, nargs="+", default=TIMES, help="parts or multiples of the size to measure"
     )

@@ -130,11 +130,13 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--minutes", type=float, default=2, help="length of the run (default %(default)s)")
     parser.add_argument("--every", type=float, default=0, help="seconds between two lines (0: 60, in a short run 10)")
     parser.add_argument("--rate", type=float, default=2_000, help="messages a second")
-    parser.add_argument("--tickers", type=int, default=100_000)
-    parser.add_argument("--books", type=int, default=5_000)
+    parser.add_argument("--tickers", type=int, default=100_000, help="markets that have tickers (default %(default)s)")
+    parser.add_argument(
+        "--books", type=int, default=5_000, help="markets whose books are followed (default %(default)s)"
+    )
     options = parser.parse_args(argv)
     options.every = options.every or (60 if options.minutes >= 10 else 10)
     with redis_server() as folder:

@@ -53,8 +53,8 @@ def throughput(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench stream", description=__doc__)
-    parser.add_argument("--markets", type=int, default=4096)
-    parser.add_argument("--messages", type=int, default=400_000)
+    parser.add_argument("--markets", type=int, default=4096, help="markets (default %(default)s)")
+    parser.add_argument("--messages", type=int, default=400_000, help="messages of the flood (default %(default)s)")
     parser.add_argument("--rate", type=float, action="append", help="only latency, at so many messages a second")
     parser.add_argument("--seconds", type=float, default=5, help="length of a latency run")
     options = parser.parse_args(argv)

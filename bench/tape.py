@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,11 +26,11 @@ EVENTS = 400
 LEGS = 6
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     """Run everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=FRAMES)
-    frames = parser.parse_args().frames
+    parser = argparse.ArgumentParser(prog="bin/bench tape", description=__doc__)
+    parser.add_argument("--frames", type=int, default=FRAMES, help="frames to record (default %(default)s)")
+    frames = parser.parse_args(argv).frames
     django.setup()
     print(f"{frames:,} frames of {EVENTS} events with {LEGS} markets")
     snapshots, deltas = made(frames)
@@ -47,6 +48,7 @@ def main() -> None:
         print(f"{size / frames * 1e6 / 2**20:,.1f} MiB a million messages")
         seconds, records = _replayed(Path(folder))
         print(f"replaying into books   {frames / seconds:12,.0f} messages/s ({records:,} records)")
+    return 0
 
 
 def made(frames: int) -> tuple[list[bytes], list[bytes]]:
@@ -132,4 +134,4 @@ def _replayed(folder: Path) -> tuple[float, int]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -55,7 +55,7 @@ PROFILES: Final[dict[str, dict[str, Any]]] = {
 
 def main(argv: Sequence[str] = ()) -> int:
     """Measure and print JSON."""
-    parser = argparse.ArgumentParser(prog="bench.taped_flows", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bin/bench taped_flows", description=__doc__)
     parser.add_argument("--minutes", type=int, default=10, help="of each recorded flow")
     parser.add_argument("--seeds", type=int, default=2, help="courses of each flow")
     options = parser.parse_args(list(argv))

@@ -47,11 +47,17 @@ def main(argv: list[str]) -> int:
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench triage", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--positions", type=int, default=10_000)
-    parser.add_argument("--events", type=int, default=2_500)
-    parser.add_argument("--sample", type=int, default=100)
-    parser.add_argument("--database", default=os.environ.get("BENCH_DATABASE_URL", ""))
+    parser = argparse.ArgumentParser(prog="bin/bench triage", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--positions", type=int, default=10_000, help="open positions (default %(default)s)")
+    parser.add_argument("--events", type=int, default=2_500, help="events of them together (default %(default)s)")
+    parser.add_argument(
+        "--sample", type=int, default=100, help="positions of the plain way, which is scaled (default %(default)s)"
+    )
+    parser.add_argument(
+        "--database",
+        default=os.environ.get("BENCH_DATABASE_URL", ""),
+        help="address of a Postgres (default: BENCH_DATABASE_URL, else SQLite)",
+    )
     return parser.parse_args(argv)
 
 

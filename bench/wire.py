@@ -182,8 +182,8 @@ def signing(key: Any, count: int, runs: int) -> dict[str, Any]:
 
 def main(argv: list[str]) -> int:
     options = argparse.ArgumentParser(prog="bin/bench wire", description=__doc__)
-    options.add_argument("--messages", type=int, default=20_000)
-    options.add_argument("--runs", type=int, default=7)
+    options.add_argument("--messages", type=int, default=20_000, help="messages of each kind (default %(default)s)")
+    options.add_argument("--runs", type=int, default=7, help="runs, of which the median counts (default %(default)s)")
     chosen = options.parse_args(argv)
     tickers = messages(ticker, chosen.messages, 1)
     deltas = messages(delta, chosen.messages, 2)

@@ -136,9 +136,9 @@ def _send(connection: Connection, blocks: list[bytes], paced: bool = False) -> f
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--recorded", required=True)
-    parser.add_argument("--markets", type=int, required=True)
-    parser.add_argument("--burst", type=int, required=True)
-    parser.add_argument("--truth", required=True)
+    parser = argparse.ArgumentParser(prog="python -m bench.streaming.gold", description=__doc__)
+    parser.add_argument("--recorded", required=True, help="folder with the recorded gold markets")
+    parser.add_argument("--markets", type=int, required=True, help="other markets that the burst is about")
+    parser.add_argument("--burst", type=int, required=True, help="messages of the burst")
+    parser.add_argument("--truth", required=True, help="file for the books that must come out")
     serve(parser.parse_args())

@@ -108,14 +108,14 @@ def _attend(connection: Connection, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--markets", type=int, default=4096)
+    parser = argparse.ArgumentParser(prog="python -m bench.streaming.server", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="port; 0: a free one")
+    parser.add_argument("--markets", type=int, default=4096, help="markets (default %(default)s)")
     parser.add_argument("--books", type=int, default=0, help="only so many of the markets have books (0: all)")
-    parser.add_argument("--messages", type=int, default=400_000)
+    parser.add_argument("--messages", type=int, default=400_000, help="messages to send (default %(default)s)")
     parser.add_argument("--rate", type=float, default=0, help="messages a second (0: as fast as it goes)")
-    parser.add_argument("--certificate", default="")
-    parser.add_argument("--truth", default="")
+    parser.add_argument("--certificate", default="", help="PEM file with key and certificate; none: no TLS")
+    parser.add_argument("--truth", default="", help="file for the books that must come out; none: not written")
     parser.add_argument("--stamped", action="store_true", help="each frame says when it was sent, in microseconds")
     parser.add_argument("--all-tickers", action="store_true", help="begin with one ticker of every market")
     parser.add_argument("--account", action="store_true", help="fills and lifecycle messages now and then")

@@ -217,8 +217,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--exchange", required=True, help="address of the simulator, without a path")
     parser.add_argument("--speed", type=float, default=1.0, help="the simulator's --speed")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--port", type=int, default=0, help="port; 0: a free one")
+    parser.add_argument("--seed", type=int, default=1, help="another weather")
     options = parser.parse_args(argv)
     try:
         server = serve(Service(WeatherDays(options.exchange.rstrip("/"), options.speed, options.seed)), options.port)

@@ -46,9 +46,9 @@ class Watched:
 def main() -> int:
     """Parse, run, report."""
     parser = argparse.ArgumentParser(prog="bin/soak", description="An hour of production at real-time speed, watched.")
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--minutes", type=float, default=60, help="length of the run (default 60)")
     parser.add_argument("--edge-every", type=float, default=10, help="seconds between mispriced baskets (default 10)")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="another course of the markets")
     parser.add_argument("--state", type=Path, help="keep logs and databases there")
     options = parser.parse_args()
     if options.minutes <= 0 or options.edge_every <= 0:

@@ -28,7 +28,7 @@ def main() -> int:
         prog="bin/faults", description="Seeded fault schedules against the simulated exchange."
     )
     parser.add_argument("--seeds", required=True, metavar="A:B", help="from seed A up to, not including, B")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="schedules at once (default 1)")
     parser.add_argument("--harsh", action="store_true", help="the harsher world of tests/faults/harsh.py")
     parser.add_argument(
         "--quoted", action="store_true", help="the same for a basket whose legs rest (tests/faults/quoted.py)"

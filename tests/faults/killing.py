@@ -63,7 +63,7 @@ def main() -> int:
         description="Faults in mid-trade on real processes.",
         epilog=f"Kinds of faults: {'; '.join(kind.name for kind in KINDS)}.",
     )
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=20, help="faults, one after the other (default 20)")
     parser.add_argument(
         "--all", action="store_true", help="every kind of fault once, then the tests of docs/failures.md"
     )

@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument(
         "--sample", type=int, default=0, metavar="N", help="only N of them, drawn by the seed, in the order drawn"
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="another draw of --sample (default 1)")
     parser.add_argument(
         "--part", default="1/1", metavar="K/N", help="of these only the Kth of N parts, to stop and go on"
     )
