@@ -25,7 +25,7 @@ from kalbot.console.admin.lists import base
 from kalbot.console.admin.lists.base import ReadOnlyAdmin
 from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ui import empty_lists, formats
-from strategies.models import Cycle, NearMiss, Profile, Verdict
+from strategies.models import Cycle, NearMiss, Profile, Screening, Verdict
 from strategies.profiles import seeds
 from trading.models import Fill, Leg, Order, Position, Settlement
 
@@ -125,8 +125,23 @@ def test_the_funnel_adds_up_and_each_count_is_a_link_to_that_many_rows(sample: d
     assert shown["steps"][-1]["left"] == shown["near_total"] + shown["candidates"]
     for step in shown["steps"]:
         assert len(client.get(step["url"]).context["cl"].result_list) == step["refused"]
+    assert "The last screening saw" not in page.content.decode(), "all of them are counted here"
     assert len(client.get(shown["near_verdicts"]).context["cl"].result_list) == shown["near_total"]
     assert len(client.get(shown["candidates_url"]).context["cl"].result_list) == shown["candidates"]
+
+
+@pytest.mark.parametrize(
+    ("saw", "sentence"),
+    [
+        (9, "The last screening saw 9 events. Counted here are the 6 of them that have not closed since."),
+        (4, "The last screening saw 4 events. A newer one is writing its verdicts right now: there are 6."),
+    ],
+)
+def test_the_funnel_says_why_it_counts_other_events_than_the_last_screening(
+    saw: int, sentence: str, sample: dict[str, Any], login: Any
+) -> None:
+    Screening.objects.filter(profile__name="careful").update(universe=saw)
+    assert sentence in login("viewer").get(reverse("admin:why"), {"profile": "careful"}).content.decode()
 
 
 def test_amounts_on_pages_are_dollars_not_columns(sample: dict[str, Any], login: Any) -> None:

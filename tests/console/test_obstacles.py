@@ -258,6 +258,13 @@ def part(name: str) -> status.Part:
     return next(one for one in status.check() if one.name == name)
 
 
+def test_a_lock_whose_reason_is_its_name_says_it_once(working: dict[str, Any]) -> None:
+    until = clock.now() + timedelta(minutes=5)
+    Lock.objects.create(code="feed_gap", reason="the price feed reconnected", until=until)
+    (found,) = obstacles.found()
+    assert (found.title, found.why) == ("Every profile is locked", "the price feed reconnected")
+
+
 def test_profiles_that_the_same_thing_stops_share_a_line(working: dict[str, Any], login: Login) -> None:
     until = clock.now() + timedelta(minutes=5)
     for name in ("careful", "balanced"):

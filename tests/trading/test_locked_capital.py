@@ -147,6 +147,10 @@ def test_a_week_is_measured_by_the_money_of_that_week() -> None:
         traveller.shift(timedelta(days=7))
         weeks = locked.capital_of(profile, clock.now()).weeks
     assert weeks[-3] == before
+    assert abs(weeks[-4].total - 100 * world.DOLLAR) <= 1, (
+        "funded in the middle of it: earlier days had no money to count"
+    )
+    assert weeks[-5].total == 0
     assert before.realised == 10 * world.DOLLAR
     assert 100 * world.DOLLAR < before.total < 110 * world.DOLLAR
     assert before.on_all == before.realised / before.total

@@ -6,6 +6,7 @@ Money is micro-dollars; returns are shares a day.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -57,9 +58,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """One week of a profile: ``locked`` is what was held on average, ``total`` its capital and profit on average, ``realised`` what it
-    made, ``ended`` how many baskets ended; ``partly``: nothing had ever been held before it, so that its average is over days without
-    any trading."""
+    """One week of a profile: ``locked`` is what was held on average, ``total`` its capital and profit on average since it had any,
+    ``realised`` what it made, ``ended`` how many baskets ended; ``partly``: nothing had ever been held before it, so that the average of
+    what was held is over days without any trading."""
 
     begin: datetime
     realised: int
@@ -185,10 +186,17 @@ def _weeks(profile: Profile, now: datetime, number: int) -> list[Week]:
         end = min(start + timedelta(weeks=1), now)
         realised = sum(amount for at, amount in made if start <= at < end)
         days = max(results.elapsed(start, end) / timedelta(days=1), 1 / 24)
-        locked, total = (
-            results.capital_days([step for step in steps if step[0] < end], start, end) / days
-            for steps in (held, owned)
-        )
+        locked = results.capital_days([step for step in held if step[0] < end], start, end) / days
         ended = sum(1 for at in ends if start <= at < end)
-        weeks.append(Week(start, realised, int(locked), ended, bool(held) and held[0][0] > start, int(total)))
+        weeks.append(
+            Week(start, realised, int(locked), ended, bool(held) and held[0][0] > start, _owned(owned, start, end))
+        )
     return weeks
+
+
+def _owned(steps: Sequence[results.Step], start: datetime, end: datetime) -> int:
+    """The money on average between the two, from the first of it on: days before a profile had any are not counted. Micro-dollars."""
+    before = [step for step in steps if step[0] < end]
+    since = max(start, before[0][0]) if before else end
+    days = results.elapsed(since, end) / timedelta(days=1)
+    return int(results.capital_days(before, since, end) / days) if days > 0 else 0

@@ -227,7 +227,7 @@ class PositionAdmin(ExportedAdmin):
             return shown
         sentence = next((known.sentence for known in DenialCode if known == code), code)
         return format_html(
-            '{}<br><small class="k-quiet" title="{}">{}</small>', shown, sentence, code.replace("_", " ")
+            '{}<br><small class="k-quiet k-below" title="{}">{}</small>', shown, sentence, code.replace("_", " ")
         )
 
     @display(description="Held is")

@@ -254,9 +254,11 @@ def stopped(row: TradingState) -> Obstacle:
 def locked(lock: Lock) -> Obstacle:
     """A lock as an obstacle."""
     name = lock.profile.name if lock.profile else ""
+    cause = str(lock.get_code_display())
+    said = lock.reason.lower().startswith(cause.lower())
     return Obstacle(
         "locked",
-        f"{name or 'Every profile'} is locked: {lock.get_code_display()}",
+        f"{name or 'Every profile'} is locked{'' if said else f': {cause}'}",
         lock.reason if lock.actor == Lock.MACHINE else f"{lock.reason} (by {lock.actor})",
         WITH_ITS_CAUSE if lock.actor == Lock.MACHINE and lock.code in lock_causes.ENDED else RISK_MANAGER,
         list_url("trading.lock"),
