@@ -32,6 +32,8 @@ BY_WORD: Final = {
 """What the page calls runs of more than one test."""
 GROUP: Final = 6
 """Files of one run of pytest; between two the whole may be stopped."""
+HANGS: Final = 900
+"""Seconds after which a test hangs: a busy machine takes minutes to make the database of a group, and all of its tests failed for that."""
 CLEAN: Final = ("REDIS_URL", "DATABASE_URL", "KALBOT_STATE", "KALBOT_TEST_REDIS", "LOG_LEVEL")
 
 
@@ -122,7 +124,7 @@ def _run(files: Iterable[list[str]]) -> dict[str, str]:
     environment["KALBOT_TEST_DATABASE"] = "postgres"
     with tempfile.TemporaryDirectory(prefix="kalbot-cited-") as folder:
         report = Path(folder) / "report.xml"
-        plain = ["-q", "-p", "no:cacheprovider", "-m", "slow or not slow", f"--junitxml={report}"]
+        plain = ["-q", "-p", "no:cacheprovider", "-m", "slow or not slow", f"--timeout={HANGS}", f"--junitxml={report}"]
         command = [sys.executable, "-m", "pytest", *plain, *names]
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, preexec_fn=die_with_parent
