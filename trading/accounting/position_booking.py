@@ -62,8 +62,8 @@ class PositionBooking:
     @classmethod
     def of_orders(cls, order_ids: Collection[UUID], fills: int = 0) -> PositionBooking:
         """Of orders of one position, to book so many ``fills`` on them, about. Position.DoesNotExist where there is no such order."""
-        # an event and a release beside them
-        wanted = {Fill: fills, LedgerTransaction: fills + 1, PositionEvent: 1} if fills else {}
+        # beside them an event, a release, and two of collateral return; keys that are not used are lost
+        wanted = {Fill: fills, LedgerTransaction: fills + 3, PositionEvent: 1} if fills else {}
         position, rows, keys = locked_orders.read(order_ids, wanted)
         found = cls(position, keys, position.has_totals)
         for order in rows:
