@@ -370,7 +370,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "an order that is read as another one is believed",
         "trading/venues/live.py",
-        "if said := contradiction(order, listed.ticker, listed.outcome_side):",
+        "if said := contradiction(order, listed.ticker, listed.outcome_side, listed.client_order_id):",
         "if said := '':",
     ),
     Known(
@@ -382,7 +382,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "a message that shows an order as another one changes it",
         "trading/reconciliation/inbox.py",
-        "if said := contradiction(order, ticker, frame.outcome_side):",
+        "if said := contradiction(order, ticker, frame.outcome_side, frame.client_order_id or None):",
         "if said := '':",
     ),
     Known(

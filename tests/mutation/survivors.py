@@ -78,6 +78,12 @@ SURVIVORS: tuple[Survivor, ...] = (
     ),
     Survivor("trading/venues/prints.py", "fetch", "1 -> 2", SIGNAL),
     Survivor(
+        "trading/shadow.py",
+        "_sides",
+        "decision__in: dropped from Position.objects.filter(decision__in=some)",
+        "the sides of more decisions are read than are looked up",
+    ),
+    Survivor(
         "trading/closing/settlement.py",
         "amend",
         "0: dropped from value or 0",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
 
 from kalbot.common import clock
 from markets.models import Event
+from simulator.flow import second_actor
 from tests.trading import world
 from tests.trading.struck import Striking
 from tests.trading.ties import ties
@@ -138,6 +140,25 @@ def test_what_leaving_one_basket_needs_is_promised_to_no_other_profile_of_the_ac
     _steps(twin, first)
     assert not twin.held(), "the exit has the cash that it needs"
     assert reconcile.run("live", "test").balance_difference == 0
+
+
+def test_cash_that_a_person_withdrew_is_what_an_exit_says_that_it_waits_for_and_it_goes_on_with_it(twin: Twin) -> None:
+    """Our books still have it, so only the exchange knows."""
+    position = _buy(twin)
+    assert position is not None
+    reconcile.run("live", "test")
+    terms = {"amount": twin.exchange.ledger.available((0, 0))}
+    assert second_actor.act(twin.exchange, "withdraw", terms, Random(1))["did"] == "withdraw"
+    prices = {(leg.market_id, leg.side): 1_000 for leg in position.legs.all()}
+    exits.request_exit(position_id=position.pk, actor="ann", reason="out", least_prices=prices, below_floor="cash")
+    position = _steps(twin, position, 1)
+    assert (position.status, position.residual_code) == ("exiting", "sale_needs_funds")
+    assert set(twin.held().values()) == {-1_000}
+    second_actor.act(twin.exchange, "deposit", {"amount": 60 * world.DOLLAR}, Random(1))
+    position = _steps(twin, position)
+    ties(position)
+    assert reconcile.run("live", "test").balance_difference == 0
+    assert (position.status, position.returned, twin.held()) == ("closed", 0, {})
 
 
 def test_a_directional_group_beside_an_exclusive_one_locks_its_price(twin: Twin) -> None:

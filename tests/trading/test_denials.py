@@ -104,7 +104,8 @@ def test_an_unknown_reason_of_the_prices_is_a_refusal_too() -> None:
     [
         ("market_inactive", DenialCode.MARKET_CLOSED),
         ("price_stale", DenialCode.PRICE_STALE),
-        ("insufficient_balance", DenialCode.ORDER_REFUSED),
+        ("insufficient_balance", DenialCode.SALE_NEEDS_FUNDS),
+        ("insufficient_funds", DenialCode.ORDER_REFUSED),
         ("capital", DenialCode.ORDER_REFUSED),
     ],
 )

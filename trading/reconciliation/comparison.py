@@ -31,22 +31,27 @@ def compare(
     subaccount: int,
     profiles: list[Profile],
     first: Callable[[ExchangeAccount], None],
+    beside: Callable[[], object],
     again: Callable[[], Collection[tuple[int, str]]],
     waiting: Collection[tuple[int, str]] = (),
 ) -> None:
     """Compare one subaccount's positions and cash with what its ``profiles`` hold; differences become discrepancies. ``first``: done in
-    the transaction that makes the account. ``again``: books once more what is listed of orders, fills and moved money, which may lag behind
-    what they did to the cash, or happen in mid comparison. ``waiting``, and its result: (subaccount, market) in which somebody else's trade
-    waits until ours are known."""
+    the transaction that makes the account. ``beside``: lists others' trades and money, and returns what differs from listing to listing:
+    what happens while the opening balance is read would be in it, and booked later once more. ``again``: books once more what is listed of
+    orders, fills and moved money, which may lag behind what they did to the cash, or happen in mid comparison. ``waiting``, and its result:
+    (subaccount, market) in which somebody else's trade waits until ours are known."""
     account: ExchangeAccount | None = None
+    is_new, known = not ExchangeAccount.objects.filter(subaccount=subaccount).exists(), object()
     differing: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
     difference: int | None = None
     at_least = 0
     still = is_read_again = False
     unreadable: list[Rejection] = []
-    for pause in PAUSES:
+    for number, pause in enumerate(PAUSES):
         clock.sleep(pause)
+        if is_new and number == 0:
+            known = beside()
         if differing or difference or at_least:
             waiting = again()
         unreadable.clear()
@@ -57,6 +62,9 @@ def compare(
             for p in connection.client().portfolio.positions(subaccount or None, unreadable=unreadable)
             if p.position
         }
+        if is_new and known != (known := beside()):
+            continue
+        is_new = False
         account = accounts.seen(subaccount, balance, theirs, profiles, began, first)
         still = accounts.mark(profiles) == mark
         if not still:

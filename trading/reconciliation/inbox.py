@@ -49,7 +49,7 @@ def _apply(message: ExchangeMessage) -> str:
                 foreign.note_frame(frame)
             return "not an order of ours"
         ticker = frame.market_ticker if isinstance(frame, FillFrame) else frame.ticker
-        if said := contradiction(order, ticker, frame.outcome_side):
+        if said := contradiction(order, ticker, frame.outcome_side, frame.client_order_id or None):
             raise BookingError(said)
         if isinstance(frame, FillFrame):
             _fill(order, frame)

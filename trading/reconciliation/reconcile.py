@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -27,18 +26,23 @@ from markets.kalshi.schemas.orders import Order as ListedOrder
 from strategies.models import Mode, Profile
 from trading import premises
 from trading.accounting import booking
-from trading.accounting.fill_reports import BookingError, FillReport
 from trading.closing import settlement
 from trading.execution.orders import inflight, record
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
-from trading.reconciliation import collateral_learning, comparison, foreign, funding, lost_baskets, others, own_books
+from trading.reconciliation import (
+    collateral_learning,
+    comparison,
+    foreign,
+    funding,
+    listed_fills,
+    lost_baskets,
+    others,
+    own_books,
+)
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection
 from trading.venues.protocol import Ack
-from trading.venues.wire import report_of
 
-TOGETHER: Final = 200
-"""Fills of one position in one transaction, which holds the position."""
 OVERLAP: Final = timedelta(minutes=5)
 """How far before the last good comparison the next one begins: reads lag, clocks differ."""
 LAG: Final = timedelta(seconds=30)
@@ -86,6 +90,11 @@ def _live(row: Reconciliation) -> None:
         row.repaired += new + funding.book(_funding(row))
         return left
 
+    def beside() -> object:
+        nonlocal fills, moved
+        fills, moved = _fills(row, since), _funding(row)
+        return {(fill.fill_id, fill.order_id) for fill in fills}, {(one.key, one.status) for one in moved}
+
     def first(account: ExchangeAccount) -> None:
         foreign.remember_opening(account, fills)
         funding.remember_opening(account, moved)
@@ -97,7 +106,7 @@ def _live(row: Reconciliation) -> None:
     _netting(row, subaccounts)
     for subaccount in subaccounts:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
-        comparison.compare(row, subaccount, members, first, again, waiting)
+        comparison.compare(row, subaccount, members, first, beside, again, waiting)
         collateral_learning.conclude(row, subaccount)
 
 
@@ -137,6 +146,11 @@ def _orders(row: Reconciliation, since: datetime) -> None:
 def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
     """Bring the row of an order of ours to what the exchange lists of it. A refusal within a batch proves nothing, so what is listed
     counts; of any other rejected order a fill is a difference."""
+    if theirs.client_order_id != str(order.pk):
+        log.critical("order %s was answered as %s, which is another one", order.pk, theirs.order_id)
+        record.disclaim(order)
+        foreign.note_order(theirs)
+        return
     if discrepancies.contradicts(row, order, theirs):
         return
     if inflight.is_refused_in_batch(order) and record.revive(order):
@@ -177,8 +191,7 @@ def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
     row.fills = len(listed)
     discrepancies.name_unreadable(row, "fill", unreadable)
     orders = {o.exchange_order_id: o for o in _by_exchange_id({f.order_id for f in listed.values()})}
-    booked_already = _booked(orders.values())
-    _book(row, orders, [fill for key, fill in listed.items() if fill.order_id in orders and key not in booked_already])
+    listed_fills.book(row, orders, {key: fill for key, fill in listed.items() if fill.order_id in orders})
     booking_orders = Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING).select_related("leg")
     for batch in batched(list(booking_orders)):
         record.finish_all([order for order in batch if order.filled_count >= (order.reported_fill_count or 0)])
@@ -186,37 +199,6 @@ def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
         _missing(row, since, listed)
     _listed_after_all(listed.values())
     return [fill for fill in listed.values() if fill.order_id not in orders]
-
-
-def _book(row: Reconciliation, orders: Mapping[str, Order], fills: Sequence[ListedFill]) -> None:
-    """Book fills of orders of ours, those of one position together; one that contradicts its order is named and keeps no other from it."""
-    of_position: dict[int, list[ListedFill]] = {}
-    for fill in fills:
-        of_position.setdefault(orders[fill.order_id].position_id, []).append(fill)
-    for whole in of_position.values():
-        for batch in batched(whole, TOGETHER):
-            try:
-                row.repaired += _book_together(orders, batch)
-            except BookingError:
-                for fill in batch:
-                    _book_alone(row, orders[fill.order_id], fill)
-
-
-def _book_together(orders: Mapping[str, Order], fills: Sequence[ListedFill]) -> int:
-    reports: dict[UUID, list[FillReport]] = {}
-    for fill in fills:
-        order = orders[fill.order_id]
-        reports.setdefault(order.pk, []).append(report_of(fill, order.side))
-    return booking.book_fills(reports, "rest")
-
-
-def _book_alone(row: Reconciliation, order: Order, fill: ListedFill) -> None:
-    try:
-        row.repaired += booking.book_fill(order.pk, report_of(fill, order.side), "rest")
-    except BookingError as error:
-        discrepancies.found(
-            row, Discrepancy.Code.FILL_IMPOSSIBLE, fill.fill_id, theirs=str(error), profile=order.profile
-        )
 
 
 def _missing(row: Reconciliation, since: datetime, listed: Mapping[tuple[str, str], ListedFill]) -> None:
@@ -281,16 +263,6 @@ def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
             discrepancies.found(
                 row, Discrepancy.Code.NETTING_ON, str(subaccount), ours=used.get(subaccount, off), theirs=theirs
             )
-
-
-def _booked(orders: Iterable[Order]) -> set[tuple[str, str]]:
-    """(trade id, exchange order id) of every fill of these orders that is booked."""
-    ids = [order.pk for order in orders]
-    found: set[tuple[str, str]] = set()
-    for batch in batched(ids):
-        fills = Fill.objects.filter(mode=Mode.LIVE, order_id__in=batch)
-        found |= set(fills.values_list("trade_id", "order__exchange_order_id"))
-    return found
 
 
 def _by_exchange_id(ids: Iterable[str]) -> list[Order]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -43,6 +44,7 @@ MOST_TICKERS: Final = 100
 """Markets that one listing of executions takes."""
 READ_BACK_WAITS: Final = (0.0, 0.05, 0.1, 0.2)
 """Seconds before each read of a cancelled order: the listing lags behind the answer."""
+log = logging.getLogger(__name__)
 
 
 class LiveVenue:
@@ -163,7 +165,7 @@ class LiveVenue:
                 listed = list(
                     portfolio.historical_fills(ticker=order.leg.market_id, min_ts=since, subaccount=order.subaccount)
                 )
-        return [report_of(fill, order.side) for fill in listed if fill.order_id == order.exchange_order_id]
+            return self._reports(order, [fill for fill in listed if fill.order_id == order.exchange_order_id])
 
     def fills_of(self, orders: Sequence[Order]) -> dict[UUID, list[FillReport]]:
         """One listing of their markets where all are young; see Venue."""
@@ -174,13 +176,24 @@ class LiveVenue:
         since = int(oldest.timestamp()) - LISTING_MARGIN_S
         with _translated():
             listed = list(self.client.portfolio.fills(ticker=",".join(sorted(tickers)), min_ts=since))
-        mine: dict[str, list[ListedFill]] = {}
-        for fill in listed:
-            mine.setdefault(fill.order_id, []).append(fill)
-        return {
-            order.pk: [report_of(fill, order.side) for fill in mine.get(order.exchange_order_id, ())]
-            for order in orders
-        }
+            mine: dict[str, list[ListedFill]] = {}
+            for fill in listed:
+                mine.setdefault(fill.order_id, []).append(fill)
+            return {order.pk: self._reports(order, mine.get(order.exchange_order_id, [])) for order in orders}
+
+    def _reports(self, order: Order, listed: Sequence[ListedFill]) -> list[FillReport]:
+        """Executions as reports. Unresolved where they are more than the order itself says that it filled (one may be listed twice), or
+        where the id by which they are listed is that of another order."""
+        count, reported = sum(fill.count for fill in listed), order.reported_fill_count or 0
+        try:
+            found = self._read(order) if count and count != reported else None
+        except (KalshiError, Unresolved):
+            if count > reported:
+                raise
+            found = None  # a part is listed so far
+        if found is not None and (found.order_id != order.exchange_order_id or count > found.fill_count):
+            raise Unresolved(f"executions of {count} are listed, order {found.order_id} says {found.fill_count}")
+        return [report_of(fill, order.side) for fill in listed]
 
     def by_averages(self, order: Order) -> list[FillReport]:
         """See Venue."""
@@ -188,13 +201,17 @@ class LiveVenue:
             return averages.reports(order, self._read(order), list(order.fills.values_list("price", "count", "fee")))
 
     def _read(self, order: Order) -> ListedOrder:
+        """The order by the exchange's id, or by ours where that id belongs to another one: the answer that named it was wrong."""
         try:
-            return self.client.orders.get(order.exchange_order_id)
+            found: ListedOrder | None = self.client.orders.get(order.exchange_order_id)
         except NotFound:
             found = next((one for one in self._history(order) if one.order_id == order.exchange_order_id), None)
-            if found is None:
-                raise Unresolved(f"order {order.exchange_order_id} is neither listed nor in the history") from None
-            return found
+        if found is not None and found.client_order_id != str(order.pk):
+            log.warning("order %s was answered as %s, which is another one", order.pk, found.order_id)
+            found = self._listed(order)
+        if found is None:
+            raise Unresolved(f"order {order.exchange_order_id} is neither listed nor in the history")
+        return found
 
     def _history(self, order: Order) -> Iterable[ListedOrder]:
         since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
@@ -235,7 +252,7 @@ def _of_item(item: BatchItem, order: Order) -> Ack | Refused | Unresolved:
 
 def _ack(listed: ListedOrder, order: Order) -> Ack:
     """What is listed as the state of our order. Raises Unresolved where it is of another market or direction."""
-    if said := contradiction(order, listed.ticker, listed.outcome_side):
+    if said := contradiction(order, listed.ticker, listed.outcome_side, listed.client_order_id):
         raise Unresolved(said)
     remaining = 0 if listed.status.is_terminal else listed.remaining_count
     return Ack(listed.order_id, listed.fill_count, remaining, price=listed.price)

@@ -65,7 +65,10 @@ def report_of(fill: ListedFill, side: str) -> FillReport:
     return FillReport(fill.fill_id, price, fill.count, fill.fee, fill.is_taker, at_ms, moves)
 
 
-def contradiction(order: Order, ticker: str, towards: Side) -> str:
-    """Why what the exchange says of an order of ours cannot be of it: another market or direction. Empty where it can."""
+def contradiction(order: Order, ticker: str, towards: Side, client_order_id: str | None = None) -> str:
+    """Why what the exchange says of an order of ours cannot be of it: another market, direction or client id (None: it does not say).
+    Empty where it can."""
+    if client_order_id is not None and client_order_id != str(order.pk):
+        return f"order {order.pk} is shown as one with the client id {client_order_id!r}"
     moves = ticker, towards.value
     return "" if moves == order.moves else f"order {order.pk} of {order.moves} is shown as one of {moves}"

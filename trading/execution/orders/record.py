@@ -19,7 +19,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from kalbot.common import clock, events, trace
 from kalbot.common.db import direct, pipeline
@@ -57,7 +57,8 @@ def acknowledge(order: Order, answer: Ack, beside: list[Statement] | None = None
 
 
 def acknowledge_all(answers: Sequence[tuple[Order, Ack]], beside: list[Statement] | None = None) -> None:
-    """The same of several orders, in one transaction. ``beside``: statements of the same transaction, no more there afterwards.
+    """The same of several orders, in one transaction. ``beside``: statements of the same transaction, no more there afterwards. An answer
+    that names another order of ours says nothing: that one's outcome is unknown.
 
     The disk is not waited for. Should the database's machine fail before it has them, the orders are sent and not answered, as if the
     worker had died just before: they are resolved with the venue. What is booked of them is stored later, and never without them.
@@ -66,11 +67,27 @@ def acknowledge_all(answers: Sequence[tuple[Order, Ack]], beside: list[Statement
         return
     changes = [(order, _answered(order, answer)) for order, answer in answers]
     moving = [_moving(order, ANSWERABLE, columns) for order, columns in changes]
-    found = pipeline.rows_soon(*moving, *(beside or ()))
+    try:
+        found = pipeline.rows_soon(*moving, *(beside or ()))
+    except IntegrityError as error:
+        _acknowledge_each(answers, beside, error)
+        return
     if beside is not None:
         beside.clear()
     for (order, columns), won in zip(changes, found, strict=False):
         _moved(order, columns, bool(won))
+
+
+def _acknowledge_each(
+    answers: Sequence[tuple[Order, Ack]], beside: list[Statement] | None, error: IntegrityError
+) -> None:
+    """One answer after the other, once one of them cannot be stored because its order's id is another one's."""
+    if len(answers) > 1:
+        for one in answers:
+            acknowledge_all([one], beside)
+        return
+    order, answer = answers[0]
+    mark_unknown(order, Unresolved(f"answered as {answer.exchange_order_id}, which is another order of ours: {error}"))
 
 
 def _answered(order: Order, answer: Ack) -> dict[str, Any]:
@@ -149,6 +166,12 @@ def revive(order: Order) -> bool:
 def rests_after_all(order: Order) -> bool:
     """An order that we held for ended is in the book after all: it is to be read and withdrawn. False when it has moved on."""
     return move(order, (OrderStatus.DONE, OrderStatus.REJECTED), OrderStatus.RESTING, ended_at=None)
+
+
+def disclaim(order: Order) -> bool:
+    """The exchange's id that the row has is another order's: from now on it is to be found by our own. False when it has moved on."""
+    expected = (OrderStatus.RESTING, OrderStatus.BOOKING, OrderStatus.DONE, OrderStatus.UNKNOWN)
+    return move(order, expected, OrderStatus.UNKNOWN, exchange_order_id="", ended_at=None, is_final=False)
 
 
 def confirm(order: Order) -> None:

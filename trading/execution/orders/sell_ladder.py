@@ -20,6 +20,8 @@ from trading.closing import exit_prices
 from trading.denials import FEED_OUTAGES, DenialCode, Refusal
 from trading.models import Leg, OrderError
 
+NO_CASH: Final = "insufficient_balance"
+"""The exchange's word: a sale can only lack cash where it takes back collateral that was returned."""
 RUNGS: Final = (100, 300, 1_000, 10_000)
 """How far below the best bid each try may sell, in 1/10,000 dollar."""
 
@@ -94,6 +96,8 @@ def refused_sales(error_code: str) -> Refusal:
         return Refusal(DenialCode.MARKET_CLOSED, "the venue refused every sale")
     if error_code == OrderError.PAUSED:
         return Refusal(DenialCode.MARKET_PAUSED, "the venue refused every sale")
+    if error_code == NO_CASH:
+        return Refusal(DenialCode.SALE_NEEDS_FUNDS, "the exchange has not enough cash for it")
     known = next((code for code in (*FEED_OUTAGES, *_OURS) if code == error_code), None)
     if known is not None:
         return Refusal(known, "the venue refused every sale")
