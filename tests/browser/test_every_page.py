@@ -74,7 +74,7 @@ def test_every_page_and_dialog(scheme: str, width: int, visit: Any, sample: dict
             for v in found
             if v["impact"] in ("serious", "critical")
         ]
-        wrong += [f"{one.name}: {said}" for said in (*covered(page), *out_of_reach(page))]
+        wrong += [f"{one.name}: {said}" for said in (*covered(page), *out_of_reach(page), *cut_off(page))]
         screenshot(page, f"every-{scheme}-{one.name}")
     assert wrong == [], "\n".join(wrong)
 
@@ -96,6 +96,17 @@ def covered(page: Any) -> list[str]:
         }).map((one) => one.id)"""
     )
     return [f"the sign before {name} covers its value" for name in found]
+
+
+def cut_off(page: Any) -> list[str]:
+    """Tables that have to be moved sideways to be read, though the screen is a desk's."""
+    if page.viewport_size["width"] < 1440:
+        return []
+    found = page.evaluate(
+        """() => [...document.querySelectorAll(".k-scroll")].filter((one) => one.scrollWidth > one.clientWidth)
+            .map((one) => (one.getAttribute("aria-label") || "") + " by " + (one.scrollWidth - one.clientWidth) + " px")"""
+    )
+    return [f"a table is cut off: {name}" for name in found]
 
 
 def out_of_reach(page: Any) -> list[str]:

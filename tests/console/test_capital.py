@@ -31,6 +31,13 @@ def test_locked_and_free_are_all_of_the_capital(sample: dict[str, Any]) -> None:
         assert found.total == balance_check.summary(profile)["starting"] + balance_check.summary(profile)["realised"]
 
 
+def test_an_average_is_shown_to_the_cent(sample: dict[str, Any], login: Any) -> None:
+    rows = login("viewer").get(reverse("admin:capital")).context["rows"]
+    averages = [week.locked for row in rows for _, week, _, _ in row["weeks"]]
+    assert any(averages)
+    assert all(average % 10_000 == 0 for average in averages)
+
+
 def test_weeks_add_up_to_what_was_realised(sample: dict[str, Any]) -> None:
     for profile in {position.profile for position in Position.objects.all()}:
         found = locked.capital_of(profile, clock.now(), weeks=60)

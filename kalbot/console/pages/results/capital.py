@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -46,7 +47,7 @@ def row(found: Capital, now: datetime) -> dict[str, Any]:
         "weeks": [
             (
                 week.begin.astimezone(DAY_ZONE).date(),
-                week,
+                replace(week, locked=round(week.locked, -4)),  # an average says nothing below the cent
                 ppm(week.on_locked),
                 ppm(week.on_all),
             )
