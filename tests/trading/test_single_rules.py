@@ -14,6 +14,7 @@ from tests.trading.stopped import after
 from tests.trading.struck import StruckTwin, execute
 from tests.trading.twin import Twin
 from trading.accounting import collateral, residuals
+from trading.books import live_books
 from trading.closing import exits, settlement
 from trading.closing.finals import Credit, FinalResult
 from trading.denials import Denied
@@ -153,3 +154,11 @@ def test_a_fill_of_no_that_only_a_message_brings_is_booked_at_its_own_price(sett
     booked = dict(Fill.objects.values_list("order__leg__market_id", "price"))
     assert (booked, set(Fill.objects.values_list("source", flat=True))) == (limits, {"websocket"})
     assert not position.orders.exclude(status="done").exists(), "they add up to what was answered"
+
+
+def test_a_book_that_is_not_there_has_no_version(db: None) -> None:
+    event = world.add_event()
+    world.publish(event.ticker, {"KXT-1-0": (((2_900, 100),), ((7_000, 100),))})
+    live = live_books.read(event)
+    assert live.version("KXT-1-0")
+    assert live.version("KXT-1-1") == ""

@@ -145,7 +145,8 @@ def test_an_execution_that_is_listed_again_later_is_named_and_not_booked(twin: R
 @pytest.mark.django_db(transaction=True)
 def test_an_answer_that_names_another_order_of_ours_says_nothing_of_the_outcome(twin: RewritingTwin, now: Any) -> None:
     twin.session.rewrite[ORDERS] = _names(lambda first: first)
-    execute(twin)
+    position = execute(twin)
+    assert (position.status, position.matched_count) == ("open", 1_000), "it is found by our own id at once"
     position = _goes_on(twin, now)
     assert (position.status, position.matched_count) == ("open", 1_000)
     ids = set(Order.objects.values_list("exchange_order_id", flat=True))

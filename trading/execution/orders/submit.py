@@ -120,6 +120,8 @@ def _send(order: Order, keep_back: int, beside: list[Statement] | None) -> None:
             resolve(order, wanted=True)
             return
         record.acknowledge(order, answer, beside)
+        if order.status == OrderStatus.UNKNOWN:  # the answer named another order
+            resolve(order, wanted=True)
         return
 
 
