@@ -25,6 +25,7 @@ REMEMBERING = (
     "strategies.screening.verdict_rows",
     "strategies.screening.watchlist",
     "strategies.cycle.candidates",
+    "strategies.cycle.estimates",
     "strategies.cycle.event_cache",
     "strategies.cycle.memo",
     "strategies.cycle.near_misses",
