@@ -43,11 +43,10 @@ from strategies.cycle import (
 )
 from strategies.cycle.candidates import Candidate, Exposure, Listed
 from strategies.cycle.quote_places import Places
-from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, rejected, unfit
+from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, rejected, stopped_by, unfit
 from strategies.cycle.turns import Turns
 from strategies.models import Cycle, Profile
 from strategies.profiles import alike
-from strategies.profiles.blackout import in_blackout
 from strategies.reasons import Reason
 from strategies.screening import watchlist
 from strategies.screening.filters import Miss, Rules
@@ -229,7 +228,7 @@ def _own_verdicts(
 ) -> dict[str, Verdict]:
     """The verdicts in which the profile differs from those that judge like it: what blocks it whatever the prices are, what its money
     decides, what it quotes."""
-    stopped = _stopped(profile, exposure)
+    stopped = stopped_by(profile, exposure)
     if stopped is not None:
         own = dict.fromkeys(listed.by_event, rejected(stopped))
     else:
@@ -254,13 +253,6 @@ def _quote_instead(
         if verdict.on_books and event not in exposure.blocked and view is not None and prices is not None:
             books = candidate_evaluation.depths_of(prices)
             own[event] = _quoted(profile, view, books, verdict, exposure.capital_left)
-
-
-def _stopped(profile: Profile, exposure: Exposure) -> Miss | None:
-    """What keeps the profile from deciding on any event."""
-    if in_blackout(profile.blackout, clock.now()):
-        return Miss(Reason.BLACKOUT, f"{clock.now():%H:%M} UTC", "outside the profile's pauses")
-    return exposure.too_many(profile)
 
 
 def _quoted(profile: Profile, view: EventView, books: dict[str, Depth], taken: Verdict, capital_left: int) -> Verdict:

@@ -19,10 +19,12 @@ from markets.prices import EventPrices
 from strategies.catalogue.universe import EventView
 from strategies.collateral.groups import Choices
 from strategies.cycle import candidate_evaluation, holdings, memo, plausibility
+from strategies.cycle.candidates import Exposure
 from strategies.cycle.evaluation import limits_of, most_cost
 from strategies.cycle.returned import judged
 from strategies.models import Profile
 from strategies.profiles import alike
+from strategies.profiles.blackout import in_blackout
 from strategies.reasons import FIXED_BY_BOOKS, Reason
 from strategies.screening.filters import Miss, Rules, misses
 from strategies.screening.verdict import Status, Verdict, missed
@@ -227,3 +229,10 @@ def evaluated(profile: Profile, view: EventView, books: dict[str, Depth], capita
         log.exception("evaluation failed: profile %s, event %s", profile.name, view.ticker)
         fault = Miss(Reason.ERROR, type(error).__name__, "an event that can be evaluated", flip=str(error)[:300])
         return missed(Status.REJECTED, fault)
+
+
+def stopped_by(profile: Profile, exposure: Exposure) -> Miss | None:
+    """What keeps the profile from deciding on any event."""
+    if in_blackout(profile.blackout, clock.now()):
+        return Miss(Reason.BLACKOUT, f"{clock.now():%H:%M} UTC", "outside the profile's pauses")
+    return exposure.too_many(profile)
