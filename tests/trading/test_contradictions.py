@@ -28,6 +28,8 @@ from trading.venues import factory
 from trading.venues.protocol import Unresolved
 
 Changes = dict[str, Any]
+OTHER = "0b700010-0000-4001-8060-26e127c04fb2"
+"""No order of ours has this id."""
 
 
 class Lying(Striking):
@@ -112,14 +114,19 @@ def test_an_execution_of_another_market_or_direction_is_not_booked_on_our_leg(tw
     assert audit.totals(position.profile) == []
 
 
-@pytest.mark.parametrize("what", ["market", "direction"])
+@pytest.mark.parametrize("what", ["market", "direction", "id"])
 def test_a_message_of_an_execution_that_contradicts_its_order_changes_nothing(twin: LyingTwin, what: str) -> None:
     position = execute(twin)
     before = Fill.objects.count()
     row = position.orders.get(leg__market_id=twin.markets[0])
     Order.objects.filter(pk=row.pk).update(count=2_000, status="resting")
     (theirs,) = (fill for fill in twin.exchange.ledger.fills if fill.order_id == row.exchange_order_id)
-    other = {"ticker": twin.markets[1]} if what == "market" else {"book_side": "ask"}
+    others = {
+        "market": {"ticker": twin.markets[1]},
+        "direction": {"book_side": "ask"},
+        "id": {"client_order_id": OTHER},
+    }
+    other = others[what]
     store([fill_message(msgspec.structs.replace(theirs, fill_id="another", **other))])
     inbox.apply_waiting()
     assert Fill.objects.count() == before
@@ -129,22 +136,24 @@ def test_a_message_of_an_execution_that_contradicts_its_order_changes_nothing(tw
     assert Fill.objects.count() == before + 1, "it would have been booked"
 
 
-@pytest.mark.parametrize("what", ["market", "direction"])
+@pytest.mark.parametrize("what", ["market", "direction", "id"])
 def test_a_message_that_shows_our_order_as_another_does_not_end_it(twin: LyingTwin, what: str) -> None:
     _, order = _resting(twin)
     theirs = twin.exchange.ledger.orders[order.exchange_order_id]
-    truth = theirs.ticker, theirs.book_side, theirs.status, theirs.remaining
+    truth = theirs.ticker, theirs.book_side, theirs.client_order_id, theirs.status, theirs.remaining
     theirs.status, theirs.remaining = "canceled", 0
     if what == "market":
         theirs.ticker = twin.markets[1]
-    else:
+    elif what == "direction":
         theirs.book_side = "ask"
+    else:
+        theirs.client_order_id = OTHER
     twin.send_order(order.exchange_order_id)
     inbox.apply_waiting()
     order.refresh_from_db()
     assert order.status == "resting"
     assert "BookingError" in ExchangeMessage.objects.get().error
-    theirs.ticker, theirs.book_side, theirs.status, theirs.remaining = truth
+    theirs.ticker, theirs.book_side, theirs.client_order_id, theirs.status, theirs.remaining = truth
     theirs.status = "canceled"
     twin.send_order(order.exchange_order_id)
     inbox.apply_waiting()

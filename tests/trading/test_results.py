@@ -258,3 +258,9 @@ def _locks(booked: Profile, now: datetime) -> None:
         assert abs(week.locked - area / days) <= 1
         gains = results.result(booked, week.begin, following.begin - timedelta(microseconds=1)).realised
         assert (week.realised, week.on_locked) == (gains, gains / week.locked if week.locked else None)
+
+
+def test_who_has_traded_nothing_has_made_and_paid_nothing(db: None) -> None:
+    found = results.result(world.add_profile("idle"), None, clock.now())
+    assert (found.realised, found.fees, found.ended, found.won, found.capital_days) == (0, 0, 0, 0, 0)
+    assert (found.drawdown, found.best, found.worst) == (0, None, None)

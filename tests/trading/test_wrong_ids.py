@@ -26,6 +26,7 @@ from trading.closing import exits
 from trading.execution import executor
 from trading.models import AccountTransaction, Discrepancy, ExchangeAccount, Order, Position
 from trading.reconciliation import reconcile
+from trading.venues import factory
 
 Body = dict[str, Any]
 ORDERS = ("POST", "/portfolio/events/orders")
@@ -168,6 +169,9 @@ def test_an_answer_that_names_a_persons_order_makes_their_trade_not_ours(twin: R
     twin.sync()
     twin.session.rewrite[ORDERS] = _names(lambda first: str(did["order_id"]))
     execute(twin)
+    named = Order.objects.get(exchange_order_id=did["order_id"])
+    read = factory.venue_for("live").fetch(named)
+    assert (read.exchange_order_id != did["order_id"], read.fill_count) == (True, 1_000), "it is found by our own id"
     twin.session.rewrite.clear()
     position = _goes_on(twin, now)
     assert (position.status, position.matched_count) == ("open", 1_000)
