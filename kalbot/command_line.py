@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run one command (``arguments``: of the process, its own name first). SystemExit as Django's, or 1 when database or Redis are away."""
+    """Run one command (``arguments``: of the process, its own name first). SystemExit as Django's, or 1 when database or Redis are away
+    or a setting cannot be read."""
     from django.core.management import execute_from_command_line
 
     try:
@@ -22,10 +23,13 @@ def main(arguments: Sequence[str]) -> None:
 
 def missing(error: Exception) -> str:
     """What is not there when a command ends with this error, and what helps; empty for any other fault."""
+    from django.core.exceptions import ImproperlyConfigured
     from django.db import DatabaseError, InterfaceError
     from redis.exceptions import RedisError
 
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if isinstance(error, ImproperlyConfigured):
+        return f"{error} It is read from the environment or from .env: see docs/configuration.md."
     if isinstance(error, RedisError):
         return f"Redis does not answer ({first}). Start it, or name the right one in REDIS_URL."
     if not isinstance(error, DatabaseError | InterfaceError):

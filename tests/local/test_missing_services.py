@@ -34,6 +34,16 @@ def test_a_command_without_a_database_says_so_and_the_traceback_is_there_for_who
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_setting_that_cannot_be_read_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "away"))
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    done = _manage("check", "", tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"manage.py: SECRET_KEY_FILE: {tmp_path / 'away'} cannot be read (")
+    assert "docs/configuration.md" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "database", "words"),
