@@ -157,3 +157,13 @@ def test_a_week_is_measured_by_the_money_of_that_week() -> None:
     assert abs(weeks[-1].total - 1_010 * world.DOLLAR) <= 1, "an average is rounded down"
     assert locked.Week(clock.now(), realised=1, locked=-1, total=0).on_locked is None
     assert locked.Week(clock.now(), realised=1, locked=-1, total=0).on_all is None
+
+
+def test_weeks_that_begin_before_anything_was_held_are_partial(monkeypatch: pytest.MonkeyPatch) -> None:
+    with time_machine.travel(datetime(2026, 3, 10, 12, tzinfo=UTC), tick=False):
+        profile, begin = world.add_profile(), results.begin("week", clock.now())
+        assert begin is not None
+        for since, partly in ((begin - timedelta(weeks=1), [True, False, False]), (None, [False] * 3)):
+            held = [] if since is None else [(since, world.DOLLAR)]
+            monkeypatch.setattr(results, "held_steps", lambda profile, held=held: held)
+            assert [week.partly for week in locked.capital_of(profile, clock.now(), weeks=3).weeks] == partly
