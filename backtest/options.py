@@ -201,7 +201,9 @@ def _exact(column: Field[Any, Any], value: Any) -> Any:
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         columns = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise BadOption(f"{path}: {error.strerror or error}") from None
+    except tomllib.TOMLDecodeError as error:
         raise BadOption(f"{path}: {error}") from None
     base = columns.pop("base", None)
     found = profile_columns(base, []) if base else {}

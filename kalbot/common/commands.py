@@ -22,6 +22,13 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, epilog=f"Example: {self.example}", **kwargs)
 
 
+def words(error: BaseException) -> str:
+    """What an error says to a person: of a file, its name and what is wrong with it, without the system's number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def at_least(least: int) -> Callable[[str], int]:
     """The type of an argument that is a whole number, ``least`` or more."""
 

@@ -53,6 +53,7 @@ SAMPLE = str(ROOT / "backtest/data/miami-2024-08")
         (["--set", 'series_include="KXA"'], "no list of names"),
         (["--set", "subaccount=[]"], "subaccount: "),
         (["--profile", "nobody"], "no profile"),
+        (["--profile", "/no such file.toml"], "/no such file.toml: No such file"),
         (["--rules", "/no such file"], "cannot be read"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from django.core.management import CommandError, get_commands, load_command_class
+from django.core.management import CommandError, call_command, get_commands, load_command_class
 
 from kalbot import client
 from kalbot.common import commands
@@ -84,3 +84,19 @@ def test_a_wrong_argument_is_refused_under_its_name(line: str, words: str) -> No
     name, *arguments = line.split()
     with pytest.raises(CommandError, match=words):
         _loaded(name).create_parser("manage.py", name).parse_args(arguments)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "collateral gone.csv --start 1.00",
+        "compare_transactions gone.csv --year 2026",
+        "sweep --tape . --profile gone.toml --try 'min_profit=[0, 1]'",
+    ],
+)
+def test_a_file_that_is_not_there_is_named_in_words(line: str) -> None:
+    name, *arguments = shlex.split(line)
+    with pytest.raises(CommandError) as refused:
+        call_command(name, *arguments)
+    said = str(refused.value)
+    assert ("gone." in said, "No such file" in said, "Errno" in said) == (True, True, False), said

@@ -141,7 +141,7 @@ class Command(commands.Command):
             if options["html"]:
                 whole.check(options["html"])
         except (OSError, BadOption, RulesFileError) as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(commands.words(error)) from None
         if options["check_leaks"]:
             self._check(wanted)
             return
@@ -170,7 +170,7 @@ class Command(commands.Command):
             try:
                 whole.write(options["html"], html.page(results, covered))
             except OSError as error:
-                raise CommandError(f"{options['html']} was not written: {error}") from None
+                raise CommandError(f"{options['html']} was not written: {error.strerror or error}") from None
 
     def _run(self, options: Options, tape: Tape, *, quiet: bool) -> Result:
         from backtest.replay import session

@@ -70,7 +70,7 @@ class Command(commands.Command):
                 else sweep.run(base, settings, options["jobs"], options["folds"])
             )
         except (BadOption, OSError, TypeError) as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(commands.words(error)) from None
         if options["json"]:
             rows = [
                 {

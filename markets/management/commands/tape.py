@@ -80,7 +80,7 @@ class Command(commands.Command):
         try:
             actions[options["action"]](options)
         except OSError as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(commands.words(error)) from None
 
     def _info(self, options: dict[str, Any]) -> None:
         """Coverage as a table or JSON."""

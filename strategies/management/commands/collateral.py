@@ -47,7 +47,7 @@ class Command(commands.Command):
         except UnicodeDecodeError:
             raise CommandError(f"{options['steps']} is not text in UTF-8") from None
         except (OSError, csv.Error, UnitError, GroupError, ValueError) as error:
-            raise CommandError(f"{error}") from None
+            raise CommandError(commands.words(error)) from None
         if isinstance(found, Difference):
             raise CommandError(
                 f"No reading agrees: after fill {found.step + 1} the nearest says {dollars(found.predicted)}, the exchange showed "

@@ -30,7 +30,7 @@ class Command(commands.Command):
         try:
             found = check(options["file"].read_bytes(), options["year"], actor=audit.terminal_user())
         except OSError as error:
-            raise CommandError(f"cannot read the file: {error}") from None
+            raise CommandError(f"cannot read the file: {commands.words(error)}") from None
         except (NotTheForm, DoesNotAddUp) as error:
             raise CommandError(str(error)) from None
         for line in found.lines if options["lines"] else found.unmatched:
