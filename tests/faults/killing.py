@@ -80,11 +80,13 @@ def main() -> int:
     parser.add_argument("--speed", type=float, default=200.0, help="how many times faster markets close (default 200)")
     parser.add_argument("--freeze", action="store_true", help="every other round stops a process and lets it go on")
     parser.add_argument("--actor", action="store_true", help="somebody else is at work on the account")
-    parser.add_argument("--state", type=Path, help="keep logs and databases there")
+    parser.add_argument("--state", type=Path, help="keep logs and databases in this folder, which is new or empty")
     parser.add_argument("--small-disks", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.rounds < 1 or options.quiet_seconds < 0 or options.speed <= 0:
         parser.error("--rounds must be at least 1, --speed more than zero, and --quiet-seconds not negative")
+    if options.state and options.state.exists() and (not options.state.is_dir() or any(options.state.iterdir())):
+        parser.error(f"{options.state} is no empty folder: what an earlier run left would count as faults of this one")
     if options.only and not options.all:
         parser.error("--only chooses of the kinds of --all")
     for word in options.only.split(","):

@@ -39,6 +39,7 @@ SLOW_WRONG = [
     ("restore here.dump", 1, "here.json is not from bin/backup: it lacks code, made_at, migrations"),
     ("restore known.dump", 1, "the database does not answer"),
     ("kill-rounds --all --only nosuch", 2, "no kind of fault has 'nosuch' in its name"),
+    ("kill-rounds --state /etc", 2, "/etc is no empty folder"),
     ("kill-rounds --only beat", 2, "--only chooses of the kinds of --all"),
     ("soak --minutes 0", 2, "must be more than zero"),
     ("demo --port 99999", 2, "--port must be between"),
