@@ -29,7 +29,7 @@ from markets.tape.reader import Tape
 from markets.tape.recorder import paused
 from markets.tape.records import Record
 from markets.terms.rules_file import read_rules
-from strategies.cycle import candidates, event_cache, memo, near_misses, quote_records
+from strategies.cycle import candidates, estimates, event_cache, memo, near_misses, quote_records
 from strategies.models import Profile
 from strategies.screening import verdict_rows, watchlist
 from trading.execution import handed
@@ -139,6 +139,7 @@ def _forget() -> None:
     memo.forget()
     near_misses.forget()
     quote_records.forget()
+    estimates.forget()
     verdict_rows.forget()
     watchlist.forget()
     current.forget()
