@@ -58,6 +58,21 @@ class Assembly:
             self.recorder,
         )
 
+    def wait_for_exchange(self, seconds: float) -> None:
+        """Until somebody answers, or ``stop``. Raises KalshiError after ``seconds`` without an answer."""
+        end = time.monotonic() + seconds
+        client = connect.client()
+        while not self.stream.stopped(wait=0.0):
+            try:
+                client.exchange.status()
+                return
+            except Rejected:
+                return
+            except KalshiError:
+                if time.monotonic() > end:
+                    raise
+                self.stream.stopped(wait=0.5)
+
     def run(self) -> None:
         """Until ``stop``. Raises Refused when the exchange does not take the key."""
         self.notifier.start()
@@ -105,20 +120,4 @@ def spool_file(partition: int) -> Path:
     return Path(settings.STATE_DIR) / f"stream-{partition}.spool"
 
 
-def wait_for_exchange(seconds: float) -> None:
-    """Make sure that somebody answers before the long wait begins. Raises KalshiError after ``seconds`` without an answer."""
-    end = time.monotonic() + seconds
-    client = connect.client()
-    while True:
-        try:
-            client.exchange.status()
-            return
-        except Rejected:
-            return
-        except KalshiError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.5)
-
-
-__all__ = ["Assembly", "Refused", "wait_for_exchange"]
+__all__ = ["Assembly", "Refused"]

@@ -88,6 +88,10 @@ class Stream:
         """End soon: the loop checks at least every 50 ms."""
         self._stop.set()
 
+    def stopped(self, wait: float) -> bool:
+        """Whether ``stop`` was called by now, or is within ``wait`` seconds."""
+        return self._stop.wait(wait)
+
     def run(self) -> None:
         """Until ``stop``. Raises Refused if the very first connection is refused for its key."""
         gc.freeze()  # modules stay loaded: the collector need not visit them

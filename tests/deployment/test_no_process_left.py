@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.streaming.stage import write_key
+
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "KALBOT_TEST_MARK"
+KEY = "key.pem"
 CLEAN = ("REDIS_URL", "DATABASE_URL", "KALBOT_STATE", "KALBOT_TEST_REDIS", "KALBOT_TEST_DATABASE", "LOG_LEVEL")
 PYTHON = sys.executable
 CELERY = [PYTHON, "-m", "celery", "-A", "kalbot"]
@@ -26,7 +29,7 @@ LASTING: dict[str, tuple[list[str], int]] = {
     "alive": ([PYTHON, "manage.py", "alive", "--every", "1"], 1),
     "simulator": ([PYTHON, "-m", "simulator", "--port", "0"], 1),
     "demo": (["bin/demo", "--seconds", "600"], 10),
-    "test": (["bin/test", "tests/trading/test_races.py"], 2),
+    "test": (["bin/test", "--postgres", "tests/trading"], 6),
     "whole test": (["bin/test"], 9),
     "worker": (WORKER, 3),
     "kept worker": (["bin/keep", "x", *WORKER], 4),
@@ -41,6 +44,8 @@ LASTING: dict[str, tuple[list[str], int]] = {
     "mutants": (["bin/mutants", "--sample", "9"], 2),
 }
 """Commands that run until they are stopped, by name, and how many processes each has when it is at work."""
+NEED_AN_INSTALLATION = ("beat", "stream")
+"""Those of them that end at once without a database and a key of the exchange."""
 SMALL = ("keep", "alive")
 AT_ONCE = {"api-changes", "backup", "kalbot", "lock", "restore", "secrets", "setup"}
 """Commands of bin/ that end by themselves and start nothing that goes on."""
@@ -78,12 +83,24 @@ def _as_on_a_terminal() -> None:
 def start(command: Sequence[str], state: Path) -> tuple[subprocess.Popen[bytes], str]:
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     env = {name: value for name, value in os.environ.items() if name not in CLEAN}
-    env |= {MARK: mark, "KALBOT_STATE": str(state)}
+    env |= {
+        MARK: mark,
+        "KALBOT_STATE": str(state),
+        "KALSHI_KEY_ID": "of this test",
+        "KALSHI_PRIVATE_KEY_PATH": str(state / KEY),
+    }
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(
         command, cwd=ROOT, env=env, stdout=quiet, stderr=quiet, start_new_session=True, preexec_fn=_as_on_a_terminal
     )
     return process, mark
+
+
+def install(state: Path) -> None:
+    """A database with its tables, and a key that is one, in a state folder."""
+    write_key(state / KEY)
+    process, _ = start([PYTHON, "manage.py", "migrate"], state)
+    assert process.wait(240) == 0
 
 
 def at_work(process: subprocess.Popen[bytes], mark: str, processes: int, seconds: float) -> dict[int, str]:
@@ -101,6 +118,8 @@ def at_work(process: subprocess.Popen[bytes], mark: str, processes: int, seconds
 def ended(name: str, how: int, state: Path) -> dict[int, str]:
     """What the command ``name`` leaves when it is sent ``how`` while it is at work. Ctrl-C reaches the whole group."""
     command, processes = LASTING[name]
+    if name in NEED_AN_INSTALLATION:
+        install(state)
     process, mark = start(command, state)
     found = at_work(process, mark, processes, 0.5 if name in SMALL else 3)
     if len(found) < processes:

@@ -69,3 +69,17 @@ def test_what_is_missing_is_read_off_the_error() -> None:
         redis.Redis(port=1).ping()
     assert command_line.missing(away.value).startswith("Redis does not answer (")
     assert command_line.missing(ValueError("a fault of ours")) == ""
+
+
+def test_beat_without_tables_says_so(tmp_path: Path) -> None:
+    env = {
+        **os.environ,
+        "DATABASE_URL": "sqlite:///empty.sqlite3",
+        "KALBOT_ENV_FILE": "",
+        "KALBOT_STATE": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "celery", "-A", "kalbot", "beat", "--pidfile="]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "kalbot: The database has not the tables of this version" in done.stderr
+    assert "Traceback" not in done.stderr

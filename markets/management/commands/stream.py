@@ -13,7 +13,7 @@ from kalbot.common import commands
 from kalbot.common.errors import SettingError
 from markets import identity
 from markets.kalshi.errors import KalshiError
-from markets.streaming.assembly import Assembly, Refused, wait_for_exchange
+from markets.streaming.assembly import Assembly, Refused
 
 
 class Command(commands.Command):
@@ -36,7 +36,7 @@ class Command(commands.Command):
             assembly = Assembly(options["partition"], options["tape"])
             for name in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(name, lambda *_: assembly.stop())
-            wait_for_exchange(options["patience"])
+            assembly.wait_for_exchange(options["patience"])
             assembly.run()
         except SettingError as error:
             raise CommandError(str(error)) from None

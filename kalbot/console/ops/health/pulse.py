@@ -15,6 +15,7 @@ import redis
 from celery import signals
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from kalbot.command_line import missing
 from kalbot.common import cache, life
 from kalbot.common.errors import SettingError
 from kalbot.console.ops import checks
@@ -88,7 +89,12 @@ class Scheduler(DatabaseScheduler):
     def setup_schedule(self) -> None:
         """See Celery's Scheduler."""
         _require()
-        super().setup_schedule()
+        try:
+            super().setup_schedule()
+        except Exception as error:
+            if words := missing(error):
+                raise SystemExit(f"kalbot: {words}") from None
+            raise
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         """See Celery's Scheduler."""
