@@ -15,11 +15,14 @@ from queue import Empty
 from typing import Any, Final
 
 from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.utils.scheduling import priority_cycle
 
 from kalbot.common import cache
 
 KEPT: Final = 100
 """The newest unreadable messages are kept in Redis for whoever searches for their origin."""
+TAKE_TURNS: Final = ("scan", "triage", "default")
+"""Queues of which none goes before another; all that concerns money goes before them, in the order of a worker's ``-Q``."""
 log = logging.getLogger(__name__)
 
 
@@ -60,10 +63,27 @@ def register() -> None:
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
 
 
+class Turns(priority_cycle):  # type: ignore[type-arg]  # generic in its stubs alone
+    """Queues in the order of a worker's ``-Q``, but ``TAKE_TURNS`` take turns: one that is overfull keeps no other waiting."""
+
+    def rotate(self, last_used: str) -> None:
+        """See kombu: a message of ``last_used`` was read."""
+        items = self.items or []
+        places = [place for place, name in enumerate(items) if name in TAKE_TURNS]
+        if last_used in TAKE_TURNS and last_used in items:
+            names = [items[place] for place in places if items[place] != last_used]
+            for place, name in zip(places, [*names, last_used], strict=True):
+                items[place] = name
+
+
 class Channel(redis.Channel):
     """Reads one message at a time. kombu makes a client for each command that it sends beside; one serves as long as its connections do."""
 
     _kept: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._queue_cycle = Turns()
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:

@@ -71,6 +71,29 @@ def test_a_channel_keeps_one_client_as_long_as_its_connections(redis_db: redis.R
         assert second.ping()
 
 
+def test_an_overfull_queue_keeps_none_waiting_but_those_that_come_after_money(redis_db: redis.Redis) -> None:
+    sent = {"exits": 2, "execution": 3, "scan": 12, "triage": 2, "default": 3}
+    for queue, count in sent.items():
+        for _ in range(count):
+            app.send_task(messages.HEARTBEAT, args=(queue,), queue=queue)
+    read: list[str] = []
+
+    def keep(_body: object, message: Any) -> None:
+        read.append(message.delivery_info["routing_key"])
+        message.ack()
+
+    queues = [queue for queue in app.conf.task_queues if queue.name in sent]
+    with app.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        channel.basic_qos(0, 1, False)
+        with app.amqp.Consumer(channel, queues, on_message=None, callbacks=[keep], accept=["json"]):
+            while len(read) < sum(sent.values()):
+                connection.drain_events(timeout=5)
+    assert read[:5] == ["exits"] * 2 + ["execution"] * 3
+    assert read[5:13] == ["scan", "triage", "default"] * 2 + ["scan", "default"]
+    assert read[13:] == ["scan"] * 9
+
+
 def test_a_broker_that_is_away_holds_up_no_urgent_message(
     settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
