@@ -26,6 +26,7 @@ BY_NAME: Final = [
         "*Config",
         "default_auto_field",
         *("isolation_level", "create_cursor"),  # of Django's backends
+        *("_queue_cycle", "rotate"),  # of the Redis transport of kombu
         "health_check_done",
         "*Admin",
         "*Middleware",
