@@ -145,7 +145,9 @@ def measure(moves: int, legs: int) -> dict[str, Any]:
     idle: list[_Spent] = []
     sent = len(twin.session.sent)
     for number in range(moves):
-        Order.objects.update(created_at=clock.now() - timedelta(seconds=5))
+        earlier = clock.now() - timedelta(seconds=5)  # a quote stays for a while before it moves
+        Order.objects.update(created_at=earlier)
+        Order.objects.filter(ended_at__isnull=False).update(ended_at=earlier)
         yes_ask = 10_000 - BID - 100 * (number // legs + 1)
         twin.quote(twin.markets[number % legs], "ask", yes_ask, 500)
         payloads = stream.changes()

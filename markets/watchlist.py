@@ -12,12 +12,14 @@ from typing import Final
 
 import redis
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import CharField, Max
 
 from kalbot.common import cache
 from kalbot.common.db import direct
 from kalbot.common.db.batches import batched
 from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Among, Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.kalshi.vocabulary import OPEN_STATUSES
 from markets.models import Event, FamilyMember, Market, Watch
 from markets.models.catalogue import FAMILY_PREFIX
@@ -53,12 +55,17 @@ def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
 
 def keep(source: str, event_ticker: str, priority: int, *, is_new: bool = False) -> None:
     """Make sure that ``source`` has an entry for the event. ``is_new``: it has none, as far as is known."""
-    if is_new or not Watch.objects.filter(source=source, event__in=_books_of([event_ticker])).exists():
-        direct.insert(
-            [Watch(event_id=ticker, source=source, priority=priority) for ticker in _books_of([event_ticker])],
-            if_new=True,
-        )
+    books = _books_of([event_ticker])
+    if is_new or not _KEPT.rows(source=source, events=books):
+        direct.insert([Watch(event_id=ticker, source=source, priority=priority) for ticker in books], if_new=True)
         transaction.on_commit(notify)
+
+
+_KEPT: Final = PreparedColumns(
+    lambda: Watch.objects.filter(
+        source=Param("source", CharField()), event__in=Among("events", CharField())
+    ).values_list("pk")[:1]
+)
 
 
 def keeping(source: str, event_ticker: str, priority: int) -> list[Statement]:

@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Expression, Q
+from django.db.models import BigIntegerField, CharField, DateTimeField, Expression, Q, QuerySet
 
 from kalbot.common import clock
 from kalbot.common.db import direct, pipeline
 from kalbot.common.db.direct import Message
 from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_update import PreparedUpdate
 from trading.accounting.ledger import Overtaken
 from trading.accounting.position_booking import PositionBooking
 from trading.models import Position
@@ -82,14 +84,22 @@ def is_free(now: datetime | Expression, lapses: datetime | Expression | None = N
 def lease(position_id: int) -> Iterator[Lease | None]:
     """Take the position's lease; yields None when another worker has it. Given back at the end, lapses after a death."""
     token, now = new_token(), clock.now()
-    taken = Position.objects.filter(is_free(now), pk=position_id).update(
-        lease_token=token, lease_until=now + timedelta(seconds=LEASE_SECONDS)
-    )
-    if not taken:
+    until = now + timedelta(seconds=LEASE_SECONDS)
+    # one that is lost with the database's machine is as good: what is committed under it is not there without it
+    if not _TAKEN.run_soon(position=position_id, token=token, until=until, now=now, lapses=now + LONGEST_LEASE):
         yield None
         return
     with given_back(Lease(position_id, token)) as mine:
         yield mine
+
+
+def _taken() -> tuple[QuerySet[Position], dict[str, Any]]:
+    now, lapses, until = (Param(name, DateTimeField()) for name in ("now", "lapses", "until"))
+    free = Position.objects.filter(is_free(now, lapses), pk=Param("position", BigIntegerField()))
+    return free, {"lease_token": Param("token", CharField()), "lease_until": until}
+
+
+_TAKEN: Final = PreparedUpdate(_taken)
 
 
 @contextmanager

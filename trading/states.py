@@ -7,10 +7,13 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import BigIntegerField, QuerySet
 
 from kalbot.common import clock, counters, events, trace
-from kalbot.common.db import direct, instances
+from kalbot.common.db import direct, instances, pipeline
 from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.trace import Stage
 from markets import selectors, watchlist
 from trading.accounting import collateral, ledger, totals
@@ -172,9 +175,23 @@ def _traced(position: Position) -> dict[str, trace.Trace]:
 def reload(position: Position) -> None:
     """The position's own columns as they are now. Its profile, decision and event stay as they were loaded, and so does the lease: what
     another worker took meanwhile is not ours."""
-    for name, value in Position.objects.filter(pk=position.pk).values().get().items():
+    _take_over(position, _COLUMNS.rows(position=position.pk))
+
+
+def _take_over(position: Position, rows: list[tuple[Any, ...]]) -> None:
+    if not rows:
+        raise Position.DoesNotExist(position.pk)
+    for name, value in _COLUMNS.named(rows)[0].items():
         if name not in OF_LEASE:
             setattr(position, name, value)
+
+
+def _columns() -> QuerySet[Position, Any]:
+    names = [column.attname for column in Position._meta.concrete_fields]
+    return Position.objects.filter(pk=Param("position", BigIntegerField())).values_list(*names)
+
+
+_COLUMNS: Final = PreparedColumns(_columns)
 
 
 def show(position: Position, row: Position) -> None:
@@ -230,7 +247,11 @@ def claim(position: Position, subaccount: int) -> None:
 def schedule(position: Position, at: datetime | None, **changes: Any) -> None:
     """When the sweeper steps the position next, with further columns, as the worker that has its lease sees it. Overtaken where another
     worker has taken it meanwhile, or where it does something else by now: nothing is written then."""
-    mine = Position.objects.filter(pk=position.pk, status=position.status, lease_token=position.lease_token)
-    if not mine.update(next_step_at=at, **changes, **_traced(position)):
+    columns = {"next_step_at": at, **changes, **_traced(position)}
+    mine: dict[str, Any] = {"id": position.pk, "status": position.status, "lease_token": position.lease_token}
+    is_new = any(getattr(position, name) != value for name, value in columns.items() if name != "next_step_at")
+    send = pipeline.rows_of if is_new else pipeline.rows_soon  # a step that is lost comes early, which is as good
+    moved, rows = send(direct.updating(Position, columns, **mine), _COLUMNS.statement(position=position.pk))
+    if not moved:
         raise Overtaken(f"position {position.pk} is no longer {position.status}, or was taken over")
-    reload(position)
+    _take_over(position, _COLUMNS.made(rows))

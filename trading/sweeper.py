@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import DateTimeField, Q, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, Q, QuerySet
 
 from kalbot.common import cache, clock
 from kalbot.common.db.prepared import Param
@@ -68,7 +68,7 @@ def sweep_exits() -> int:
 
 def _stepped(position_id: int) -> bool:
     """Step a position unless another worker has since it was listed: it would be tried again before its time."""
-    if not _due(**_moments()).filter(pk=position_id).exists():
+    if not _STILL_DUE.rows(position=position_id, **_moments()):
         return False
     _guarded(executor.step, position_id)
     return True
@@ -150,6 +150,9 @@ def _due_then() -> QuerySet[Position]:
 
 _EXIT: Final = Q(status__in=TAKES_RISK_AWAY) | Q(exit_requests__status=ExitRequest.Status.OPEN)
 _DUE: Final = PreparedColumns(lambda: _due_then().values_list("id"))
+_STILL_DUE: Final = PreparedColumns(
+    lambda: _due_then().filter(pk=Param("position", BigIntegerField())).values_list("id")[:1]
+)
 _DUE_EXITS: Final = PreparedColumns(lambda: _due_then().filter(_EXIT).values_list("id"))
 
 

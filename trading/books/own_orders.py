@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from django.db.models import CharField, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, CharField, F, OuterRef, QuerySet, Subquery
 
 from kalbot.common.db.fetch import Fetch
-from kalbot.common.db.prepared import Among
+from kalbot.common.db.prepared import Among, Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.book import Side
 from strategies.profiles.sharing import beside, shares
@@ -71,20 +71,52 @@ def of_rows(markets: Sequence[Any]) -> dict[tuple[str, Side], int]:
     return found
 
 
-def stopped_by(position: Position, legs: Sequence[Leg]) -> Refusal | None:
+class AtWork(NamedTuple):
+    """A leg of another position that sells or buys now. ``held``: what of it is not sold or settled."""
+
+    leg: int
+    position: int
+    ticker: str
+    side: str
+    status: str
+    held: int
+
+
+def stopped_by(legs: Sequence[Leg], at_work: Sequence[AtWork]) -> Refusal | None:
     """Why bids for ``legs`` may not rest: another live position sells, or buys the other side, in one of the markets now. What takes risk
     away, or is under way, comes before a quote."""
+    bids = {(leg.market_id, leg.side) for leg in legs}
+    for one in at_work:
+        sells = (one.ticker, one.side) in bids and one.status in SELLS and one.held > 0
+        buys = (one.ticker, Side(one.side).other.value) in bids and one.status in BUYS
+        if sells or buys:
+            return Refusal(DenialCode.OWN_ORDER, f"position #{one.position} is at work in {one.ticker}")
+    return None
+
+
+def reading_work(position: Position) -> Fetch[list[AtWork]]:
+    """What ``stopped_by`` goes by, to be read with other things: nothing where nobody else trades on the account."""
     if not shares(position.profile):
-        return None
-    held = Q(bought_count__gt=F("sold_count") + F("settled_count"))
-    in_the_way = Q(pk__in=[])
-    for leg in legs:
-        sells = Q(held, side=leg.side, position__status__in=SELLS)
-        buys = Q(side=Side(leg.side).other.value, position__status__in=BUYS)
-        in_the_way |= Q(sells | buys, market_id=leg.market_id)
-    others = Leg.objects.filter(in_the_way, **beside(position.mode, "position__"))
-    found = others.exclude(position=position).order_by("pk").values_list("position_id", "market_id").first()
-    return None if found is None else Refusal(DenialCode.OWN_ORDER, f"position #{found[0]} is at work in {found[1]}")
+        return Fetch((), lambda rows: [])
+    return Fetch(
+        ((_at_work(position.mode), {"position": position.pk}),), lambda rows: [AtWork(*row) for row in rows[0]]
+    )
+
+
+@cache
+def _at_work(mode: str) -> PreparedColumns:
+    """Legs, in the markets of a position, of others that sell or buy now."""
+
+    def build() -> QuerySet[Leg, Any]:
+        itself = Param("position", BigIntegerField())
+        here = Leg.objects.filter(position=itself).order_by().values("market")
+        busy = {"position__status__in": sorted({*SELLS, *BUYS}), "market__in": here}
+        left = F("bought_count") - F("sold_count") - F("settled_count")
+        others = Leg.objects.filter(**beside(mode, "position__"), **busy).exclude(position=itself)
+        columns = ("pk", "position_id", "market_id", "side", "position__status", "left")
+        return others.annotate(left=left).order_by("pk").values_list(*columns)
+
+    return PreparedColumns(build)
 
 
 def _ours(mode: str) -> QuerySet[Order]:

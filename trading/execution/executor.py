@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
+from django.db.models import BigIntegerField
 from structlog.contextvars import bound_contextvars
 
 from kalbot.common import trace
+from kalbot.common.db.prepared import Param, Prepared
 from kalbot.common.trace import Stage
 from trading import leases, states
 from trading.execution import admission, handed
@@ -98,4 +100,18 @@ def _is_requested(position: Position, lease: Lease) -> bool:
 
 
 def _load(position_id: int) -> Position:
-    return Position.objects.select_related("profile", "decision", "event", "event__series").get(pk=position_id)
+    """The position with its profile, event and decision, which has the same profile and event. Position.DoesNotExist."""
+    position = _POSITION.first(position=position_id)
+    if position is None:
+        raise Position.DoesNotExist(position_id)
+    decision = position.decision
+    if (decision.profile_id, decision.event_id) == (position.profile_id, position.event_id):
+        decision.profile, decision.event = position.profile, position.event
+    return position
+
+
+_POSITION: Final = Prepared(
+    lambda: Position.objects.filter(pk=Param("position", BigIntegerField())).select_related(
+        "profile", "decision", "event", "event__series"
+    )
+)

@@ -113,27 +113,35 @@ class Facts:
 
 
 def reading(decision: Decision, midnight: datetime, position: int | None) -> Statement:
-    """The statement that reads the facts of now; ``of_rows`` takes its rows. ``position``: the one that does not count against itself.
-    ``midnight``: since when losses of the day count."""
+    """The statement of ``of_new_risk``."""
+    query, values = of_new_risk(decision, midnight, position)
+    return query.statement(**values)
+
+
+def of_new_risk(
+    decision: Decision, midnight: datetime, position: int | None
+) -> tuple[Prepared[Decision], dict[str, Any]]:
+    """The query that reads the facts of now, with its values; ``of_rows`` takes what it returns. ``position``: the one that does not count
+    against itself. ``midnight``: since when losses of the day count."""
     now, profile = clock.now(), decision.profile
-    return _query_of(decision).statement(
-        decision=decision.pk,
-        event=decision.event_id,
-        position=position or NOBODY,
-        subaccount=profile.subaccount or 0,
-        shard=decision.event.exchange_index,
-        now=now,
-        minute_ago=now - MINUTE,
-        left_behind=now - LEFT_BEHIND,
-        midnight=midnight,
+    return _query_of(decision), {
+        "decision": decision.pk,
+        "event": decision.event_id,
+        "position": position or NOBODY,
+        "subaccount": profile.subaccount or 0,
+        "shard": decision.event.exchange_index,
+        "now": now,
+        "minute_ago": now - MINUTE,
+        "left_behind": now - LEFT_BEHIND,
+        "midnight": midnight,
         **values_of_every_purchase(profile),
-    )
+    }
 
 
-def of_rows(decision: Decision, rows: Sequence[Any]) -> Facts:
-    """The facts by the rows of ``reading``. Decision.DoesNotExist if the decision is gone."""
+def of_rows(decision: Decision, rows: Sequence[Any], *, made: bool = False) -> Facts:
+    """The facts by the rows of ``of_new_risk``, as the database gives them or ``made``. Decision.DoesNotExist if the decision is gone."""
     live = decision.mode == Mode.LIVE
-    row: Any = next(iter(_query_of(decision).made(rows)), None)
+    row: Any = next(iter(rows if made else _query_of(decision).made(rows)), None)
     if row is None:
         raise Decision.DoesNotExist(decision.pk)
     booked = row.booked_capital or 0
@@ -202,7 +210,7 @@ def _query(mode: str, shared: bool, numbered: bool) -> Prepared[Decision]:
     def build() -> QuerySet[Decision]:
         found = Decision.objects.filter(pk=_DECISION).select_related("profile")
         every = annotations_of_every_purchase(mode == Mode.LIVE)
-        return found.annotate(**every, **_of_new_risk(mode, shared, numbered))
+        return found.annotate(**every, **_columns_of_new_risk(mode, shared, numbered))
 
     return Prepared(build)
 
@@ -227,7 +235,7 @@ def _members() -> QuerySet[Any, Any]:
     return FamilyMember.objects.filter(family=_EVENT).values("event")
 
 
-def _of_new_risk(mode: str, shared: bool, numbered: bool) -> dict[str, Any]:
+def _columns_of_new_risk(mode: str, shared: bool, numbered: bool) -> dict[str, Any]:
     own = Position.objects.filter(profile=_OWNER)
     others = own.exclude(pk=_ITSELF).filter(status__in=ACTIVE)
     here = Position.objects.exclude(pk=_ITSELF).filter(_overlaps())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache, cached_property
 from typing import Any, Final
 
 from django.db.models import BigIntegerField, CharField, DateTimeField, Exists, OuterRef, QuerySet, Subquery
 
 from kalbot.common import clock
+from kalbot.common.db import fetch
+from kalbot.common.db.fetch import Fetch, rows_of
 from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Param, Prepared
 from markets import exchange_hours, selectors
@@ -57,15 +60,28 @@ class Intent:
     @cached_property
     def markets(self) -> list[Market]:
         """The catalogue's rows of the legs, with their event; read at first use, and with them what the other properties say."""
+        return self._of_markets.now()
+
+    @property
+    def _of_markets(self) -> Fetch[list[Market]]:
         tickers = {f"ticker{number}": ticker for number, ticker in enumerate(self.tickers)}
         if not tickers:
-            return []
+            return Fetch((), lambda rows: [])
         values: dict[str, Any] = {"certificate": self.decision.certificate_id or NONE, "now": clock.now()}
         values["subaccount"] = self.profile.subaccount or 0
         if self.completes:
             values |= facts.values_of_every_purchase(self.profile)
         markets = _markets(len(tickers), self.completes, self.profile.mode, shares(self.profile))
-        return markets.rows(**values, **tickers)
+        return rows_of(markets, **values, **tickers)
+
+    def read_with_facts(self) -> Facts:
+        """Read ``markets`` in one message with what the limits depend on, which is returned."""
+        of_limits = Fetch(
+            (facts.of_new_risk(*self._of_limits),), lambda rows: facts.of_rows(self.decision, rows[0], made=True)
+        )
+        found: Facts
+        self.__dict__["markets"], found = fetch.together(self._of_markets, of_limits)
+        return found
 
     def priced(self, worst_cost: int, legs: Mapping[tuple[str, str], int], *, orders: int = 1) -> Intent:
         """The same basket, or some of its legs (perhaps none any more), at other costs, on the rows that were read."""
@@ -99,8 +115,11 @@ class Intent:
     @property
     def reading(self) -> Statement:
         """Reads what the limits depend on; ``facts.of_rows`` takes its rows."""
-        itself = None if self.position is None else self.position.pk
-        return facts.reading(self.decision, day.midnight(self.profile), itself)
+        return facts.reading(*self._of_limits)
+
+    @property
+    def _of_limits(self) -> tuple[Decision, datetime, int | None]:
+        return self.decision, day.midnight(self.profile), None if self.position is None else self.position.pk
 
     @property
     def facts(self) -> Facts:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Expression, QuerySet
+from django.db.models import DateTimeField, Expression, QuerySet
 
 from kalbot.common import clock
+from kalbot.common.db.fetch import Fetch
+from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from strategies.models import Mode
 from trading.models import Reconciliation
 
@@ -19,7 +22,12 @@ _required_since: datetime = clock.now()
 
 def is_reconciled() -> bool:
     """Whether our books were compared with the exchange's since this process began, and lately."""
-    return reconciliations(counts_since()).exists()
+    return reading().now()
+
+
+def reading() -> Fetch[bool]:
+    """``is_reconciled``, to be read with other things."""
+    return Fetch(((_COMPARED, {"since": counts_since()}),), lambda rows: bool(rows[0]))
 
 
 def is_compared() -> bool:
@@ -39,6 +47,11 @@ def counts_since() -> datetime:
 def reconciliations(since: datetime | Expression) -> QuerySet[Reconciliation]:
     """Comparisons of the live books that began at ``since`` or later and ended well."""
     return Reconciliation.objects.filter(mode=Mode.LIVE, error="", finished_at__isnull=False, started_at__gte=since)
+
+
+_COMPARED: Final = PreparedColumns(
+    lambda: reconciliations(Param("since", DateTimeField())).order_by().values_list("pk")[:1]
+)
 
 
 def require_reconciliation() -> None:

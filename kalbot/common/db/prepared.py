@@ -84,9 +84,10 @@ class Text:
     table: str
 
     @classmethod
-    def of(cls, compiler: Any) -> Text:
-        """That of a query's compiler."""
+    def of(cls, compiler: Any, end: str = "") -> Text:
+        """That of a query's compiler, with ``end`` behind it."""
         text, distinct, places = _distinct(*_inlined(*compiler.as_sql()))
+        text += end
         return cls(text, distinct, places, _kept(text, distinct, places), compiler.query.model._meta.db_table)
 
     def filled(self, values: Mapping[str, Any], using: Any) -> Statement:

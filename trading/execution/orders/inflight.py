@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import BigIntegerField, DateTimeField, F, Q, QuerySet
+
 from kalbot.common import clock
+from kalbot.common.db.fetch import Fetch, rows_of
+from kalbot.common.db.prepared import Param, Prepared
 from trading import states
 from trading.denials import DenialCode
 from trading.execution.orders import cancel as cancelling
@@ -27,8 +31,53 @@ log = logging.getLogger(__name__)
 
 def orders_of(position: Position) -> list[Order]:
     """The position's orders, oldest first."""
-    found = position.orders.select_related("leg", "leg__market", "profile", "position", "position__event")
-    return list(found.order_by("created_at", "id"))
+    return _ORDERS.rows(position=position.pk)
+
+
+def reading(position: Position, ended: datetime, refused: datetime) -> Fetch[list[Order]]:
+    """Those of its orders, oldest first, that are open, may yet turn out to have filled, or were made smaller by a person, and those that
+    ended since ``ended`` or were refused since ``refused``; to be read with other things. A quote that moves often has thousands that are
+    over."""
+    return rows_of(_AT_WORK, position=position.pk, ended=ended, refused=refused)
+
+
+def legs_of(position: Position) -> list[Leg]:
+    """The position's legs with their markets, in the order in which they are bought."""
+    return _LEGS.rows(position=position.pk)
+
+
+def reading_legs(position: Position) -> Fetch[list[Leg]]:
+    """``legs_of``, to be read with other things."""
+    return rows_of(_LEGS, position=position.pk)
+
+
+_LEGS: Final = Prepared(
+    lambda: (
+        Leg.objects.filter(position=Param("position", BigIntegerField()))
+        .select_related("market")
+        .order_by("position_id", "sequence", "id")
+    )
+)
+
+
+def _of_position() -> QuerySet[Order]:
+    found = Order.objects.filter(position=Param("position", BigIntegerField()))
+    return found.select_related("leg", "leg__market", "profile", "position", "position__event").order_by(
+        "created_at", "id"
+    )
+
+
+def _at_work() -> QuerySet[Order]:
+    ended, refused = (Param(name, DateTimeField()) for name in ("ended", "refused"))
+    lately = Q(ended_at__gt=ended) | Q(status=OrderStatus.REJECTED, ended_at__gt=refused)
+    is_short = Q(status=OrderStatus.DONE, filled_count__lt=F("count"))
+    is_refused = Q(status=OrderStatus.REJECTED) & ~Q(error_code__in=sorted(OURS))
+    unproved = Q(is_short | is_refused, is_final=False)
+    return _of_position().filter(Q(status__in=OPEN_ORDERS) | lately | unproved | Q(shrunk_to__isnull=False))
+
+
+_ORDERS: Final = Prepared(_of_position)
+_AT_WORK: Final = Prepared(_at_work)
 
 
 def bought(leg: Leg, orders: Iterable[Order]) -> int:

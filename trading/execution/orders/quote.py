@@ -42,21 +42,24 @@ def place(lease: Lease, position: Position, wanted: Sequence[Wanted], keep_back:
     return [submit.place(lease, position, one.leg, price=one.price, count=one.count, **columns) for one in wanted]
 
 
-def refresh(orders: Sequence[Order]) -> bool:
-    """Bring every open order up to date: what is unclear is resolved, what ended is booked. Resting ones are read where no message would
-    say that they filled, or now and then. True when every open one rests."""
+def due(orders: Iterable[Order]) -> list[Order]:
+    """Those of the open orders that are brought up to date now: unclear ones, and resting ones of which no message would say that they
+    filled, or that have not been read for a while."""
+    return [o for o in orders if o.status in OPEN_ORDERS and (o.status != OrderStatus.RESTING or _is_due(o))]
+
+
+def refresh(orders: Iterable[Order]) -> None:
+    """Bring open orders up to date: what is unclear is resolved, what ended is booked."""
     for order in orders:
-        if order.status in OPEN_ORDERS and (order.status != OrderStatus.RESTING or _is_due(order)):
-            inflight.advance(order, wanted=False, cancel=False)
-    return all(order.status == OrderStatus.RESTING for order in orders if order.status in OPEN_ORDERS)
+        inflight.advance(order, wanted=False, cancel=False)
 
 
-def read_ends(orders: Iterable[Order]) -> bool:
-    """Read quotes that ended a moment ago with less than they wanted: an answer that one is not in the book may be early. True when one
-    has filled, or rests after all."""
+def ended_lately(orders: Iterable[Order]) -> list[Order]:
+    """Quotes that ended a moment ago with less than they wanted and are read again now: an answer that one is not in the book may be
+    early."""
     late = clock.now() - ENDED_LATELY
-    ended = [o for o in orders if o.purpose == Order.Purpose.QUOTE and o.status == OrderStatus.DONE]
-    return bool(inflight.reread(o for o in ended if o.ended_at is not None and o.ended_at > late and _is_due(o)))
+    quotes = [o for o in orders if o.purpose == Order.Purpose.QUOTE and inflight.is_short(o)]
+    return [o for o in quotes if o.ended_at is not None and o.ended_at > late and _is_due(o)]
 
 
 def withdraw(orders: Iterable[Order]) -> bool:

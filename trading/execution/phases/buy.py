@@ -90,7 +90,7 @@ def _with_orders(legs: list[Leg], orders: list[Order]) -> list[Leg]:
 
 def executing(position: Position, lease: Lease) -> bool:
     """Send the next leg that has had no order yet, as large as the legs before it allow."""
-    legs, orders = list(position.legs.select_related("market")), inflight.orders_of(position)
+    legs, orders = inflight.legs_of(position), inflight.orders_of(position)
     late = abs(clock.now() - position.created_at) > TOO_LATE
     if position.mode == Mode.LIVE and not late and not recheck.is_cleared(position):
         if not reconcile.ensure_reconciled():

@@ -44,7 +44,7 @@ def completing(position: Position, lease: Lease) -> bool:
     """Buy what the short legs lack while the basket still meets its margin, else go and unwind."""
     holds = position.profile.on_partial == Profile.PartialPolicy.HOLD
     orders = inflight.orders_of(position)
-    legs = list(position.legs.select_related("market"))
+    legs = inflight.legs_of(position)
     over = _is_over_time(position)
     blocked = buy.blocked(position, completes=True)
     costly = _unwind_gets_costly(position, legs, orders)
@@ -54,7 +54,7 @@ def completing(position: Position, lease: Lease) -> bool:
         return inflight.wait(position)
     if not inflight.find_refused(orders):
         return inflight.wait(position)
-    legs = list(position.legs.select_related("market"))
+    legs = inflight.legs_of(position)
     if opening.is_balanced(position, legs):
         if not ended:
             return inflight.wait(position)

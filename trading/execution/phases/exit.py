@@ -18,7 +18,7 @@ from trading.closing.exit_preview import floor_beside, guaranteed_floor
 from trading.closing.exit_prices import LeastPrices, Quoted
 from trading.closing.waiting import TOO_FEW
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.orders import finality, sell_ladder
+from trading.execution.orders import finality, inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import selling
 from trading.execution.phases.selling import Holding
@@ -49,7 +49,7 @@ def exiting(position: Position, lease: Lease) -> bool:
     if (left := selling.still_open(position)) is not None:
         return selling.waits(position, left)
     open_sales = finality.open_sales(position)
-    legs = list(position.legs.select_related("market"))
+    legs = inflight.legs_of(position)
     wanted = exit_counts.to_sell(request.counts if request is not None else [], legs)
     if not any(leg.held for leg in legs):
         return _flat(position, lease, request)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,11 +21,12 @@ from kalbot.common import clock
 from strategies.models import Kind, Mode, Profile
 from strategies.quoting.offer import Way
 from trading import states
-from trading.books import live_books, others_books, own_orders
+from trading.books import live_books, others_books
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import finality, inflight, quote, record
 from trading.execution.orders.batch import Wanted
-from trading.execution.phases import opening, passing, selling
+from trading.execution.phases import opening, passing, quote_rows
+from trading.execution.phases.quote_rows import QuoteRows
 from trading.execution.sizing import baskets, quotes
 from trading.execution.sizing.quotes import Rests
 from trading.leases import Lease
@@ -37,7 +39,7 @@ from trading.venues import connection, groups
 
 STEP: Final = timedelta(seconds=1)
 REFUSED_PAUSE: Final = timedelta(seconds=3)
-LONGEST_PAUSE: Final = timedelta(seconds=60)
+LONGEST_PAUSE: Final = quote_rows.REFUSED
 """So long a leg is left alone after a refused quote, and twice as long after each further one, so that a book that is not the exchange's
 neither uses up the profile's orders a minute nor write tokens."""
 WAITED_OUT: Final = passing.CODES | {
@@ -64,16 +66,23 @@ WAITED_OUT: Final = passing.CODES | {
 
 def quoting(position: Position, lease: Lease) -> bool:
     """Hedge what filled, withdraw what may not rest, and rest what may."""
-    every = inflight.orders_of(position)
-    is_known = inflight.find_refused(every)
+    rows = quote_rows.read(position)
+    every = rows.orders
+    unproved = [order for order in every if inflight.is_refused_in_batch(order)]
+    is_known = inflight.find_refused(unproved)
     orders = [order for order in every if order.status in OPEN_ORDERS]
-    if quote.read_ends(every):
+    ended = quote.ended_lately(every)
+    if inflight.reread(ended):
         return True
-    is_clear = quote.refresh(orders) and is_known
-    legs = list(position.legs.select_related("market"))
+    due = quote.due(orders)
+    quote.refresh(due)
+    if unproved or ended or due:  # the exchange was read, which takes a while and may have changed what was read
+        rows = replace(quote_rows.read(position), orders=every)
+    is_clear = is_known and all(order.status == OrderStatus.RESTING for order in orders if order.status in OPEN_ORDERS)
+    legs = rows.legs
     if Way(position.quoting).takes and quotes.is_worth_a_hedge(position, legs):
         return _hedge(position, lease, legs, orders)
-    found = _may_rest(position, legs, every)
+    found = _may_rest(position, rows)
     if isinstance(found, Refusal):
         return _stop(position, lease, orders, found)
     if not is_clear:
@@ -96,18 +105,17 @@ def _hedge(position: Position, lease: Lease, legs: list[Leg], orders: list[Order
     """The quoted leg filled: withdraw what is left of it and buy the others for exactly what filled."""
     if not quote.withdraw(orders):
         return inflight.wait(position, 0.5)
-    legs = list(position.legs.select_related("market"))
+    legs = inflight.legs_of(position)
     with suppress(Denied):  # where no fees are known now, the limits of the last quote hold
         _set_limits(lease, legs, quotes.hedge_limits(position, legs, live_books.read_beside(position)))
     return opening.to_completing(position, lease, baskets.matched(legs, position.target_count), "a quote filled")
 
 
-def _may_rest(position: Position, legs: list[Leg], orders: list[Order]) -> tuple[Rests, Facts] | Refusal:
+def _may_rest(position: Position, rows: QuoteRows) -> tuple[Rests, Facts] | Refusal:
     """What may rest now, or why nothing may: every limit of a new basket holds for a quote as long as it rests."""
-    profile, decision = position.profile, position.decision
+    profile, decision, legs, request = position.profile, position.decision, rows.legs, rows.request
     if position.quote_withdrawn:
         return Refusal(DenialCode.QUOTE_WITHDRAWN, position.quote_withdrawn)
-    request = selling.open_request(position)
     if request is not None:
         return Refusal(DenialCode.QUOTE_WITHDRAWN, f"{request.actor}: {request.reason}")
     if profile.quoting == Profile.Quoting.NONE:
@@ -121,22 +129,23 @@ def _may_rest(position: Position, legs: list[Leg], orders: list[Order]) -> tuple
         stop, until = profile.quote_stop_seconds, clock.from_ms(until_ms)
         words = f"at {until:%Y-%m-%d %H:%M:%S} UTC, {stop} s before the event ends"
         return Refusal(DenialCode.QUOTE_ENDED, words)
-    if (stopped := own_orders.stopped_by(position, legs)) is not None:
-        return stopped
+    if rows.stopped is not None:
+        return rows.stopped
     if position.mode == Mode.LIVE:
-        if not reconcile.ensure_reconciled():
+        if not rows.is_reconciled and not reconcile.ensure_reconciled():
             return Refusal(DenialCode.NOT_RECONCILED)
         connection.measure_clock()
     try:
         basket = Intent(profile, decision, 0, {(leg.market_id, leg.side): 0 for leg in legs}, position)
+        facts = basket.read_with_facts()
         live = live_books.read(position.event, is_changed=basket.fees_changed)
         worst = {(leg.market_id, leg.side): leg.open_cost for leg in legs}
         at_work = position.cost - position.returned + position.reserved
-        found = risk.limits(basket.priced(at_work, worst, orders=0))
+        found = risk.limits(basket.priced(at_work, worst, orders=0), facts)
         risk.market(basket, live)
     except Denied as denied:
         return denied.refusal
-    rests = quotes.wanted(position, legs, orders, live)
+    rests = quotes.wanted(position, legs, rows.orders, live, rows.beside)
     if isinstance(rests, Refusal):
         return rests
     for leg in legs:
@@ -224,7 +233,7 @@ def _stop(position: Position, lease: Lease, orders: list[Order], refusal: Refusa
     """Withdraw everything; then wait where that may help, else end with what is held."""
     if not quote.withdraw(orders):
         return inflight.wait(position, 0.5)
-    legs = list(position.legs.select_related("market"))
+    legs = inflight.legs_of(position)
     if Way(position.quoting).takes and quotes.is_worth_a_hedge(position, legs):
         return True
     holds, is_whole = any(leg.held for leg in legs), opening.is_balanced(position, legs)

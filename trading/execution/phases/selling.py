@@ -9,6 +9,7 @@ from typing import Final
 from django.db.models import BigIntegerField
 
 from kalbot.common import clock
+from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Param, Prepared
 from markets import exchange_hours
@@ -199,6 +200,11 @@ def open_request(position: Position) -> ExitRequest | None:
     return _OPEN_REQUEST.first(position=position.pk)
 
 
+def reading_request(position: Position) -> Fetch[ExitRequest | None]:
+    """``open_request``, to be read with other things."""
+    return Fetch(((_OPEN_REQUEST, {"position": position.pk}),), lambda rows: next(iter(rows[0]), None))
+
+
 def requesting(position: Position) -> Statement:
     """The statement that reads it."""
     return _OPEN_REQUEST.statement(position=position.pk)
@@ -219,7 +225,7 @@ def next_rung(position: Position) -> list[Leg] | Refusal:
     """Book what the last try sold, count the try, and schedule the next one. The legs as they are then; a refusal where one try after
     the other took nothing of the bids that the books show."""
     inflight.collect_all([o for o in inflight.orders_of(position) if o.status == OrderStatus.BOOKING])
-    legs, at = list(position.legs.select_related("market")), clock.now() + RUNG_PAUSE
+    legs, at = inflight.legs_of(position), clock.now() + RUNG_PAUSE
     if _takes_nothing(position, len(legs)):
         states.schedule(position, at, attempts=position.attempts + 1)
         return Refusal(DenialCode.NO_BID, "sales at the bids that are shown take nothing")

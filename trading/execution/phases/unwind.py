@@ -8,7 +8,7 @@ from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.closing import exits
 from trading.denials import DenialCode, Denied, Refusal
-from trading.execution.orders import finality, sell_ladder
+from trading.execution.orders import finality, inflight, sell_ladder
 from trading.execution.orders.sell_ladder import Sale
 from trading.execution.phases import opening, rescue, resume, selling
 from trading.execution.phases.selling import Holding
@@ -34,7 +34,7 @@ def unwinding(position: Position, lease: Lease) -> bool:
     if (left := selling.still_open(position)) is not None:
         return selling.waits(position, left)
     open_sales = finality.open_sales(position)
-    legs = list(position.legs.select_related("market"))
+    legs = inflight.legs_of(position)
     count = baskets.matched(legs, position.target_count)
     wanted = [(leg, extra) for leg in legs if (extra := baskets.excess(leg, count, position.target_count))]
     if not wanted:

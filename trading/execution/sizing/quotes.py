@@ -27,6 +27,7 @@ from strategies.quoting.synthetic import Want, takings
 from trading.accounting.position_booking import cost_share
 from trading.books import others_books
 from trading.books.live_books import LiveBooks
+from trading.books.others_books import Beside
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.sizing import baskets, fitting, planner, walk
 from trading.execution.sizing.planner import Plan, PlanLeg
@@ -100,8 +101,11 @@ def states_of(position: Position) -> StateList | None:
         return None
 
 
-def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], live: LiveBooks) -> Rests | Refusal:
-    """What may rest now, our own ``orders`` left out of the books; empty where every basket has filled."""
+def wanted(
+    position: Position, legs: Sequence[Leg], orders: Iterable[Order], live: LiveBooks, others: Beside | None = None
+) -> Rests | Refusal:
+    """What may rest now, our own ``orders`` and those of ``others`` of the account (None: to be read) left out of the books; empty where
+    every basket has filled."""
     states = states_of(position)
     if states is None:
         return Refusal(DenialCode.CERTIFICATE, "no single list of settlement states is stored with the position")
@@ -113,7 +117,7 @@ def wanted(position: Position, legs: Sequence[Leg], orders: Iterable[Order], liv
     if target <= baskets.matched(legs, position.target_count) < position.target_count:
         return Refusal(DenialCode.QUOTE_WITHDRAWN, "made smaller at the exchange")
     resting_now = [o for o in orders if o.purpose == Order.Purpose.QUOTE and o.status == OrderStatus.RESTING]
-    markets = others_books.markets_of(position, legs, orders, live)
+    markets = others_books.markets_of(position, legs, orders, live, others)
     pairs = zip(markets, legs, strict=True)
     kept = {m.ticker: price for m, leg in pairs if (price := _kept(m, leg.side, resting_now)) is not None}
     if Way(position.quoting).takes:
