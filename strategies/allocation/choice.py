@@ -138,8 +138,8 @@ def _most(order: Sequence[Offer], limit: int, takes: str) -> float:
     """The most that baskets taken in part can be worth where only this limit counts."""
     left, total = float(max(0, limit)), 0.0
     for offer in sorted(order, key=lambda one: one.rate / max(1, getattr(one, takes)), reverse=True):
-        need = max(1, getattr(offer, takes))
-        share = min(1.0, left / need)
+        need = max(0, getattr(offer, takes))
+        share = min(1.0, left / need) if need else 1.0
         total += offer.rate * share
         left -= need * share
     return total

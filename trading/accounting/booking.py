@@ -94,8 +94,8 @@ def follow_ended(position_id: int) -> None:
             Position.objects.filter(pk=position.pk).update(**now)
 
 
-def recount(position: Position) -> None:
+def recount(position: Position, brought: int = 0) -> None:
     """Bring the position's cost, whole baskets, floor, guarantee and returned collateral to what its legs hold now. To be called by
-    whatever changes a leg, in the same transaction."""
+    whatever changes a leg, in the same transaction, with what that has ``brought`` in cash."""
     Position.objects.filter(pk=position.pk).update(**recounted(selectors.held_now(position)))
-    collateral.follow(position)
+    collateral.follow(position, brought)

@@ -22,12 +22,21 @@ from markets.book import Side
 from markets.models import Event, Market
 from markets.terms.states import Holding
 from strategies.collateral.funds import Funds, Purchase, exit_order, held_for
-from strategies.collateral.groups import Choices, Exclusive, Group, Known, returned
+from strategies.collateral.groups import Choices, Exclusive, Group, returned
 from strategies.models import Decision, Kind, Mode, Profile
 from trading.accounting import ledger
 from trading.accounting.posting import Posting
 from trading.denials import DenialCode, Denied
-from trading.models import Account, ExchangeAccount, LedgerTransaction, Leg, Position, PositionStatus, Settlement
+from trading.models import (
+    TERMINAL,
+    Account,
+    ExchangeAccount,
+    LedgerTransaction,
+    Leg,
+    Position,
+    PositionStatus,
+    Settlement,
+)
 
 EXCLUSIVE: Final = "MECNET"
 DIRECTIONAL: Final = "DIRECNET"
@@ -143,54 +152,76 @@ def funds_to_complete(position: Position, purchases: Iterable[Purchase]) -> Mone
     return funds_for(position.collateral, purchases, held)
 
 
-def follow(position: Position) -> None:
+def follow(position: Position, brought: int = 0) -> None:
     """Book what collateral return credits (or takes back) for what ``position`` holds now. To be called by whatever changes a leg, in
-    the same transaction, after the leg, with the position locked."""
+    the same transaction, after the leg, with the position locked. ``brought``: see ``following``."""
     if position.collateral is None:
         return
     row = Position.objects.get(pk=position.pk)
-    number = LedgerTransaction.objects.filter(position=row, kind="collateral").count() + 1
-    postings = following(row, legs_of(row), str(number), is_buying=position.status in BUYING)
+    number = LedgerTransaction.objects.filter(position=row).count() + 1
+    postings = following(row, legs_of(row), str(number), brought)
     if postings:
         ledger.post_new(row.profile_id, row.mode, postings)
         Position.objects.filter(pk=row.pk).update(returned=row.returned, reserved=row.reserved)
         position.returned, position.reserved = row.returned, row.reserved
 
 
-def following(position: Position, legs: Sequence[Leg], name: str, *, is_buying: bool) -> list[Posting]:
+def following(position: Position, legs: Sequence[Leg], name: str, brought: int) -> list[Posting]:
     """What has to be booked for what ``legs``, all of ``position``, hold now; ``returned`` and ``reserved`` of the position in memory are
     brought up to it. The caller has locked the position and writes it; its ``cost`` is what is held now. ``name`` of the change, its own
-    among those of the position.
+    among those of the position. ``brought``: what the same transaction has booked on cash (below zero: taken from it).
 
     While it is bought, what is credited stays set aside as far as the rest may still need it: never more than the funds of the beginning
-    less what is out by now.
+    less what is out by now. Afterwards what a sale takes back comes out of what was set aside for that, and what it frees stays set aside
+    as far as the other legs need it: else the same money would be promised to the exit and to a basket.
     """
     change = held_back(position, legs) - position.returned
-    if not change:
-        return []
-    position.returned += change
-    entries = (Account.CASH, change), (Account.RETURNED, -change)
-    postings = [Posting("collateral", f"collateral:{position.pk}:{name}", entries, position)]
-    wanted = int((position.collateral or {}).get(FUNDS, 0)) - (position.cost - position.returned)
-    missing = wanted - position.reserved
-    if is_buying and missing > 0:
-        position.reserved += missing
-        postings.append(ledger.reserving(position, missing, f"reserve:{position.pk}:collateral {name}"))
+    postings = []
+    if change:
+        position.returned += change
+        entries = (Account.CASH, change), (Account.RETURNED, -change)
+        postings.append(Posting("collateral", f"collateral:{position.pk}:{name}", entries, position))
+    reserved = _reserve(position, legs, change, brought)
+    if reserved != position.reserved:
+        key = f"reserve:{position.pk}:collateral {name}"
+        postings.append(ledger.reserving(position, reserved - position.reserved, key))
+        position.reserved = reserved
     return postings
+
+
+def _reserve(position: Position, legs: Sequence[Leg], change: int, brought: int) -> int:
+    """What stays set aside for the position after a ``change`` of what is returned for it, and what was ``brought`` beside."""
+    if position.status in BUYING:
+        wanted = int((position.collateral or {}).get(FUNDS, 0)) - (position.cost - position.returned)
+        return max(position.reserved, wanted) if change else position.reserved
+    if position.status in TERMINAL:
+        return position.reserved
+    there, needed = max(0, position.reserved + brought + change), exit_reserve(position, legs)
+    return min(there, needed if position.status == PositionStatus.OPEN else max(position.reserved, needed))
 
 
 def exit_reserve(position: Position, legs: Sequence[Leg] | None = None) -> Money:
     """What stays set aside while the position is open, so that it can be left early: the most that is missing between the first sale and
     the last when every leg is sold for what it cost. ``legs``: all of it, where the caller has them as they are."""
-    if position.collateral is None:
+    legs = legs_of(position) if legs is None and position.collateral is not None else legs
+    funds = funds_of(position, legs or ())
+    if funds is None or not funds.held:
         return Money(0)
-    legs = [leg for leg in (legs_of(position) if legs is None else legs) if leg.held]
-    if not legs:
-        return Money(0)
-    funds = Funds(group_of(leg.market_id for leg in legs), choices_of(position.collateral))
-    funds.held = {(leg.market_id, Side(leg.side)): leg.held for leg in legs}
-    _, missing = exit_order(funds, {(leg.market_id, Side(leg.side)): leg.open_cost for leg in legs})
+    costs = {(leg.market_id, Side(leg.side)): leg.open_cost for leg in legs or ()}
+    _, missing = exit_order(funds, costs)
     return missing
+
+
+def funds_of(position: Position, legs: Sequence[Leg]) -> Funds | None:
+    """What ``legs``, all of ``position``, hold of markets that have not settled, as the exchange counts it; None where it returns nothing
+    for it."""
+    results = None if position.collateral is None else results_of(position, legs)
+    if results is None:
+        return None
+    funds = Funds(group_of(leg.market_id for leg in legs), choices_of(position.collateral or {}), results=results)
+    held = {(leg.market_id, Side(leg.side)): leg.held for leg in legs}
+    funds.held = {key: count for key, count in held.items() if count and key[0] not in results}
+    return funds
 
 
 def held_back(position: Position, legs: Sequence[Leg] | None = None) -> Money:
@@ -198,15 +229,8 @@ def held_back(position: Position, legs: Sequence[Leg] | None = None) -> Money:
     settlement: what that means for the rest of a group is not documented. ``legs``: see ``exit_reserve``."""
     if position.collateral is None:
         return Money(0)
-    legs = legs_of(position) if legs is None else legs
-    results = results_of(position, legs)
-    if results is None:
-        return Money(0)
-    holdings: list[Holding] = [
-        (leg.market_id, Side(leg.side), leg.held) for leg in legs if leg.held and leg.market_id not in results
-    ]
-    group = group_of(leg.market_id for leg in legs)
-    return returned(holdings, group, choices_of(position.collateral), Known(results))
+    funds = funds_of(position, legs_of(position) if legs is None else legs)
+    return Money(0) if funds is None else funds.returned
 
 
 def changes_at_settlement(leg: Leg, result: str) -> list[range]:

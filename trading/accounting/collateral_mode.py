@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.db import transaction
 from django.db.models import Count
 
 from kalbot.common.errors import KalbotError
@@ -13,6 +14,7 @@ from markets.kalshi.errors import KalshiError
 from strategies.collateral.funds import Purchase
 from strategies.collateral.words import locked
 from strategies.models import Kind, Profile
+from trading.accounting import shard_cash
 from trading.accounting.accounts import of_subaccount
 from trading.models import ACTIVE, ExchangeAccount, Leg, Position
 from trading.venues import connection
@@ -38,9 +40,6 @@ def choose(account: ExchangeAccount, mode: str, *, trust: bool = False) -> str:
         raise CannotChoose(WORKING)
     if mode == Mode.OFF:  # first here: what is decided meanwhile must not count on what is not returned
         _take(account, mode)
-        if _is_working(account):
-            _take_back(account, mode)
-            raise CannotChoose(WORKING)
     try:
         _at_the_exchange(account, mode)
     except CannotChoose:
@@ -49,9 +48,6 @@ def choose(account: ExchangeAccount, mode: str, *, trust: bool = False) -> str:
         raise
     if mode == Mode.OFF:
         return _said(account, mode)
-    if _is_working(account):  # begun meanwhile, without collateral return
-        _at_the_exchange(account, account.collateral)
-        raise CannotChoose(WORKING)
     learns: dict[str, Any] = {"collateral_evidence": [], "collateral_reading": {}} if mode == Mode.LEARNING else {}
     try:
         _take(account, mode, **learns)
@@ -75,10 +71,15 @@ def _at_the_exchange(account: ExchangeAccount, mode: str) -> None:
 
 
 def _take(account: ExchangeAccount, mode: str, **columns: Any) -> None:
-    """Set the mode here, unless it has changed since ``account`` was read: learning may have ended, or another person chosen."""
-    rows = ExchangeAccount.objects.filter(pk=account.pk, collateral=account.collateral)
-    if not rows.update(collateral=mode, **columns):
-        raise CannotChoose("It has changed meanwhile: read it again.")
+    """Set the mode here, unless it has changed since ``account`` was read (learning may have ended, or another person chosen), or a basket
+    has begun meanwhile. Whoever admits one then waits, and reads the mode again."""
+    with transaction.atomic():
+        shard_cash.lock_all(account.subaccount)
+        if _is_working(account):
+            raise CannotChoose(WORKING)
+        rows = ExchangeAccount.objects.filter(pk=account.pk, collateral=account.collateral)
+        if not rows.update(collateral=mode, **columns):
+            raise CannotChoose("It has changed meanwhile: read it again.")
 
 
 def _take_back(account: ExchangeAccount, mode: str) -> None:

@@ -234,9 +234,8 @@ class PositionBooking:
     def _follow_collateral(self) -> None:
         """What collateral return credits or takes back for what was taken in."""
         if self.position.collateral is not None and self._postings:
-            is_buying = self.position.status in collateral.BUYING
             name = next(f"{kind} {row.pk}" for kind, row in self._postings[0].source.items() if row is not None)
-            self._postings += collateral.following(self.position, [*self.legs.values()], name, is_buying=is_buying)
+            self._postings += collateral.following(self.position, [*self.legs.values()], name, self._moved())
 
     def _free_reserve(self) -> None:
         if self._released is None:
@@ -246,11 +245,14 @@ class PositionBooking:
         amount = self.position.reserved - keep
         if amount < 0:
             cash = totals.cash_locked(self.position.profile_id)
-            cash += sum(money for one in self._postings for account, money in one.lines if account == Account.CASH)
-            amount = -min(-amount, max(0, cash))
+            amount = -min(-amount, max(0, cash + self._moved()))
         if amount:
             self._postings.append(ledger.releasing(self.position, event, amount))
             self.position.reserved -= amount
+
+    def _moved(self) -> int:
+        """By how much cash changes with what was taken in so far."""
+        return sum(money for one in self._postings for account, money in one.lines if account == Account.CASH)
 
     def _recounted(self) -> dict[str, Any]:
         """Cost, whole baskets, floor and guarantee by what the legs hold now."""

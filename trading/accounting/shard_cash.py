@@ -44,6 +44,11 @@ def lock(subaccount: int, shard: int) -> None:
         pipeline.rows_of(locking(subaccount, shard))
 
 
+def lock_all(subaccount: int) -> None:
+    """The same of all shards on which something was ever promised: nobody admits for the subaccount until the transaction ends."""
+    list(ShardCash.objects.select_for_update().filter(subaccount=subaccount).order_by("shard"))
+
+
 def locking(subaccount: int, shard: int) -> Statement:
     """The statement of ``lock``; it returns no row where there is none to lock yet."""
     return _LOCK.statement(subaccount=subaccount, shard=shard)

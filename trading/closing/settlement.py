@@ -200,7 +200,7 @@ def settle_leg(leg_id: int, final: FinalResult, count: int | None = None) -> boo
         )
         _post(booked, position, leg, "settlement", 1)
         Leg.objects.filter(pk=leg.pk).update(open_cost=F("open_cost") - cost, open_fees=F("open_fees") - fees)
-        booking.recount(position)
+        booking.recount(position, booked.payout)
         states.note(position, f"{part / 100:g} {leg} settled as {final.result}")
         _end(position)
     return True
@@ -291,6 +291,7 @@ def rebook(settlement_id: int, final: FinalResult) -> bool:
         Leg.objects.filter(pk=leg.pk).update(
             open_cost=F("open_cost") + booked.cost, open_fees=F("open_fees") + booked.fees
         )
+        booking.recount(position, -booked.payout)
         states.note(
             position, f"{leg.market_id} was amended: YES pays {dollars(final.value_e6)}, not {dollars(booked.value_e6)}"
         )

@@ -158,8 +158,6 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
     is_learning = reading is not None and bool(reading.get(collateral.LEARNING))
     if is_learning and decision.quote:
         raise Denied(DenialCode.COLLATERAL_LEARNING, "from a basket that is bought at once, not from quotes")
-    if is_learning:
-        _learns_alone(profile)
     wanted = fitting.legs_of(decision, live)
     plan = quotes.plan(decision, wanted) if decision.quote else fitting.taken(decision, wanted, live, is_learning)
     worst_of = {(leg.ticker, leg.side): walk.most_for(leg.limit, leg.count, leg.fees) for leg in plan.legs}
@@ -175,8 +173,10 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
             handed.remember(locked.facts.profile)
             _same_account(profile, locked.facts.profile)
             found = risk.limits(intent, locked.facts)
-            if found.unbooked or not _is_same(found.decision, decision):
+            if found.unbooked or not (found.is_of(basket.account_collateral) and _is_same(found.decision, decision)):
                 raise _Changed(found.decision)
+            if is_learning:
+                _learns_alone(profile)
             if not locked.held:
                 # Another worker may have booked the profile's first capital since: then there is enough by now.
                 if ProfileBalance.objects.filter(profile=profile, cash__gte=funds).exists():

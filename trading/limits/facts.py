@@ -81,8 +81,8 @@ class Facts:
 
     ``mode``: the profile's. ``at_risk``: in the event, beside ``position``: what active positions there cost, of every live profile
     where this one is live (the money is one person's), and what this profile has lost there on balance. ``drawdown``: below the best
-    result.
-    ``quotes``: baskets that are being quoted; ``orphans_today``: what today's may leave, or left, beyond whole baskets.
+    result. ``quotes``: baskets that are being quoted; ``orphans_today``: what today's may leave, or left, beyond whole baskets.
+    ``collateral``: how it is returned on the account.
     ``free_on_shard``: None in paper, and before the account was first read. ``unbooked``: capital that the ledger does not have yet.
     """
 
@@ -106,10 +106,15 @@ class Facts:
     orphans_today: int = 0
     is_beside_foreign: bool = False
     free_on_shard: int | None = None
+    collateral: tuple[str, Any] | None = None
 
     @property
     def profile(self) -> Profile:
         return self.decision.profile
+
+    def is_of(self, collateral: tuple[str, Any] | None) -> bool:
+        """Whether collateral is still returned as it was read; on paper the profile says how."""
+        return self.mode != Mode.LIVE or self.collateral == collateral
 
 
 def reading(decision: Decision, midnight: datetime, position: int | None) -> Statement:
@@ -165,6 +170,7 @@ def of_rows(decision: Decision, rows: Sequence[Any], *, made: bool = False) -> F
         free_on_shard=shard_cash.left(row, row.shards, row.cash, decision.event.exchange_index)
         if sharing.shares(decision.profile) and row.cash is not None
         else None,
+        collateral=(row.collateral, row.reading or {}) if live and row.collateral else None,
     )
 
 
@@ -291,6 +297,8 @@ def _of_account(account: Q, mode: str) -> dict[str, Any]:
         "shards": Subquery(seen.values("shards")[:1]),
         "cash": Subquery(seen.values("balance")[:1]),
         "foreign": Subquery(seen.values("foreign")[:1]),
+        "collateral": Subquery(seen.values("collateral")[:1]),
+        "reading": Subquery(seen.values("collateral_reading")[:1]),
         "foreign_orders": Exists(resting.filter(ticker__in=Market.objects.filter(_is_of_event()).values("pk"))),
         **shard_cash.promised(account, mode),
     }

@@ -12,6 +12,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
@@ -21,8 +22,9 @@ from markets.book import Side
 from markets.kalshi.errors import KalshiError
 from strategies.collateral.groups import Exclusive
 from strategies.collateral.learning import Difference, Observed, agreeing, moved_once
-from trading.accounting import accounts, collateral
+from trading.accounting import accounts, collateral, shard_cash
 from trading.models import (
+    OPEN_ORDERS,
     WORKING,
     AccountTransaction,
     Discrepancy,
@@ -107,10 +109,12 @@ def conclude(row: Reconciliation, subaccount: int) -> None:
 
 
 def _set(account: ExchangeAccount, mode: str, **columns: Any) -> bool:
-    """The account goes from learning to ``mode``, unless somebody has chosen for it since it was read."""
-    return bool(
-        ExchangeAccount.objects.filter(pk=account.pk, collateral=Mode.LEARNING).update(collateral=mode, **columns)
-    )
+    """The account goes from learning to ``mode``, unless somebody has chosen for it since it was read. Whoever admits a basket then waits,
+    and reads the mode again."""
+    with transaction.atomic():
+        shard_cash.lock_all(account.subaccount)
+        learns = ExchangeAccount.objects.filter(pk=account.pk, collateral=Mode.LEARNING)
+        return bool(learns.update(collateral=mode, **columns))
 
 
 def _latest(subaccount: int) -> Position | None:
@@ -172,18 +176,19 @@ def _is_moved_by_others(subaccount: int, seen: list[dict[str, Any]]) -> bool:
 
 
 def _is_disturbed(position: Position, seen: list[dict[str, Any]]) -> bool:
+    """Whether money of the account was booked for others near the reads, came or went, or was set aside at the exchange for an order of
+    another basket of ours."""
     subaccount = position.profile.subaccount or 0
+    (first, last), of_account = _span(seen), accounts.of_subaccount(subaccount)
+    kinds = ["fill", "settlement", "reversal", "correction"]
     others = LedgerTransaction.objects.filter(
-        accounts.of_subaccount(subaccount),
-        mode=position.mode,
-        at__gte=clock.from_ms(seen[0]["at_ms"]),
-        at__lte=clock.from_ms(seen[-1]["at_ms"]),
-        kind__in=["fill", "settlement", "reversal", "correction"],
+        of_account, mode=position.mode, at__gte=first, at__lte=last, kind__in=kinds
     )
-    first, last = _span(seen)
+    orders = Order.objects.filter(of_account, mode=position.mode, created_at__lte=last).exclude(position=position)
+    orders = orders.filter(Q(ended_at__gte=first) | Q(status__in=OPEN_ORDERS))
     moved = AccountTransaction.objects.filter(account__subaccount=subaccount)
     moved = moved.annotate(moment=Coalesce("exchange_at", "created_at")).filter(moment__gte=first, moment__lte=last)
-    return others.exclude(position=position).exists() or moved.exists()
+    return others.exclude(position=position).exists() or orders.exists() or moved.exists()
 
 
 def _forget(account: ExchangeAccount, position: Position) -> None:

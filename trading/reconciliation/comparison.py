@@ -144,16 +144,19 @@ def _is_settlement_in_flight(difference: int, holdings: Mapping[str, int], retur
 
 
 def _returned_early(profiles: Iterable[Profile]) -> int:
-    """What may have been returned for exclusive events in which a market beside our legs has won: every leg pays by then, which our books
-    count when the legs settle."""
+    """What may have been returned for exclusive events in which a market has won, one of our legs or one beside them: every other leg pays
+    by then, which our books count when the winner's leg, or the legs themselves, settle."""
     held = Position.objects.filter(profile__in=list(profiles), status__in=ACTIVE)
     more = 0
     for position in held.exclude(collateral=None):
         legs = {leg.market_id: leg.held for leg in position.legs.all()}
-        beside = Market.objects.filter(event=position.event_id).exclude(ticker__in=legs)
-        finals_beside = finals.known_finals(list(beside.values_list("ticker", flat=True)))
-        if any(final.result == "yes" for final in finals_beside.values()):
-            more += sum(legs.values()) * DOLLAR_PRICE - position.returned
+        markets = Market.objects.filter(event=position.event_id)
+        ended = finals.known_finals(list(markets.values_list("ticker", flat=True)))
+        winners = [ticker for ticker, final in ended.items() if final.result == "yes"]
+        if winners:
+            more += (
+                sum(count for ticker, count in legs.items() if ticker not in winners) * DOLLAR_PRICE - position.returned
+            )
     return more
 
 

@@ -105,6 +105,13 @@ def test_what_earns_nothing_is_left_out() -> None:
     assert choose([offer("NIL", 10, 0), offer("LOSS", 10, -1)], Limits(Money(100 * DOLLAR), 9, 99)).shares == ()
 
 
+def test_what_takes_nothing_of_what_is_short_is_bought_and_within_the_bound() -> None:
+    free = Offer("FREE", Money(0), Money(DOLLAR), 1.0, 0)
+    choice = choose([free, offer("COSTLY", 100, 5)], Limits(Money(0), 2, 0))
+    assert choice.shares == (("FREE", 1.0),)
+    assert choice.worth <= choice.bound
+
+
 def test_of_many_the_bound_is_still_true() -> None:
     """Of 300 the programme sees the 60 that return most; what it says of the rest must not be too little."""
     offers = [offer(f"E{n:03}", 5 + n % 7, 0.05 + (n * 37 % 100) / 100, 1 + n % 5, least=0.1) for n in range(300)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import BigIntegerField
 
@@ -12,10 +13,11 @@ from kalbot.common import clock
 from kalbot.common.db.fetch import Fetch
 from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Param, Prepared
+from kalbot.common.units import CONTRACT
 from markets import exchange_hours
 from strategies.models import Mode
 from trading import states
-from trading.accounting.sale_funds import SaleFunds
+from trading.accounting.sale_funds import Priced, SaleFunds
 from trading.books import live_books, rest_books
 from trading.books.live_books import LiveBooks
 from trading.denials import FEED_OUTAGES, DenialCode, Denied, Refusal
@@ -38,6 +40,8 @@ LONGEST_WAIT: Final = 60.0
 """Seconds between two reads of a book that takes nothing."""
 SENT: Final = Refusal(DenialCode.ORDER_UNSETTLED, "a sale was sent a moment ago")
 """What the next try waits for after each one."""
+SMALLER: Final = (1, 4, 16, 64)
+"""What part of a sale is tried, one after the other, while the exchange says that it has not the cash for more."""
 Holding = tuple[Leg, int]
 """(leg, count to sell)."""
 Fit = Callable[[Mapping[int, int]], Sequence[Sale]]
@@ -136,35 +140,25 @@ def sell(
     down to its least price, and no more of it than belongs with what the ones before it are known to have sold."""
     sent, refused = False, None
     sold: dict[int, int] = {}
-    funds = SaleFunds.of(position)
+    funds, at_least = SaleFunds.of(position), fit is not None
+    if funds is not None:
+        sales = _covered(funds, position, live, sales, at_least)
     for sale in sales:
         try:
             risk.may_send(position.profile, reduces=True)
         except Denied as denied:
             return None if sent else denied.refusal
-        bids = live.bids(sale.leg.market_id, sale.leg.side)
-        limit = sale.least if fit else sell_ladder.rung_limit(bids, position.attempts, sale.least)
         most = _most(sale, fit(sold)) if fit and sold else sale.count
-        now, worst = (0, 0) if limit is None else sell_ladder.sellable(bids, most, limit)
-        if now <= 0:
+        found = _sellable(position, live, replace(sale, count=min(most, sale.count)), at_least)
+        if found is None:
             continue
         if funds is not None:
-            now = funds.fundable(sale.leg, now, worst, live.fee(sale.leg.market_id))
-            if now <= 0:
+            found = replace(found, count=funds.fundable(found))
+            if found.count <= 0:
                 refused = refused or Refusal(DenialCode.SALE_NEEDS_FUNDS, funds.words(sale.leg))
                 sold[sale.leg.pk] = 0
                 continue
-        order = submit.place(
-            lease,
-            position,
-            sale.leg,
-            action=Order.Action.SELL,
-            purpose=purpose,
-            price=worst,
-            count=now,
-            actor=actor,
-            reason=reason,
-        )
+        order = _placed(lease, position, found, purpose=purpose, actor=actor, reason=reason)
         sold[sale.leg.pk] = max(order.reported_fill_count or 0, order.filled_count)
         if order.status == OrderStatus.REJECTED:
             refused = refusal_of(order)
@@ -173,6 +167,37 @@ def sell(
     if sent:
         return None
     return refused or Refusal(DenialCode.NO_BID, "no bid at the least price or better")
+
+
+def _sellable(position: Position, live: LiveBooks, sale: Sale, at_least: bool) -> Priced | None:
+    """What the bids take of a sale now; None where they take nothing. ``at_least``: down to its least price at once."""
+    bids = live.bids(sale.leg.market_id, sale.leg.side)
+    limit = sale.least if at_least else sell_ladder.rung_limit(bids, position.attempts, sale.least)
+    now, worst = (0, 0) if limit is None else sell_ladder.sellable(bids, sale.count, limit)
+    return Priced(sale.leg, now, worst, live.fee(sale.leg.market_id)) if now > 0 else None
+
+
+def _covered(
+    funds: SaleFunds, position: Position, live: LiveBooks, sales: Sequence[Sale], at_least: bool
+) -> Sequence[Sale]:
+    """The sales as large as the cash for them allows: the same share of each, so that none is left for want of what another took."""
+    found = [priced for sale in sales if (priced := _sellable(position, live, sale, at_least)) is not None]
+    counts = {one.leg.pk: count for one, count in zip(found, funds.share(found), strict=True)}
+    return [replace(sale, count=counts.get(sale.leg.pk, sale.count)) for sale in sales]
+
+
+def _placed(lease: Lease, position: Position, found: Priced, **columns: Any) -> Order:
+    """A sale is sent; where the exchange has not enough cash for it, smaller ones, for what that takes back may not be what our books
+    say. The order that was sent last."""
+    step = CONTRACT if found.count % CONTRACT == 0 else 1
+    for part in SMALLER:
+        count = found.count // part // step * step
+        order = submit.place(
+            lease, position, found.leg, action=Order.Action.SELL, price=found.price, count=max(step, count), **columns
+        )
+        if order.error_code != sell_ladder.NO_CASH or count <= step:
+            break
+    return order
 
 
 def _most(sale: Sale, fitting: Iterable[Sale]) -> int:
