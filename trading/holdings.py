@@ -79,7 +79,7 @@ _OWNER, _SINCE = Param("profile", BigIntegerField()), Param("since", DateTimeFie
 
 def _totals() -> QuerySet[Decision, Any]:
     """Of the open decisions of a profile, in one row: those of ``Committed``, its money in two parts."""
-    at_work = Q(position__isnull=True) | Q(position__status__in=WORKING)
+    at_work = Q(position__isnull=True) | Q(position__status__in=WORKING, position__opened_at=None)
     return (
         PositionHoldings()
         .open_decisions(_OWNER, _SINCE)

@@ -244,7 +244,7 @@ class Profile(models.Model):
     orphan_budget_day = models.BigIntegerField(
         default=50 * DOLLAR,
         db_default=50 * DOLLAR,
-        help_text="The same for all quotes begun since midnight of the profile's time zone, micro-dollars.",
+        help_text="The same for all quotes of a day of the profile's time zone, those that rested across midnight too; micro-dollars.",
     )
     orphans = models.CharField(max_length=4, choices=Orphans, default=Orphans.HOLD, db_default=Orphans.HOLD)
     quote_families = models.BooleanField(

@@ -170,8 +170,18 @@ AT_AND_BEYOND: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "orphans of a budget that was lowered": (
         "orphan_budget",
-        {"decision": {"quote": QUOTE}, "position": HELD, "facts": {"quotes": 9}},
+        {"decision": {"quote": QUOTE}, "position": HELD, "profile": {"orphan_budget": 300}},
         {"decision": {"quote": QUOTE}, "position": HELD, "profile": {"orphan_budget": 299}},
+    ),
+    "orphans of a day's budget that was lowered": (
+        "orphan_budget",
+        {"decision": {"quote": QUOTE}, "position": HELD, "facts": {"orphans_today": 700}},
+        {"decision": {"quote": QUOTE}, "position": HELD, "facts": {"orphans_today": 701}},
+    ),
+    "a number of quotes that was lowered": (
+        "quotes_at_once",
+        {"decision": {"quote": QUOTE}, "position": HELD, "facts": {"quotes": 1}},
+        {"decision": {"quote": QUOTE}, "position": HELD, "facts": {"quotes": 2}},
     ),
 }
 

@@ -39,6 +39,7 @@ from strategies.profiles import sharing
 from trading.accounting import shard_cash
 from trading.accounting.accounts import of_subaccount
 from trading.accounting.shard_cash import SUBACCOUNT
+from trading.limits.orphans_of_day import limits_of_day
 from trading.models import (
     ACTIVE,
     TERMINAL,
@@ -51,7 +52,6 @@ from trading.models import (
     Order,
     OrderStatus,
     Position,
-    PositionStatus,
 )
 from trading.models.money import REALISES
 from trading.safety import discrepancies, halt, live_readiness, protections
@@ -81,8 +81,7 @@ class Facts:
 
     ``mode``: the profile's. ``at_risk``: in the event, beside ``position``: what active positions there cost, of every live profile
     where this one is live (the money is one person's), and what this profile has lost there on balance. ``drawdown``: below the best
-    result. ``quotes``: baskets that are being quoted; ``orphans_today``: what today's may leave, or left, beyond whole baskets.
-    ``collateral``: how it is returned on the account.
+    result. ``quotes``: that rest; ``orphans_today``: what may be, or was left, alone today. ``collateral``: how it is returned.
     ``free_on_shard``: None in paper, and before the account was first read. ``unbooked``: capital that the ledger does not have yet.
     """
 
@@ -264,14 +263,14 @@ def _columns_of_new_risk(mode: str, shared: bool, numbered: bool) -> dict[str, A
         "is_taken": Exists(others.filter(_overlaps())),
         "active": Subquery(others.order_by().values("profile").annotate(n=Count("pk")).values("n")),
         "quotes": Subquery(
-            others.exclude(status=PositionStatus.OPEN)
+            others.filter(opened_at=None)
             .exclude(quoting="")
             .order_by()
             .values("profile")
             .annotate(n=Count("pk"))
             .values("n")
         ),
-        "orphans_today": total(own.exclude(pk=_ITSELF).filter(created_at__gte=_MIDNIGHT), F("orphan_limit")),
+        "orphans_today": limits_of_day(own.exclude(pk=_ITSELF), _MIDNIGHT),
         "held": total(at_risk.filter(status__in=ACTIVE), F("cost") + F("reserved")),
         "result": total(here.filter(profile=_OWNER), F("realised")),
         "sent": Subquery(

@@ -205,14 +205,11 @@ def _quotes(intent: Intent, found: Facts) -> Checks:
     position, quote, profile = intent.position, intent.decision.quote, found.profile
     if not quote:
         return
-    if position is not None:
-        if position.orphan_limit > profile.orphan_budget:
-            yield Refusal(DenialCode.ORPHAN_BUDGET, f"{part_of(position.orphan_limit, profile.orphan_budget)} by now")
-        return
     if found.quotes + 1 > profile.max_quotes:
         yield Refusal(DenialCode.QUOTES_AT_ONCE, f"{found.quotes + 1} of {profile.max_quotes}")
-    if quote["orphans"] > orphans_left(found):
-        yield Refusal(DenialCode.ORPHAN_BUDGET, f"{part_of(quote['orphans'], orphans_left(found))} left")
+    wanted = quote["orphans"] if position is None else position.orphan_limit
+    if wanted > orphans_left(found):
+        yield Refusal(DenialCode.ORPHAN_BUDGET, f"{part_of(wanted, orphans_left(found))} left")
 
 
 def orphans_left(found: Facts) -> int:

@@ -26,7 +26,7 @@ MONEY = {
     "leg_risk_budget": "Most that unwinding a half-filled basket may be expected to cost before it is begun.",
     "triage_min_gain": "Least gain of an automatic exit over holding.",
     "orphan_budget": "Most that contracts which filled without the rest of their basket may have cost, in one event.",
-    "orphan_budget_day": "The same for all quotes begun since midnight, in the time zone of the daily loss.",
+    "orphan_budget_day": "The same for all quotes of a day in the time zone of the daily loss, those that rested across midnight too.",
 }
 MAY_BE_EMPTY = {"lend_above"}
 COUNTS = {
