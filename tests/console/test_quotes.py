@@ -78,6 +78,16 @@ def test_programmes_of_quoted_markets_are_shown(position: Position, login: Any) 
     assert "Programmes that pay for resting orders" in answer.content.decode()
 
 
+@pytest.mark.parametrize(("fills", "shown"), [(25, ["wide days"]), (20, ["", "wide days"])])
+def test_a_series_with_one_band_stands_once(position: Position, login: Any, fills: int, shown: list[str]) -> None:
+    """Unless quotes without a band have filled too."""
+    (whole,) = QuoteRecord.objects.all()
+    whole.pk, whole.band, whole.fills = None, "wide days", fills
+    whole.save()
+    answer = login("viewer").get(reverse("admin:quotes"))
+    assert [one["row"].band for one in answer.context["records"]] == shown
+
+
 def test_without_quotes_the_page_says_so(db: None, login: Any) -> None:
     text = login("viewer").get(reverse("admin:quotes")).content.decode()
     assert "No profile quotes" in text

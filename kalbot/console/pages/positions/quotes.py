@@ -26,6 +26,11 @@ from trading.quoted import open_quotes, results
 DAYS: Final = 30
 HORIZONS: Final = (1, 10, 60)
 """Seconds after a fill."""
+COUNTED: Final = (
+    *("fills", "baskets", "wanted", "complete", "orphaned", "tokens"),
+    *(f"mark_{seconds}" for seconds in HORIZONS),
+)
+"""What a record counts, of a series or of one of its bands."""
 MOST_LINES: Final = len(COLOURS)
 QUOTE_REASONS: Final = [reason.value for reason in Reason if reason.value.startswith("quote")]
 
@@ -47,7 +52,7 @@ def page(request: HttpRequest) -> HttpResponse:
             for one in sorted(incentives.of({leg.leg.market_id for leg in quote.legs}), key=lambda one: one.ticker)
         ],
         "refusals": refusals(),
-        "records": [record(row) for row in records],
+        "records": [record(row) for row in shown(records)],
         "enough": ENOUGH_FILLS,
         "made": results.by_way(since),
         "hedges": [one for one in results.hedges(since) if one.resting_cost],
@@ -66,6 +71,21 @@ def refusals() -> list[dict[str, Any]]:
         {"profile": row["profile__name"], "number": row["number"], "reason": sentence_of(row["live_constraint"])}
         for row in found
     ]
+
+
+def shown(records: Iterable[QuoteRecord]) -> list[QuoteRecord]:
+    """Without a series' own row where one of its bands says the same."""
+    records = list(records)
+    of_bands = {(_key(row), _counts(row)) for row in records if row.band}
+    return [row for row in records if row.band or (_key(row), _counts(row)) not in of_bands]
+
+
+def _key(row: QuoteRecord) -> tuple[str, str, str]:
+    return row.mode, row.series_id, row.side
+
+
+def _counts(row: QuoteRecord) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in COUNTED)
 
 
 def record(row: QuoteRecord) -> dict[str, Any]:
