@@ -33,12 +33,13 @@ from django.db.models.functions import Coalesce
 from kalbot.common import clock
 from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Param, Prepared, total
-from markets.models import Event, FamilyMember, Market
+from markets.models import Market
 from strategies.models import Decision, Mode, Profile
 from strategies.profiles import sharing
 from trading.accounting import shard_cash
 from trading.accounting.accounts import of_subaccount
 from trading.accounting.shard_cash import SUBACCOUNT
+from trading.limits import event_markets
 from trading.limits.orphans_of_day import limits_of_day
 from trading.models import (
     ACTIVE,
@@ -64,11 +65,7 @@ _UNCLEAR: Final = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
 NOBODY: Final = 0
 """Stands for no position: ids begin at 1."""
 _DECISION = Param("decision", UUIDField())
-_OWNER, _EVENT, _ITSELF = (
-    Param("profile", BigIntegerField()),
-    Param("event", CharField()),
-    Param("position", BigIntegerField()),
-)
+_OWNER, _ITSELF = Param("profile", BigIntegerField()), Param("position", BigIntegerField())
 _NOW, _MINUTE_AGO, _MIDNIGHT, _RECONCILED, _LEFT_BEHIND = (
     Param(name, DateTimeField()) for name in ("now", "minute_ago", "midnight", "reconciled", "left_behind")
 )
@@ -220,30 +217,10 @@ def _query(mode: str, shared: bool, numbered: bool) -> Prepared[Decision]:
     return Prepared(build)
 
 
-def _overlaps() -> Q:
-    """Positions that have markets in common with the event: of itself, of its families, of its members, of their families. One list of
-    events, so that their positions are found by an index however many there are."""
-    families = FamilyMember.objects.filter(event=_EVENT).values("family")
-    beside = FamilyMember.objects.filter(event__in=_members()).values("family")
-    return Q(event__in=_itself().union(_members(), families, beside, all=True))
-
-
-def _is_of_event() -> Q:
-    return Q(event__in=_itself().union(_members(), all=True))
-
-
-def _itself() -> QuerySet[Any, Any]:
-    return Event.objects.filter(pk=_EVENT).values("pk")
-
-
-def _members() -> QuerySet[Any, Any]:
-    return FamilyMember.objects.filter(family=_EVENT).values("event")
-
-
 def _columns_of_new_risk(mode: str, shared: bool, numbered: bool) -> dict[str, Any]:
     own = Position.objects.filter(profile=_OWNER)
     others = own.exclude(pk=_ITSELF).filter(status__in=ACTIVE)
-    here = Position.objects.exclude(pk=_ITSELF).filter(_overlaps())
+    here = Position.objects.exclude(pk=_ITSELF).filter(event_markets.overlaps())
     account = of_subaccount(SUBACCOUNT) if numbered else of_subaccount(0)
     left = Q(status=OrderStatus.SENDING, sent_at__lt=_LEFT_BEHIND)
     unknown = Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | left, status__in=_UNCLEAR)
@@ -256,11 +233,11 @@ def _columns_of_new_risk(mode: str, shared: bool, numbered: bool) -> dict[str, A
         "lock": _first(protections.in_force(_OWNER, _NOW).order_by("-until")),
         "open_discrepancy": _first(binding.order_by("id")),
         "last_ended": Subquery(
-            own.filter(_overlaps(), status__in=TERMINAL, ended_at__isnull=False)
+            own.filter(event_markets.overlaps(), status__in=TERMINAL, ended_at__isnull=False)
             .order_by("-ended_at")
             .values("ended_at")[:1]
         ),
-        "is_taken": Exists(others.filter(_overlaps())),
+        "is_taken": Exists(others.filter(event_markets.overlaps())),
         "active": Subquery(others.order_by().values("profile").annotate(n=Count("pk")).values("n")),
         "quotes": Subquery(
             others.filter(opened_at=None)
@@ -298,7 +275,9 @@ def _of_account(account: Q, mode: str) -> dict[str, Any]:
         "foreign": Subquery(seen.values("foreign")[:1]),
         "collateral": Subquery(seen.values("collateral")[:1]),
         "reading": Subquery(seen.values("collateral_reading")[:1]),
-        "foreign_orders": Exists(resting.filter(ticker__in=Market.objects.filter(_is_of_event()).values("pk"))),
+        "foreign_orders": Exists(
+            resting.filter(ticker__in=Market.objects.filter(event_markets.is_of_event()).values("pk"))
+        ),
         **shard_cash.promised(account, mode),
     }
 
