@@ -99,6 +99,22 @@ class BacktestRun(models.Model):
         return f"run {self.pk} of {self.profile}"
 
 
+class TriedSetting(models.Model):
+    """Columns of a profile that a sweep has replayed on a tape. Their number counts against the best of every later sweep."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    tape = models.CharField(max_length=400, help_text="The tape's folder.")
+    profile = models.CharField(max_length=48)
+    digest = models.CharField(max_length=64, help_text="Of all columns of the profile.")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["tape", "profile", "digest"], name="one_tried_setting")]
+
+    def __str__(self) -> str:
+        return f"{self.profile} on {self.tape}: {self.digest[:12]}"
+
+
 class CalibrationReport(models.Model):
     """What recorded prices said against what came, as ``backtest.calibration.report`` gave it."""
 

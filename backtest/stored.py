@@ -113,9 +113,7 @@ def perform(pk: int) -> None:
     row = BacktestRun.objects.get(pk=pk)
     options = from_document(row.options)
     result = session.run(options)
-    covered = coverage(
-        Tape.open(options.tape), options.start_ns, min(options.end_ns, Tape.open(options.tape).last_ns + 1)
-    )
+    covered = coverage(Tape.open(options.tape), options.start_ns, options.end_ns)
     columns = runs.columns(result, covered)
     _moved(row, Status.RUNNING, Status.DONE, **columns)
 

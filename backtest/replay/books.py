@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from typing import Final
 
-from backtest.replay.own_orders import OwnOrders
+from backtest.replay.own_orders import LevelKey, OwnOrders, OwnTrades
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Depth, Level, Side
-from markets.kalshi.ws.frames import BookDelta, BookSnapshot, UserOrderFrame
+from markets.kalshi.ws.frames import BookDelta, BookSnapshot, FillFrame, UserOrderFrame
 from markets.prices import PUBLISHED_LEVELS, EventPrices, MarketPrice, Quote
 from markets.streaming.state.books import Books
 from markets.streaming.state.market_state import MarketState
@@ -16,8 +16,6 @@ from markets.streaming.state.market_state import MarketState
 SNAPSHOT: Final = "snapshot"
 """The epoch of books that were fetched one by one: they are as old as the oldest leg of their event."""
 
-LevelKey = tuple[str, Side, int]
-"""Market, side of the bid, its price."""
 _delta: Final = Books.delta
 _READ: Final = b""
 """In ``MarketState.packed``, which nothing packs here: its depth was read since it changed."""
@@ -34,6 +32,7 @@ class ReplayBooks(Books):
         super().__init__()
         self.taken: dict[LevelKey, int] = {}
         self.own = OwnOrders()
+        self._own_trades = OwnTrades()
         self.followed: set[str] = set()
         """Markets of which a level was taken, in which an order rests, or where the recorded account had orders."""
         self.lost: Set[str] = frozenset()
@@ -84,7 +83,9 @@ class ReplayBooks(Books):
     def take(self, ticker: str, side: Side, price: int, count: int) -> None:
         """Somebody of ours bought or sold ``count`` against the bid for ``side`` at ``price``."""
         level = (ticker, side, price)
-        self.taken[level] = self.taken.get(level, 0) + count
+        count = self._own_trades.less(level, count)
+        if count:
+            self.taken[level] = self.taken.get(level, 0) + count
         self.followed.add(ticker)
         self._depths.pop(ticker, None)
 
@@ -98,6 +99,11 @@ class ReplayBooks(Books):
         self.own.seen(frame)
         self.followed.add(frame.ticker)
         self._depths.pop(frame.ticker, None)
+
+    def own_trade(self, frame: FillFrame) -> None:
+        """The account that recorded the tape took something itself, which made the recorded level less by as much."""
+        self._own_trades.took(frame, self.taken)
+        self._depths.pop(frame.market_ticker, None)
 
     def depth(self, state: MarketState) -> Depth:
         """The published part of a book, less what was taken and what was the recorded account's own."""

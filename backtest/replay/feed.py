@@ -14,11 +14,12 @@ import msgspec
 
 from backtest.replay.books import SNAPSHOT, ReplayBooks, ReplayPrices
 from backtest.replay.catalogue import Announced, Catalogue
+from backtest.replay.counted import Counted
 from backtest.replay.own_orders import Latest
 from backtest.replay.totals import Totals
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
-from markets import exchange_hours, traded
+from markets import exchange_hours
 from markets.book import Side
 from markets.kalshi.scalars import moment
 from markets.kalshi.schemas.pages import parse_orderbook
@@ -30,7 +31,6 @@ from markets.tape.connections import Connections
 from markets.tape.owners import Owners
 from markets.tape.records import UNREADABLE, Kind, Record, unpack_frames
 from markets.terms.rules_file import Sample
-from trading.venues import prints
 from triage.sources import cached
 from triage.sources.protocol import Snapshot
 
@@ -68,13 +68,8 @@ class Feed:
         """What the recorded account had resting is nobody's liquidity. A paper profile that traded beside it saw it all the same."""
         self.on_task: Callable[[], None] = lambda: None
         """Called before each task."""
-        self.counts_trades = False
-        """Somebody chooses by what is traded (``markets.traded``)."""
-        self._traded: list[Trade] = []
+        self.counted = Counted()
         self._trade_ids = Latest(TRADES_KNOWN)
-        self._count_ms: int | None = None
-        """When trades are counted next, none later than this; None before the first. What was read from the exchange's list is counted at
-        once, as it was by whoever read it."""
         self.scanned: bool | None = None
         """A scan ended since screening last ran; None where the tape has no scans."""
         self.is_noteworthy = False
@@ -181,6 +176,7 @@ class Feed:
         elif isinstance(frame, frames.FillFrame):
             if frame.is_taker and self.hides_own:
                 self._own_trades.add(frame.trade_id)
+                self.books.own_trade(frame)
                 self.on_own_print(frame.trade_id)
         elif isinstance(frame, Announced):
             self.is_noteworthy = True
@@ -265,8 +261,8 @@ class Feed:
         )
         made_ms = at if created is None else min(at, int(created.timestamp() * 1000))
         self._print(trade, made_ms)
-        if made_ms < at and self._traded:
-            self._count_ms = 0
+        if made_ms < at:
+            self.counted.was_listed()
 
     def _print(self, trade: Trade, at_ms: int) -> None:
         """Orders that rest meet a trade, and it is counted. One that is on the tape twice, by the stream and by a reading of the
@@ -277,20 +273,14 @@ class Feed:
         price = trade.yes_price if trade.taker_side.value == "yes" else complement(trade.yes_price)
         if trade.trade_id not in self._own_trades:
             self.on_print(trade.ticker, Side(trade.taker_side.value), price, trade.count, at_ms, trade.trade_id)
-        if self.counts_trades:
-            self._traded.append(trade)
-            self._count_ms = self._count_ms or 0
+        self.counted.add(trade)
 
     def before_task(self) -> None:
         """What a task reads is brought up to date: rows of events, and what was traded, as often as the product reads that."""
         self.catalogue.flush()
         self.totals.now_and_then()
         self.on_task()
-        now = clock.now_ms()
-        if self._count_ms is not None and now >= self._count_ms:
-            self._count_ms = now + prints.EVERY * 1000
-            traded.count(self._traded)
-            self._traded.clear()
+        self.counted.before_task()
 
     def _gap(self, record: Record) -> None:
         """Nothing that was known before a gap is a price: of the event that it names, or of everything."""

@@ -1,4 +1,5 @@
-"""What the account that recorded a tape had resting in the books: a replay must neither trade with it nor stand behind it.
+"""What the account that recorded a tape had resting in the books and took from them: a replay must neither trade with the one, nor stand
+behind it, nor find a level less by the other and by its own order in its place.
 
 Counts in 1/100 contract, prices 1/10,000 dollar of the bid's own side.
 """
@@ -9,14 +10,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from kalbot.common import clock
 from kalbot.common.units import complement
 from markets.book import Side
 from markets.kalshi.vocabulary import BookSide
-from markets.kalshi.ws.frames import UserOrderFrame
+from markets.kalshi.ws.frames import FillFrame, UserOrderFrame
 
 Bid = tuple[str, Side]
 """Market and side of a bid."""
+LevelKey = tuple[str, Side, int]
+"""Market, side of the bid, its price."""
 _NONE: Final[Mapping[int, int]] = MappingProxyType({})
+IN_PLACE_MS: Final = 10_000
+"""An order of the replay that meets a level so soon after the account did is there in its place."""
 
 
 class OwnOrders:
@@ -46,6 +52,39 @@ class OwnOrders:
         levels[price] = levels.get(price, 0) + count
         if levels[price] <= 0:
             del levels[price]
+
+
+class OwnTrades:
+    """What the account took is not gone in a replay, which takes it or not. Until the replay has, the level shows what was recorded:
+    less than was there, never more."""
+
+    def __init__(self) -> None:
+        self._left: dict[LevelKey, tuple[int, int]] = {}
+        """Level -> what the account took of it and no order of the replay has, and until when one may (ms)."""
+
+    def took(self, frame: FillFrame, taken: dict[LevelKey, int]) -> None:
+        """A fill of the account as a taker. What the replay has ``taken`` of the level, the recorded books are less by already."""
+        side = Side.NO if frame.book_side is BookSide.BID else Side.YES
+        level = frame.market_ticker, side, frame.yes_price if side is Side.YES else complement(frame.yes_price)
+        ours = taken.get(level, 0)
+        both = min(ours, frame.count)
+        if both == ours:
+            taken.pop(level, None)
+        else:
+            taken[level] = ours - both
+        if frame.count > both:
+            self._left[level] = self._since(level) + frame.count - both, clock.now_ms() + IN_PLACE_MS
+
+    def less(self, level: LevelKey, count: int) -> int:
+        """What of ``count`` that the replay takes the recorded books are not less by yet."""
+        left = self._since(level)
+        if left:
+            self._left[level] = left - min(left, count), self._left[level][1]
+        return max(0, count - left)
+
+    def _since(self, level: LevelKey) -> int:
+        count, until_ms = self._left.get(level, (0, 0))
+        return count if clock.now_ms() < until_ms else 0
 
 
 class Latest:

@@ -73,7 +73,7 @@ def open_run(
         feed = Feed(books, source, options.touch_size, read_rules(options.rules), options.fees, options.fee_ppm)
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
         feed.on_print, feed.on_own_print, books.on_level = venue.on_print, venue.on_own_print, venue.on_level
-        feed.counts_trades = any(
+        feed.counted.is_wanted = any(
             one.get("quoting", Profile.Quoting.NONE) != Profile.Quoting.NONE for one in options.profiles
         )
         stack.enter_context(factory.use(venue))

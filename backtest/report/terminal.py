@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from rich.console import RenderableType
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from backtest.report.results import UNJUDGED, Result
 from kalbot.common.units import dollars
-from markets.tape.coverage import Coverage, State
+from markets.tape.coverage import Coverage, State, in_words
 from strategies.reasons import sentence_of
 
 FEW: int = 30
@@ -34,8 +34,15 @@ def coverage_line(covered: Coverage) -> str:
     text = (
         f"Tape: {hours[State.PRESENT]} hours present, {hours[State.DEGRADED]} degraded, {hours[State.MISSING]} missing."
     )
+    if covered.missing_days:
+        text += f" {missing_days(covered.missing_days)}"
     text += f" Not recorded: {', '.join(lacking)}." if lacking else ""
     return text + (f" Assumed: {'; '.join(assumed)}." if assumed else "")
+
+
+def missing_days(days: list[date]) -> str:
+    """Days of which the tape has nothing, in one sentence."""
+    return f"Nothing is known of {len(days)} {'day' if len(days) == 1 else 'days'}, which count for nothing: {in_words(days)}."
 
 
 ROWS: tuple[tuple[str, Any], ...] = (

@@ -6,10 +6,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +17,7 @@ from backtest.options import Options, profile_columns
 from backtest.replay import session
 from backtest.report import whole
 from backtest.studies import touch
-from kalbot.common.life import die_with_parent
+from kalbot.common.several import processes
 from kalbot.common.units import dollars
 from markets.tape.coverage import State, coverage
 from markets.tape.imports.listed_fees import FEES
@@ -150,18 +148,11 @@ def run_all(
             done(line, result)
             results.append((line, result))
         return results
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_set_up) as pool:
+    with processes(jobs) as pool:
         for line, result in zip(wanted, pool.map(partial(run_line, kept=kept), wanted), strict=True):
             done(line, result)
             results.append((line, result))
     return results
-
-
-def _set_up() -> None:
-    die_with_parent()
-    import django
-
-    django.setup()
 
 
 HEAD: Final = (

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q, Sum
 
 from backtest.models import BacktestRun
+from kalbot.common import clock
 from strategies.cycle import shadows
 from strategies.models import Decision, Mode, Profile
 from trading.models import TERMINAL, Denial, Position
@@ -82,7 +83,7 @@ def _replayed(profile: Profile, since: datetime, until: datetime) -> Iterator[Si
     runs = BacktestRun.objects.filter(
         profile=profile.name, status=BacktestRun.Status.DONE, study=None, first_at__lt=until, last_at__gt=since
     )
-    best = max(runs.defer("coverage"), key=lambda run: (_overlap(run, since, until), run.pk), default=None)
+    best = max(runs, key=lambda run: (_overlap(run, since, until), run.pk), default=None)
     if best is None:
         return
     first, last = (moment.timestamp() * 1000 for moment in (since, until))
@@ -103,4 +104,8 @@ def _replayed(profile: Profile, since: datetime, until: datetime) -> Iterator[Si
 
 
 def _overlap(run: BacktestRun, since: datetime, until: datetime) -> timedelta:
-    return min(run.last_at, until) - max(run.first_at, since)
+    """How much of that time was replayed: without what the tape lacks in between."""
+    begins, ends = max(run.first_at, since), min(run.last_at, until)
+    lacking = [(clock.from_ms(a // 10**6), clock.from_ms(b // 10**6)) for a, b in run.coverage.get("missing", [])]
+    gone = [min(after, ends) - max(before, begins) for before, after in lacking]
+    return ends - begins - sum((part for part in gone if part > timedelta()), timedelta())

@@ -3,8 +3,9 @@
 With several folds the tape is cut into equal parts, and before each part but the first the setting is chosen that was best on all parts
 before it: what those choices then earned is what choosing by this record is worth.
 
-The best of many tries is good by luck alone: of ``n`` tries without any merit the best is expected about ``luck(n)`` standard deviations
-above the mean. A setting counts only if the first part stands out by more than that, and its result on the rest is what is reported.
+The best of many tries, those of earlier sweeps among them, is good by luck alone: of ``n`` tries without any merit the best is expected
+about ``luck(n)`` standard deviations above the mean. A setting counts only if the first part stands out by more than that, and its result
+on the rest is what is reported.
 """
 
 from __future__ import annotations
@@ -13,15 +14,13 @@ import math
 import random
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
-from multiprocessing import get_context
 from typing import Any, Final
 
 from backtest.options import BadOption, Options, checked
 from backtest.replay import session
-from kalbot.common.life import die_with_parent
+from kalbot.common.several import processes
 from kalbot.common.units import dollars
 from markets.tape.reader import Tape
 
@@ -74,6 +73,8 @@ class Found:
     """All tries, the best on the choosing part first."""
 
     tries: tuple[Try, ...]
+    earlier: int = 0
+    """Other settings of the same profile that were tried on the same tape before (``backtest.studies.tried``): luck had those as well."""
 
     @property
     def folds(self) -> tuple[Fold, ...]:
@@ -91,12 +92,13 @@ class Found:
         spread = statistics.pstdev(profits) if len(profits) > 1 else 0.0
         if not spread:
             return None
-        return (max(profits) - statistics.fmean(profits)) / spread - luck(len(profits))
+        return (max(profits) - statistics.fmean(profits)) / spread - luck(len(profits) + self.earlier)
 
     @property
     def sentence(self) -> str:
         """What may be concluded."""
         tries, folds = f"{len(self.tries)} tries", self.folds
+        tries += f" after {self.earlier} others on this tape" if self.earlier else ""
         baskets = sum(fold.judged[1] for fold in folds)
         if len(folds) > 1:
             profit = dollars(sum(fold.judged[0] for fold in folds))
@@ -130,12 +132,21 @@ def parts(options: Options, settings: Sequence[Mapping[str, Any]], folds: int = 
     ``LEARNED`` and the rest, more have equal parts, one more than there are folds. Raises BadOption."""
     if not 1 <= folds <= MOST_FOLDS:
         raise BadOption(f"folds: 1 to {MOST_FOLDS}")
-    tape = Tape.open(options.tape)
-    first, last = max(options.start_ns, tape.first_ns), min(options.end_ns, tape.last_ns + 1)
     shares = [LEARNED] if folds == 1 else [part / (folds + 1) for part in range(1, folds + 1)]
-    cuts = [options.start_ns, *(first + int((last - first) * share) for share in shares), options.end_ns]
+    spans = Tape.open(options.tape).spans(options.start_ns, options.end_ns)
+    cuts = [options.start_ns, *(_reached(spans, share) for share in shares), options.end_ns]
     wanted = [replace(options, profile=checked({**options.profile, **changes})) for changes in settings]
     return [replace(one, start_ns=start, end_ns=end) for start, end in pairwise(cuts) for one in wanted]
+
+
+def _reached(spans: Sequence[tuple[int, int]], share: float) -> int:
+    """When so much of the time that the tape has is over: a day that was not recorded is no part of it."""
+    left = int(sum(end - begin for begin, end in spans) * share)
+    for begin, end in spans:
+        if left < end - begin:
+            return begin + left
+        left -= end - begin
+    return spans[-1][1]
 
 
 def found(settings: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> Found:
@@ -150,7 +161,7 @@ def run(options: Options, settings: Sequence[Mapping[str, Any]], jobs: int = 1, 
     if jobs <= 1:
         outcomes = [_outcome(one) for one in wanted]
     else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_set_up) as pool:
+        with processes(jobs) as pool:
             outcomes = list(pool.map(_outcome, wanted))
     return found(settings, outcomes)
 
@@ -158,10 +169,3 @@ def run(options: Options, settings: Sequence[Mapping[str, Any]], jobs: int = 1, 
 def _outcome(options: Options) -> Outcome:
     result = session.run(options)
     return result.profit, result.baskets
-
-
-def _set_up() -> None:
-    die_with_parent()
-    import django
-
-    django.setup()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
-from markets.tape.reader import Tape
+from markets.tape.reader import END_OF_TIME, Tape
 from markets.tape.records import Damaged, Kind, Record, content
 from markets.tape.segments import HOUR_NS
 
@@ -57,6 +58,22 @@ class Coverage:
         return sum(hour.state is state for hour in self.hours)
 
     @property
+    def missing_days(self) -> list[date]:
+        """Days (UTC) of which there is nothing: neither good nor bad ones, in no figure."""
+        days = groupby(self.hours, key=lambda hour: datetime.fromtimestamp(hour.start_ns // 10**9, UTC).date())
+        return [day for day, hours in days if all(hour.state is State.MISSING for hour in hours)]
+
+    @property
+    def missing(self) -> list[tuple[int, int]]:
+        """From when until when (ns) nothing is there, whole hours, in their order."""
+        found: list[tuple[int, int]] = []
+        for hour in self.hours:
+            if hour.state is State.MISSING:
+                begins = found.pop()[0] if found and found[-1][1] == hour.start_ns else hour.start_ns
+                found.append((begins, hour.start_ns + HOUR_NS))
+        return found
+
+    @property
     def assumed(self) -> list[str]:
         """What the tape's writers took for granted, fees of another day among it."""
         return sorted({one for about in self.about for one in about.get("assumed", [])})
@@ -65,6 +82,8 @@ class Coverage:
         """For JSON."""
         return {
             "hours": {state.value: self.count(state) for state in State},
+            "missing_days": [day.isoformat() for day in self.missing_days],
+            "missing": self.missing,
             "degraded": [{"hour": h.text, "reasons": h.reasons} for h in self.hours if h.state is State.DEGRADED],
             "records": dict(sorted(self.kinds.items())),
             "gaps": len(self.gaps),
@@ -72,10 +91,11 @@ class Coverage:
         }
 
 
-def coverage(tape: Tape, start_ns: int = 0, end_ns: int | None = None) -> Coverage:
-    """Read the tape (or a part of it) once and say what is there."""
+def coverage(tape: Tape, start_ns: int = 0, end_ns: int = END_OF_TIME) -> Coverage:
+    """Read the tape (or a part of it) once and say what is there. What is asked for before its beginning or after its end is missing."""
     found, hours = Coverage(), dict[int, Hour]()
-    first, last = max(start_ns, tape.first_ns), min(end_ns or tape.last_ns + 1, tape.last_ns + 1)
+    first = start_ns or tape.first_ns
+    last = tape.last_ns + 1 if end_ns == END_OF_TIME else end_ns
     for start in range(first // HOUR_NS, (last - 1) // HOUR_NS + 1):
         hours[start] = Hour(start * HOUR_NS)
     for record in tape.records(start_ns, last):
@@ -117,3 +137,14 @@ def _mark(hours: dict[int, Hour], gap: dict[str, Any], received_ns: int) -> None
         reason = str(gap.get("reason") or "no reason given")
         if reason not in hour.reasons:
             hour.reasons.append(reason)
+
+
+def in_words(days: list[date]) -> str:
+    """Days as a person reads them, those that follow each other as a span: "2026-08-13 to 2026-08-15, 2026-08-20"."""
+    spans: list[tuple[date, date]] = []
+    for day in days:
+        if spans and spans[-1][1] + timedelta(days=1) == day:
+            spans[-1] = spans[-1][0], day
+        else:
+            spans.append((day, day))
+    return ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in spans)

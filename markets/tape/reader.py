@@ -6,15 +6,16 @@ import heapq
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 from markets.tape.records import Damaged, Kind, Record, content
-from markets.tape.segments import NAME, Block, Hole, blocks, read_block
+from markets.tape.segments import HOUR_NS, NAME, Block, Hole, blocks, read_block
 
 END_OF_TIME: Final = 2**63
-_RECEIVED: Final = attrgetter("received_ns")
+_RECEIVED: Final = itemgetter(0)
+_KIND: Final = itemgetter(1)
 _OFFSET: Final = attrgetter("offset")
 _GAP: Final = Kind.GAP
 
@@ -86,6 +87,25 @@ class Tape:
         """The last moment on the tape. Raises FileNotFoundError where nothing of it can be read."""
         return max(block.last_ns for block in self._blocks())
 
+    def spans(self, start_ns: int = 0, end_ns: int = END_OF_TIME) -> list[tuple[int, int]]:
+        """The hours of which it has something, as far as they lie in that time: from when until when, those that follow each other as one.
+        The first begins with the first record and the last ends with the last. Raises FileNotFoundError where nothing lies in it."""
+        begin, end = max(start_ns, self.first_ns), min(end_ns, self.last_ns + 1)
+        hours = {
+            hour
+            for block in self._blocks()
+            for hour in range(max(block.first_ns, begin) // HOUR_NS, (min(block.last_ns, end - 1)) // HOUR_NS + 1)
+        }
+        if begin >= end or not hours:
+            raise FileNotFoundError(f"{self.folder} holds nothing in that time")
+        found: list[tuple[int, int]] = []
+        for hour in sorted(hours):
+            since, until = max(hour * HOUR_NS, begin), min((hour + 1) * HOUR_NS, end)
+            if found and found[-1][1] == since:
+                since = found.pop()[0]
+            found.append((since, until))
+        return found
+
     def _blocks(self) -> list[Block]:
         found = [block for segment in self.segments for block in segment.blocks]
         if not found:
@@ -136,8 +156,11 @@ class Tape:
 
     def _of_block(self, path: Path, block: Block) -> list[Record]:
         try:
-            found = [one if one[1] is not _GAP else _begun(one) for one in read_block(path, block)]
-            return sorted(found, key=_RECEIVED)
+            found = read_block(path, block)
+            if _GAP in map(_KIND, found):
+                found = [one if one[1] is not _GAP else _begun(one) for one in found]
+            found.sort(key=_RECEIVED)
+            return found
         except Damaged as error:
             return [_gap(path, Hole(block.offset, block.end, str(error), block.first_ns, block.last_ns))]
 

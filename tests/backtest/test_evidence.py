@@ -87,6 +87,13 @@ def test_a_run_that_was_kept_is_read_and_not_made_again(tmp_path: Path, monkeypa
 
 
 @pytest.mark.usefixtures("own_database")
+def test_two_processes_make_the_runs_that_one_makes(tmp_path: Path) -> None:
+    planted(tmp_path / "tapes" / "one")
+    wanted = list(evidence.lines(tmp_path / "tapes", variants=evidence.VARIANTS[1:3]))
+    assert evidence.run_all(wanted, 2) == evidence.run_all(wanted, 1)
+
+
+@pytest.mark.usefixtures("own_database")
 def test_a_series_without_fees_is_traded_only_with_assumed_ones_and_counted(tmp_path: Path) -> None:
     whole = Tape.open(planted(tmp_path / "a"))
     store.write(tmp_path / "b", "w", {}, (one for one in whole.records() if one.kind is not Kind.SERIES))

@@ -101,7 +101,7 @@ def test_trades_count_when_they_were_read_and_those_of_an_archive_as_seldom_as_t
     tape.opened(0)
     _game(tape, "GAME-A")
     found: list[int] = []
-    monkeypatch.setattr(traded, "count", lambda trades: found.append(len(trades)))
+    monkeypatch.setattr(traded, "count", lambda trades: found.extend([len(trades)] if trades else []))
     wanted = options(_alive(tape, tmp_path, 5), profile=QUOTES)
     with session.open_run(wanted, session.records_of(wanted)) as running:
         for leg in range(2):

@@ -137,7 +137,7 @@ class Command(commands.Command):
             wanted = _options(options)
             read_rules(rules_files(options["rules"]))
             _in_time(tape, options["start"], options["end"])
-            covered = coverage(tape, options["start"], min(options["end"], tape.last_ns + 1))
+            covered = coverage(tape, options["start"], options["end"])
             if options["html"]:
                 whole.check(options["html"])
         except (OSError, BadOption, RulesFileError) as error:

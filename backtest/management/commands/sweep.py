@@ -6,6 +6,7 @@ import json
 import time
 import tomllib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from backtest.management.commands.backtest import seconds
 from backtest.options import BadOption, Options, profile_columns
-from backtest.studies import by_workers, sweep
+from backtest.studies import by_workers, sweep, tried
 from backtest.studies.sweep import Fold, Found, Outcome, Try
 from kalbot.common import commands
 from kalbot.common.units import dollars
@@ -64,6 +65,8 @@ class Command(commands.Command):
                 cycle_seconds=options["cycle_seconds"],
             )
             settings = list(sweep.grid(values, options["most"], options["seed"]))
+            sweep.parts(base, settings, options["folds"])  # raises what is wrong with them before any counts as tried
+            earlier = tried.note(base, settings)
             found = (
                 self._by_workers(base, settings, options["folds"])
                 if options["workers"]
@@ -71,6 +74,7 @@ class Command(commands.Command):
             )
         except (BadOption, OSError, TypeError) as error:
             raise CommandError(commands.words(error)) from None
+        found = replace(found, earlier=earlier)
         if options["json"]:
             rows = [
                 {
@@ -84,7 +88,13 @@ class Command(commands.Command):
                 {"changes": one.changes, "chosen": _document(one.chosen), "judged": _document(one.judged)}
                 for one in found.folds
             ]
-            document = {"tries": rows, "folds": folds, "deflated": found.deflated, "sentence": found.sentence}
+            document = {
+                "tries": rows,
+                "earlier": earlier,
+                "folds": folds,
+                "deflated": found.deflated,
+                "sentence": found.sentence,
+            }
             self.stdout.write(json.dumps(document, indent=2))
             return
         Console().print(_table("settings", found.tries[:30]))

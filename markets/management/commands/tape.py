@@ -16,7 +16,7 @@ from rich.table import Table
 
 from kalbot.common import commands
 from markets.tape import export as tape_export
-from markets.tape.coverage import Coverage, State, coverage
+from markets.tape.coverage import Coverage, State, coverage, in_words
 from markets.tape.cut import cut
 from markets.tape.imports import registry
 from markets.tape.imports.source import iso, moment_of
@@ -100,6 +100,8 @@ class Command(commands.Command):
         for state in State:
             hours.add_row(state.value, str(found.count(state)))
         console.print(hours)
+        if found.missing_days:
+            console.print(f"Days without a record: {in_words(found.missing_days)}.")
         for hour in found.hours:
             if hour.state is State.DEGRADED:
                 console.print(f"{hour.text}: {'; '.join(hour.reasons)} ({hour.gap_ns / 1e9:,.0f} s)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -51,6 +52,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "run": run,
         "result": result,
         "hours": run.coverage.get("hours", {}),
+        "missing_days": terminal.missing_days(days) if (days := _missing_days(run)) else "",
         "lacking": sorted({name for about in run.coverage.get("about", []) for name in about.get("absent", [])}),
         "assumed": _assumed(run),
         "annualised": terminal.percent(result.get("annualised")),
@@ -70,6 +72,10 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         **plot.context("equity"),
     }
     return TemplateResponse(request, "console/backtest.html", context)
+
+
+def _missing_days(run: BacktestRun) -> list[date]:
+    return [date.fromisoformat(day) for day in run.coverage.get("missing_days", [])]
 
 
 def _assumed(run: BacktestRun) -> list[str]:
