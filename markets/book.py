@@ -99,8 +99,8 @@ class Book:
         self.yes, self.no = new_yes, new_no
         self.best_yes, self.best_no = max(new_yes, default=0), max(new_no, default=0)
 
-    def apply_delta(self, side: str, price: int, delta: int) -> None:
-        """Add the signed ``delta`` to one level; a level that reaches 0 is gone.
+    def apply_delta(self, side: str, price: int, delta: int) -> bool:
+        """Add the signed ``delta`` to one level; a level that reaches 0 is gone. Whether the side's best price is another now.
 
         BookError if the level would fall below zero or the price is none: then the book is corrupt.
         """
@@ -114,12 +114,12 @@ class Book:
         if count > 0 and 0 < price < DOLLAR_PRICE:
             levels[price] = count
             if price <= best:
-                return
+                return False
             best = price
         elif count == 0:
             levels.pop(price, None)
-            if price != best:
-                return
+            if price != best or not best:
+                return False
             best = max(levels, default=0)
         else:
             raise BookError(f"{side} {price}: {levels.get(price, 0)} {delta:+d} is not a count")
@@ -127,6 +127,7 @@ class Book:
             self.best_yes = best
         else:
             self.best_no = best
+        return True
 
     def is_crossed(self) -> bool:
         """True when best YES bid + best NO bid is a dollar or more."""

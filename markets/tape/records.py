@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,8 @@ HEAD: Final = struct.Struct("<BQHI")
 COUNT: Final = struct.Struct("<I")
 PAIR: Final = struct.Struct("<II")
 _ONE: Final = COUNT.pack(1)
+_BEFORE_ONE: Final = PAIR.size
+_pair: Final = PAIR.unpack_from
 
 
 class Damaged(Exception):
@@ -89,11 +91,12 @@ def pack(record: Record) -> bytes:
     return HEAD.pack(record.kind, record.received_ns, len(key), len(record.payload)) + key + record.payload
 
 
-def unpack(raw: bytes) -> Iterator[Record]:
+def unpack(raw: bytes) -> list[Record]:
     """The records of a block. Raises Damaged where the bytes do not fit together; an unknown kind is skipped (a later version wrote it)."""
     at, end, size = 0, len(raw), HEAD.size
     keys: dict[bytes, str] = {}
-    unpack_head, known_kind, make = HEAD.unpack_from, KINDS.get, tuple.__new__
+    found: list[Record] = []
+    unpack_head, known_kind, make, add = HEAD.unpack_from, KINDS.get, tuple.__new__, found.append
     while at < end:
         if at + size > end:
             raise Damaged(f"a record's head is cut off at byte {at}")
@@ -109,7 +112,8 @@ def unpack(raw: bytes) -> Iterator[Record]:
         at = body + length
         known = known_kind(kind)
         if known is not None:  # made as ``Record(...)`` makes it, at half the price
-            yield make(Record, (received_ns, known, key, raw[body:at]))
+            add(make(Record, (received_ns, known, key, raw[body:at])))
+    return found
 
 
 def pack_frames(payloads: Sequence[bytes]) -> bytes:
@@ -120,8 +124,8 @@ def pack_frames(payloads: Sequence[bytes]) -> bytes:
 
 def unpack_frames(payload: bytes) -> list[bytes]:
     """The frames of a batch, in the order in which they came. Raises Damaged."""
-    if payload[:4] == _ONE and len(payload) >= PAIR.size and PAIR.unpack_from(payload)[1] == len(payload) - PAIR.size:
-        return [payload[PAIR.size :]]
+    if payload.startswith(_ONE) and len(payload) >= _BEFORE_ONE and _pair(payload)[1] == len(payload) - _BEFORE_ONE:
+        return [payload[_BEFORE_ONE:]]
     if len(payload) < COUNT.size:
         raise Damaged("a batch of frames has no count")
     (count,) = COUNT.unpack_from(payload)

@@ -132,4 +132,4 @@ def read_block(path: Path, block: Block) -> list[Record]:
         raw = zstandard.ZstdDecompressor().decompress(packed, max_output_size=LARGEST)
     except zstandard.ZstdError as error:
         raise Damaged(f"{path.name}: {error}") from error
-    return list(unpack(raw))
+    return unpack(raw)

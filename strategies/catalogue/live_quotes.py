@@ -37,7 +37,10 @@ def read(events: Iterable[EventView], reader: Prices | None = None) -> dict[str,
 
 def overlay(event: EventView, quotes: Mapping[str, Quote]) -> EventView:
     """``event`` with the live quote of every outcome that has one; the rest keep the catalogue's."""
-    outcomes = tuple(_quoted(outcome, quotes.get(outcome.ticker)) for outcome in event.outcomes)
+    outcomes = tuple(
+        _quoted(outcome, quote) if (quote := quotes.get(outcome.ticker)) is not None else outcome
+        for outcome in event.outcomes
+    )
     return event if outcomes == event.outcomes else replace(event, outcomes=outcomes)
 
 
@@ -54,12 +57,14 @@ def _depth(outcome: Outcome) -> Depth:
     return Depth.of(yes, no)
 
 
-def _quoted(outcome: Outcome, quote: Quote | None) -> Outcome:
-    if quote is None:
-        return outcome
-    return outcome._replace(
-        yes_bid=quote.yes_bid,
-        yes_bid_size=quote.yes_bid_size,
-        yes_ask=quote.yes_ask,
-        yes_ask_size=quote.yes_ask_size,
+def _quoted(outcome: Outcome, quote: Quote) -> Outcome:
+    return Outcome(
+        outcome.ticker,
+        outcome.name,
+        outcome.status,
+        quote.yes_bid,
+        quote.yes_bid_size,
+        quote.yes_ask,
+        quote.yes_ask_size,
+        outcome.price_bands,
     )

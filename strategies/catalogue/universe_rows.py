@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -71,15 +71,20 @@ class Rows(NamedTuple):
 
 def whole(deep: bool) -> Rows:
     """Of everything that is open; markets and events a few thousand at a time."""
-    markets, certificates, events = _queries()
+    markets, certificates, events = _ALL_DEEP if deep else _ALL_FLAT
     return Rows(
         _CHANGES.rows(now=clock.now()),
         settling.late_ms(),
         corrections.powers(),
-        markets.values(*_market_columns(deep)).iterator(chunk_size=5000),
-        certificates.filter(status=Certificate.Status.GRANTED).values(*_certificate_columns(deep)),
-        events.values(*_EVENT_COLUMNS).iterator(chunk_size=2000),
+        _streamed(markets, 5000),
+        certificates.named(certificates.rows()),
+        _streamed(events, 2000),
     )
+
+
+def _streamed(query: PreparedColumns, size: int) -> Iterator[dict[str, Any]]:
+    for rows in query.streamed(size):
+        yield from query.named(rows)
 
 
 def some(tickers: Sequence[str], deep: bool) -> Rows:
@@ -137,7 +142,18 @@ def _prepared(deep: bool) -> tuple[PreparedColumns, PreparedColumns, PreparedCol
     )
 
 
+def _all(deep: bool) -> tuple[PreparedColumns, PreparedColumns, PreparedColumns]:
+    markets, certificates, events = _queries()
+    granted = certificates.filter(status=Certificate.Status.GRANTED)
+    return (
+        PreparedColumns(lambda: markets.values_list(*_market_columns(deep))),
+        PreparedColumns(lambda: granted.values_list(*_certificate_columns(deep))),
+        PreparedColumns(lambda: events.values_list(*_EVENT_COLUMNS)),
+    )
+
+
 _FLAT, _DEEP = _prepared(deep=False), _prepared(deep=True)
+_ALL_FLAT, _ALL_DEEP = _all(deep=False), _all(deep=True)
 _CHANGES: Final = Prepared(
     lambda: FeeChange.objects.filter(scheduled_at__lte=Param("now", DateTimeField())).order_by("scheduled_at")
 )

@@ -104,17 +104,40 @@ def _decisions(rng: random.Random, tickers: list[str]) -> list[Profile]:
     return profiles
 
 
+def _rows_by_orm(deep: bool) -> universe_rows.Rows:
+    markets, certificates, events = universe_rows._queries()
+    granted = certificates.filter(status=Certificate.Status.GRANTED)
+    return universe_rows.whole(deep)._replace(
+        markets=markets.values(*universe_rows._market_columns(deep)),
+        certificates=granted.values(*universe_rows._certificate_columns(deep)),
+        events=events.values(*universe_rows._EVENT_COLUMNS),
+    )
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_views_of_some_events_are_those_of_the_whole_catalogue(seed: int) -> None:
+def test_views_of_some_events_and_of_the_whole_catalogue_are_those_of_the_orm(seed: int) -> None:
     rng = random.Random(seed)
     tickers = _events(rng)
     for deep in (False, True):
-        every = universe._views(universe_rows.whole(deep), deep=deep)
+        every = universe._views(_rows_by_orm(deep), deep=deep)
+        whole = universe._views(universe_rows.whole(deep), deep=deep)
+        assert (whole, list(whole)) == (every, list(every))
         for count in (0, 1, 5, 12):
             some = [*rng.sample(tickers, count), "NONE", "'; --"]
             found = universe._views(universe_rows.some(some, deep), deep=deep)
             assert found == {ticker: view for ticker, view in every.items() if ticker in some}
             assert list(found) == [ticker for ticker in every if ticker in found]
+
+
+def test_what_is_streamed_is_all_of_it_a_few_rows_at_a_time() -> None:
+    for number in range(5):
+        add_event(f"E{number}", [(4_000, 4_500)] * 2)
+    query = PreparedColumns(
+        lambda: Market.objects.order_by("ticker").values_list("ticker", "close_time", "price_bands")
+    )
+    parts = list(query.streamed(3))
+    assert [len(part) for part in parts] == [3, 3, 3, 1]
+    assert [row for part in parts for row in part] == query.rows() == list(query._build())
 
 
 def _open(profile: Profile, since: datetime) -> QuerySet[Decision]:

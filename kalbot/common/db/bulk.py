@@ -7,15 +7,16 @@ wide rows into hundreds of statements because SQLite limits the parameters of ea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any, Final
 
-from django.db import connection, models, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
 
 from kalbot.common.db.batches import batched
 from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.retry import retried
+from kalbot.common.db.values import Written, written
 
 BATCH: Final = 1000
 FEW: Final = 20
@@ -28,17 +29,30 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequenc
 
     A row that no longer exists is simply not updated, like in a queryset's update.
     """
-    by_name = {field.name: field for field in model._meta.concrete_fields}
-    fields = [by_name[name] for name in columns]
-    quote = connection.ops.quote_name
-    assigned = ", ".join(f"{quote(str(field.column))} = %s" for field in fields)
+    if not rows:
+        return
+    ways = _written(model, tuple(columns))
+    using, quote = connections[DEFAULT_DB_ALIAS], connection.ops.quote_name
+    assigned = ", ".join(f"{quote(str(way.field.column))} = %s" for way in ways)
     statement = f"UPDATE {quote(model._meta.db_table)} SET {assigned} WHERE {quote(key_column(model))} = %s"
     for batch in batched(sorted(rows, key=itemgetter(0)), BATCH):
         values = [
-            [*(field.get_db_prep_save(value, connection) for field, value in zip(fields, row, strict=True)), key]
+            [
+                *(
+                    value if type(value) in way.plain else way.of(value, using)
+                    for way, value in zip(ways, row, strict=True)
+                ),
+                key,
+            ]
             for key, row in batch
         ]
         retried(partial(_write_all, statement, values))
+
+
+@lru_cache(maxsize=256)
+def _written(model: type[models.Model], columns: tuple[str, ...]) -> tuple[Written, ...]:
+    by_name = {field.name: field for field in model._meta.concrete_fields}
+    return tuple(written(by_name[name]) for name in columns)
 
 
 def _write_all(statement: str, values: Sequence[Sequence[Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,16 @@ class PreparedColumns:
         """The columns of all rows with these values."""
         (rows,) = pipeline.reads_of(self.statement(**values))
         return self.made(rows)
+
+    def streamed(self, size: int, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
+        """The columns of all rows, at most ``size`` of them in memory at once, as ``QuerySet.iterator`` reads them."""
+        using = connections[DEFAULT_DB_ALIAS]
+        statement = self.statement_for(using, values)
+        by_server = not using.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+        with using.chunked_cursor() if by_server else using.cursor() as cursor:
+            cursor.execute(statement.sql, statement.values)
+            while rows := cursor.fetchmany(size):
+                yield self.made(rows, using)
 
     def statement(self, **values: Any) -> Statement:
         """The query with these values, to be run with others; ``made`` takes its rows."""

@@ -108,6 +108,8 @@ def _document(converted: Reader) -> Reader:
 
 def _moment_read(converted: Reader) -> Reader:
     def made(value: Any, using: Using) -> Any:
+        if type(value) is datetime:  # as SQLite gives a column of its type
+            return value.replace(tzinfo=UTC) if using.timezone is UTC and not value.tzinfo else converted(value, using)
         found = datetime.fromisoformat(value) if type(value) is str and using.timezone is UTC else None
         return converted(value, using) if found is None or found.tzinfo else found.replace(tzinfo=UTC)
 

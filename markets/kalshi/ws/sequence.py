@@ -52,16 +52,16 @@ class SequenceTracker:
 
         After GAP the count goes on from it; after GAP and JUMP ``missing_from`` is the number that should have come.
         """
-        last = self._last.get(sid)
-        expected = (last or 0) + 1
-        if last is None and len(self._last) >= MOST_SUBSCRIPTIONS:
+        last = self._last.get(sid, 0)
+        expected = last + 1
+        if not last and len(self._last) >= MOST_SUBSCRIPTIONS and sid not in self._last:
             return self._jump(expected)
         if seq == expected:
             self._last[sid] = seq
             if self._old:
                 self._old.pop(sid, None)
             return Arrival.NEXT
-        if seq < 1 or (last is not None and seq > expected + LARGEST_JUMP):
+        if seq < 1 or (seq > expected + LARGEST_JUMP and sid in self._last):
             return self._jump(expected)
         if seq < expected and not self._was_skipped(sid, seq) and not self._restarted(sid, seq):
             self.duplicates += 1

@@ -129,19 +129,17 @@ class Books:
                 self.ignored += 1
                 return
             state.clock = clock
-        book = state.book
-        tops = book.best_yes + book.best_no
         try:
             if frame.side is _YES:
-                book.apply_delta("yes", frame.price, frame.delta)
+                is_best = state.book.apply_delta("yes", frame.price, frame.delta)
                 state.packed_yes = None
             else:
-                book.apply_delta("no", frame.price, frame.delta)
+                is_best = state.book.apply_delta("no", frame.price, frame.delta)
                 state.packed_no = None
         except BookError:
             self.mark_suspect((state.ticker,))
             return
-        if tops != book.best_yes + book.best_no:  # one delta changes one side, so the sum shows it
+        if is_best:
             self.moved.add(state.event)
             self._check_crossing(state, at)
         state.seq = frame.seq

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.contrib.sessions.models import Session
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from backtest.models import BacktestRun, Study
+from backtest.models import BacktestRun, Study, TriedSetting
 from kalbot.common import clock
 from kalbot.console.models import LogRecord, Notification, TaskRecord
 from kalbot.console.ops.retention import settled
@@ -103,6 +103,7 @@ def old_rows() -> dict[str, QuerySet[Any]]:
         "ended events": settled.forgettable(),
         "gaps of tapes": TapeGap.objects.filter(ended_at__lt=before(days=YEAR_DAYS)),
         "studies": Study.objects.filter(created_at__lt=before(days=YEAR_DAYS)),
+        "tried settings": TriedSetting.objects.filter(at__lt=before(days=YEAR_DAYS)),
         "backtest runs": BacktestRun.objects.filter(
             created_at__lt=before(days=YEAR_DAYS), study=None, studies=None, after=None
         ),
