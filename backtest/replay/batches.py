@@ -59,20 +59,17 @@ class Inner:
                 count, is_reading = count + 1, True
                 set_clock(at)
                 alive[epoch] = at
+                at_ms = at // 1_000_000
                 for frame in unpack_frames(batch):
-                    yield frame, at // 1_000_000
+                    yield frame, at_ms
                 is_reading = False
                 if moved:
                     limit_ns = min(end_ns, follow(at))
-                following = next(records, None)
-                if (
-                    alone
-                    or (plans and feed.is_noteworthy)
-                    or following is None
-                    or following[1] is not _FRAMES
-                    or following[0] > limit_ns
-                    or following[2] != epoch
-                ):
+                following = following_one = next(records, None)
+                if following_one is None or alone or (plans and feed.is_noteworthy):
+                    return
+                next_at, kind, key, _ = following_one
+                if kind is not _FRAMES or next_at > limit_ns or key != epoch:
                     return
 
         try:

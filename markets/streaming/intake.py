@@ -48,15 +48,16 @@ class StreamIntake(Intake):
         others: list[frames.Frame] = []
         tally, arrive, yes_priced = self.tally, self.sequence.arrive, self.yes_priced
         on_ticker, on_delta, ticker, delta = self._books.ticker, self._books.delta, parser.ticker, parser.delta
+        decode, of_delta, of_ticker, next_one = _decode, wire.Delta, wire.Ticker, _NEXT
         applied = 0
         for payload, at in payloads:
             try:
-                message = _decode(payload)
+                message = decode(payload)
                 kind = type(message)
-                if kind is wire.Delta:
+                if kind is of_delta:
                     check_delta(payload, message)
                     frame = delta(message, message.sid in yes_priced)
-                elif kind is wire.Ticker:
+                elif kind is of_ticker:
                     check_ticker(payload, message)
                     on_ticker(ticker(message), at)
                     applied += 1
@@ -69,7 +70,7 @@ class StreamIntake(Intake):
                 continue
             sid, seq = frame.sid, frame.seq
             arrival = arrive(sid, seq)
-            if arrival is _NEXT:
+            if arrival is next_one:
                 on_delta(frame, at)
                 applied += 1
             elif arrival is _DUPLICATE:

@@ -86,7 +86,7 @@ def test_a_run_that_was_kept_is_read_and_not_made_again(tmp_path: Path, monkeypa
         evidence.run_line(other, tmp_path / "kept")
 
 
-@pytest.mark.usefixtures("own_database")
+@pytest.mark.django_db
 def test_two_processes_make_the_runs_that_one_makes(tmp_path: Path) -> None:
     planted(tmp_path / "tapes" / "one")
     wanted = list(evidence.lines(tmp_path / "tapes", variants=evidence.VARIANTS[1:3]))
