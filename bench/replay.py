@@ -1,9 +1,11 @@
 """Replay: a day of 400 events through the whole product, against an earlier revision and against other people's engines.
 
-``bin/bench replay [--announced N] [--longer 4,12] [--against REVISION] [--peers PYTHON]``. The tape is made here: temperature events with
-six markets whose rules are read, so that every event is judged; each has one change of a level a second, and of those changes ``--moves``
-move a best price. The sums of the bids lie just below a dollar, as they do on the exchange, so that everything is a near miss, which takes
-the most work. ``--announced`` says of so many markets a minute that they trade, as a day does on which many open and end. ``--longer``
+``bin/bench replay [--snapshots] [--tape FOLDER] [--announced N] [--longer 4,12] [--against REVISION] [--peers PYTHON]``. The tape is
+made here: temperature events with six markets whose rules are read, so that every event is judged; each has one change of a level a second,
+and of those changes ``--moves`` move a best price. The sums of the bids lie just below a dollar, as they do on the exchange, so that
+everything is a near miss, which takes the most work. ``--snapshots`` has the best prices of every market once a minute instead, with sizes,
+as who asks for all markets gets them. ``--tape`` replays a recording instead, and says how many times as fast as the hours passed of which
+it has something. ``--announced`` says of so many markets a minute that they trade, as a day does on which many open and end. ``--longer``
 replays tapes so many times as long besides, and says the most memory that each took. ``--against`` replays the same tape with the code of
 another revision (in a git worktree). ``--peers`` is a Python that has flumine or nautilus_trader.
 """
@@ -51,6 +53,8 @@ def main(argv: Sequence[str] = ()) -> int:
         "--moves", type=float, default=0.2, help="share of the changes that move a best price (default %(default)s)"
     )
     parser.add_argument("--announced", type=int, default=0, help="lifecycle messages a minute")
+    parser.add_argument("--snapshots", action="store_true", help="best prices once a minute instead of every change")
+    parser.add_argument("--tape", type=Path, help="folder of a recording that is replayed instead")
     parser.add_argument("--longer", type=_numbers, default=(), help="how many times as long, such as 4,12")
     parser.add_argument("--against", default="", help="a revision that git knows")
     parser.add_argument("--peers", type=Path, help="a Python with flumine or nautilus_trader")
@@ -58,26 +62,46 @@ def main(argv: Sequence[str] = ()) -> int:
     import django
 
     django.setup()
-    found: dict[str, Any] = {"events": EVENTS, "minutes": options.minutes, "share of moves": options.moves}
-    found["announced a minute"] = options.announced
     with tempfile.TemporaryDirectory() as folder:
-        tape = Path(folder) / "tape"
-        day(tape, options.minutes, options.moves, options.announced)
-        now = found["now"] = _replayed(Path.cwd(), tape, options.minutes)
-        if options.against:
-            before = found[options.against] = _of_revision(options.against, tape, options.minutes)
-            found["ratio"] = round(now["times real time"] / before["times real time"], 1)
-            found["same decisions"] = now["fingerprint"] == before["fingerprint"]
-        for times in options.longer:
-            longer = Path(folder) / f"tape{times}"
-            day(longer, options.minutes * times, options.moves, options.announced)
-            found[f"{times} times as long"] = _replayed(Path.cwd(), longer, options.minutes * times)
+        found = _measured(options, Path(folder))
     if options.peers:
         script = Path(__file__).with_name("replay_peers.py")
         answer = subprocess.run([options.peers, script], check=True, capture_output=True, text=True)
         found["peers, one process, changes of a level a second"] = json.loads(answer.stdout.splitlines()[-1])
     print(json.dumps(found, indent=2))
     return 0
+
+
+def _measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    from markets.tape.reader import Tape
+
+    found: dict[str, Any] = {}
+    if options.tape:
+        tape = options.tape.resolve()
+        minutes = round(sum(end - begin for begin, end in Tape.open(tape).spans()) / 60e9)
+        found |= {"tape": tape.name, "minutes that it has": minutes}
+    else:
+        tape, minutes = folder / "tape", options.minutes
+        _made(options, tape, minutes)
+        found |= {"events": EVENTS, "minutes": minutes, "announced a minute": options.announced}
+        found |= {"prices": "once a minute"} if options.snapshots else {"share of moves": options.moves}
+    now = found["now"] = _replayed(Path.cwd(), tape, minutes)
+    if options.against:
+        before = found[options.against] = _of_revision(options.against, tape, minutes)
+        found["ratio"] = round(now["times real time"] / before["times real time"], 2)
+        found["same decisions"] = now["fingerprint"] == before["fingerprint"]
+    for times in () if options.tape else options.longer:
+        longer = folder / f"tape{times}"
+        _made(options, longer, minutes * times)
+        found[f"{times} times as long"] = _replayed(Path.cwd(), longer, minutes * times)
+    return found
+
+
+def _made(options: argparse.Namespace, tape: Path, minutes: int) -> None:
+    if options.snapshots:
+        passes(tape, minutes)
+    else:
+        day(tape, minutes, options.moves, options.announced)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -113,6 +137,25 @@ def day(folder: Path, minutes: int, moves: float, announced: int = 0) -> None:
         for number in range(announced * (second + 1) // 60 - announced * second // 60):
             event = events[numbers.randrange(EVENTS)]
             tape.lifecycle(second + 1, f"{event}-L{number % len(BIDS)}", "activated")
+    tape.write(folder)
+
+
+def passes(folder: Path, minutes: int) -> None:
+    """Write a tape of the best prices of every market once a minute. A fifth of them have moved by a cent since."""
+    from markets.tape.records import Kind
+    from markets.tape.store import json_record
+    from tests.backtest.tapes import SECOND, START, Recorder
+
+    numbers, tape = random.Random(3), Recorder()
+    events = [_listed(tape, number) for number in range(EVENTS)]
+    for minute in range(minutes):
+        for number, event in enumerate(events):
+            at = START + minute * 60 * SECOND + number * SECOND // EVENTS
+            for leg, bid in enumerate(BIDS):
+                yes = bid + (numbers.random() < 0.2)
+                content = {"yes_bid_dollars": f"{yes / 100:.4f}", "no_bid_dollars": f"{(98 - bid) / 100:.4f}"}
+                sizes = {f"{side}_bid_size_fp": f"{numbers.randrange(100, 900)}.00" for side in ("yes", "no")}
+                tape.records.append(json_record(at, Kind.QUOTE, f"{event}-L{leg}", content | sizes))
     tape.write(folder)
 
 
