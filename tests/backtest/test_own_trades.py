@@ -54,7 +54,7 @@ def test_what_both_took_is_gone_once_in_whatever_order_it_is_heard(order: Sequen
                 books.delta(BookDelta(1, 2, "M", WireSide.YES, Price(4_000), Count(-200), None, None, None), 2)
             else:
                 books.own_trade(_fill(200))
-            assert _shown(books) <= ((4_000, 500),), "never more than was recorded"
+            assert _shown(books)[0][1] <= 500, "never more than was recorded"
         assert _shown(books) == ((4_000, 300),)
 
 
