@@ -1,4 +1,4 @@
-"""What sweeps have tried before: who looks often enough finds something, whether he looks in one sweep or in ten."""
+"""What sweeps have tried before: who tries often enough finds something, whether in one sweep or in ten."""
 
 from __future__ import annotations
 

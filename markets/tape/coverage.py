@@ -92,7 +92,7 @@ class Coverage:
 
 
 def coverage(tape: Tape, start_ns: int = 0, end_ns: int = END_OF_TIME) -> Coverage:
-    """Read the tape (or a part of it) once and say what is there. What is asked for before its beginning or after its end is missing."""
+    """Read the tape (or a part of it) once and say what is there. Hours of that time before its beginning or after its end are missing."""
     found, hours = Coverage(), dict[int, Hour]()
     first = start_ns or tape.first_ns
     last = tape.last_ns + 1 if end_ns == END_OF_TIME else end_ns

@@ -40,7 +40,7 @@ def test_a_rate_is_known_as_long_after_the_first_trade_as_in_the_product_wheneve
         assert traded.rates(HIT) == {HIT[0]: 100.0}, "600 in six seconds"
 
 
-def test_after_a_long_silence_it_begins_anew_with_the_next_trade() -> None:
+def test_after_a_long_silence_it_begins_again_with_the_next_trade() -> None:
     counted, clock = Counted(), SimulatedClock(START)
     counted.is_wanted = True
     silent = (traded.BUCKET_SECONDS + 1) * SECOND

@@ -39,7 +39,7 @@ def _days(*numbers: int) -> list[date]:
     return [FIRST + timedelta(days=number) for number in numbers]
 
 
-def test_days_between_and_those_asked_for_before_and_after_are_missing(tmp_path: Path) -> None:
+def test_days_between_and_wanted_ones_before_and_after_are_missing(tmp_path: Path) -> None:
     tape = Tape.open(_tape(tmp_path))
     assert coverage(tape).missing_days == _days(1, 2)
     assert coverage(tape, START, START + 3 * DAY * SECOND).missing_days == _days(1, 2)

@@ -1,4 +1,4 @@
-"""Whoever looks ten times finds as much by luck as who looks once at ten times as many: earlier sweeps count."""
+"""Who tries ten times finds as much by luck as who tries once at ten times as many: earlier sweeps count."""
 
 from __future__ import annotations
 
