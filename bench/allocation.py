@@ -18,6 +18,7 @@ from random import Random
 from statistics import mean, median, quantiles, stdev
 from typing import Any, Final
 
+from scipy.optimize import linprog
 from scipy.stats import t as student
 
 from bench import _twin_offers
@@ -87,6 +88,20 @@ def _twin(seconds: int, seeds: int) -> dict[str, Any]:
             f"collateral return {mode}": {name: _figures(name, mode, earned) for name in rules}
             for mode in ("off", "on")
         }
+        found[f"{capital} dollars"]["known beforehand, over first come"] = {
+            mode: {
+                "the hurdle, from the other courses": _times(
+                    [_with_hurdle_of_others(worlds, number, mode, capital, seconds) for number in range(seeds)],
+                    earned[mode]["first come"],
+                ),
+                "every basket": _times(
+                    [_at_most([(one.cycle, getattr(one, mode)) for one in world], capital) for world in worlds],
+                    earned[mode]["first come"],
+                ),
+            }
+            for mode in ("off", "on")
+            if seeds > 1
+        }
         found[f"{capital} dollars"]["courses one after another, over first come"] = {
             mode: {
                 name: round(_on_twin(rule(), in_turn[mode], capital) / _on_twin(_first_come, in_turn[mode], capital), 2)
@@ -95,6 +110,34 @@ def _twin(seconds: int, seeds: int) -> dict[str, Any]:
             for mode in ("off", "on")
         }
     return found
+
+
+def _with_hurdle_of_others(
+    worlds: Sequence[Sequence[_twin_offers.Drawn]], number: int, mode: str, capital: int, seconds: int
+) -> float:
+    """Dollars of one course where the hurdle is known from its first cycle on, from what the other courses offered."""
+    others = [getattr(one, mode) for other, world in enumerate(worlds) if other != number for one in world]
+    days = seconds * 1_000 / _twin_offers.DAY_MS * (len(worlds) - 1)
+    least = hurdle(others, Money(capital * DOLLAR), days)
+
+    def rule(offers: Sequence[Offer], limits: Limits) -> Sequence[tuple[str, float]]:
+        return choose([offer for offer in offers if offer.return_a_day >= least], limits).shares
+
+    return _on_twin(rule, [(one.cycle, getattr(one, mode)) for one in worlds[number]], capital)
+
+
+def _at_most(offered: Sequence[tuple[int, Offer]], capital: int) -> float:
+    """Dollars that nobody can exceed: a linear programme over all baskets of a course, each bought when it turns up, in any part, so that
+    at no time more than the capital is locked."""
+    begins = [cycle / _twin_offers.CYCLES for cycle, _ in offered]
+    ends = [at + (offer.days or 0.0) for at, (_, offer) in zip(begins, offered, strict=True)]
+    locked = [offer.locked / DOLLAR for _, offer in offered]
+    rows = [
+        [money if first <= at < last else 0.0 for first, last, money in zip(begins, ends, locked, strict=True)]
+        for at in sorted(set(begins))
+    ]
+    profits = [-offer.profit / DOLLAR for _, offer in offered]
+    return -float(linprog(profits, A_ub=rows, b_ub=[capital] * len(rows), bounds=(0, 1)).fun)
 
 
 def _in_turn(worlds: Sequence[Sequence[_twin_offers.Drawn]], seconds: int, mode: str) -> list[tuple[int, Offer]]:

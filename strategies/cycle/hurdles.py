@@ -1,8 +1,9 @@
-"""What a profile's capital is expected to earn elsewhere: learnt from every basket that paid, bought or not."""
+"""What a profile's capital is expected to earn elsewhere: learnt from every basket that paid, bought or not; while that is little, from
+what paid for profiles that judge alike, too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -15,8 +16,10 @@ from kalbot.common.db.prepared import Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.units import Money
 from strategies.allocation.choice import Offer
-from strategies.allocation.hurdle import hurdle
+from strategies.allocation.hurdle import FEWEST, SHORTEST, hurdle
+from strategies.cycle import holdings
 from strategies.models import Hurdle, Opportunity, Profile
+from strategies.profiles import alike
 
 
 class Known(NamedTuple):
@@ -76,15 +79,32 @@ def prune() -> int:
 
 def _learn(profile: Profile, capital: int) -> Hurdle | None:
     now = clock.now()
-    rows = Opportunity.objects.filter(profile=profile, at__gt=now - WINDOW, at__lte=now).order_by("at")
-    found = list(rows.values_list("event_id", "locked", "profit", "days", "at"))
+    found = _seen([profile], now)
+    if len(found) < FEWEST or now - found[0].at < timedelta(days=SHORTEST):
+        found = _seen([profile, *_alike(profile)], now)
     if not found:
         return None
-    offers = [Offer(key, Money(locked), Money(profit), days, 0) for key, locked, profit, days, _ in found]
-    first = found[0][-1]
+    offers = [Offer(one.event_id, Money(one.locked), Money(one.profit), one.days, 0) for one in found]
+    first = found[0].at
     least = hurdle(offers, Money(max(0, capital)), (now - first).total_seconds() / _DAY)
     learnt, _ = Hurdle.objects.update_or_create(
         profile=profile,
         defaults={"return_a_day": least, "opportunities": len(found), "since": first, "at": now},
     )
     return learnt
+
+
+def _seen(profiles: Sequence[Profile], now: datetime) -> list[Opportunity]:
+    """What was offered to any of them, the earliest first; each event once, as it was offered to the first of them."""
+    rows = Opportunity.objects.filter(profile__in=profiles, at__gt=now - WINDOW, at__lte=now)
+    place = {profile.pk: number for number, profile in enumerate(profiles)}
+    by_event = {one.event_id: one for one in sorted(rows, key=lambda one: -place[one.profile_id])}
+    return sorted(by_event.values(), key=lambda one: (one.at, one.event_id))
+
+
+def _alike(profile: Profile) -> list[Profile]:
+    """The others that judge as ``profile`` does, with other money or in another mode, and for which a basket locks as much: what they were
+    offered is what a profile without a history would have been."""
+    collateral, own = holdings.current().collateral, alike.key_of(profile)
+    others = Profile.objects.exclude(pk=profile.pk).order_by("pk")
+    return [one for one in others if alike.key_of(one) == own and collateral(one).now() == collateral(profile).now()]

@@ -86,12 +86,7 @@ def test_the_last_position_goes_to_the_larger_profit_a_day() -> None:
 def test_capital_waits_for_what_returns_more_than_what_is_offered_now(grows: bool) -> None:
     """For ten days more short baskets turned up than the capital carries: one that locks it for a month takes their place."""
     profile = add_profile(capital=20_000_000, max_per_position=20_000_000, max_per_event=20_000_000)
-    for number in range(40):
-        event = add_event(f"PAST-{number:02}", LITTLE, is_open=False)
-        at = clock.now() - timedelta(days=9, hours=23) + timedelta(hours=5 * number)
-        Opportunity.objects.create(
-            profile=profile, event=event, at=at, locked=20_000_000, profit=400_000, days=1.0 + number / 100
-        )
+    _past(profile)
     _candidate(profile, "MONTH", MUCH, 30)
     row = cycle.run(cycle.NUDGE, ["MONTH"])
     assert (row.decisions, row.refused) == (0, {"hurdle": 1})
@@ -108,6 +103,32 @@ def test_capital_waits_for_what_returns_more_than_what_is_offered_now(grows: boo
         Profile.objects.update(capital=2_000_000_000)
     cycle.run(cycle.NUDGE, ["MONTH"])
     assert Decision.objects.get().event_id == "MONTH", "with capital for everything there is no hurdle"
+
+
+@pytest.mark.parametrize(
+    ("other", "passed_over"), [({}, True), ({"min_profit": 2}, False), ({"collateral_return": True}, False)]
+)
+def test_a_profile_that_begins_goes_by_what_those_that_judge_alike_were_offered(
+    other: dict[str, Any], passed_over: bool
+) -> None:
+    """A live profile beside the one on paper from which it was made has no history of its own."""
+    money: dict[str, Any] = {"capital": 20_000_000, "max_per_position": 20_000_000, "max_per_event": 20_000_000}
+    older = add_profile(name="older", **(money | {"capital": 70_000_000, "is_active": False} | other))
+    _past(older)
+    profile = add_profile(**money)
+    _candidate(profile, "MONTH", MUCH, 30)
+    row = cycle.run(cycle.NUDGE, ["MONTH"])
+    assert row.refused == ({"hurdle": 1} if passed_over else {})
+    assert Hurdle.objects.get(profile=profile).opportunities == (41 if passed_over else 1)
+
+
+def _past(profile: Profile) -> None:
+    """For ten days more short baskets turned up than the capital carries."""
+    for number in range(40):
+        event = add_event(f"PAST-{number:02}", LITTLE, is_open=False)
+        at = clock.now() - timedelta(days=9, hours=23) + timedelta(hours=5 * number)
+        days = 1.0 + number / 100
+        Opportunity.objects.create(profile=profile, event=event, at=at, locked=20_000_000, profit=400_000, days=days)
 
 
 def test_a_decision_waits_for_nothing_that_is_kept_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
