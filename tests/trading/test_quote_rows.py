@@ -133,3 +133,16 @@ def test_what_is_read_decides_as_every_order_does(twin: Twin, seed: int) -> None
     every, few = inflight.orders_of(position), quote_rows.read(position).orders
     assert _decided(position, few) == _decided(position, every)
     assert len(few) <= len(every)
+
+
+def test_a_quote_that_was_answered_just_now_is_not_read_at_the_next_step(twin: Twin) -> None:
+    """Its answer said that it rests; it is read after a while, should no message say that it filled."""
+    position = quoted.begun(twin, quoted.profile())
+    begun = len(twin.session.sent)
+    twin.sync()
+    executor.step(position.pk)
+    assert len(twin.session.sent) == begun
+    quote._checked.clear()
+    twin.sync()
+    executor.step(position.pk)
+    assert [method for method, _, _ in twin.session.sent[begun:]] == ["GET"] * len(twin.markets)

@@ -36,9 +36,17 @@ def orders_of(position: Position) -> list[Order]:
 
 def reading(position: Position, ended: datetime, refused: datetime) -> Fetch[list[Order]]:
     """Those of its orders, oldest first, that are open, may yet turn out to have filled, or were made smaller by a person, and those that
-    ended since ``ended`` or were refused since ``refused``; to be read with other things. A quote that moves often has thousands that are
-    over."""
+    ended since ``ended`` or were refused since ``refused``; to be read with other things, for ``attached``. A quote that moves often has
+    thousands that are over."""
     return rows_of(_AT_WORK, position=position.pk, ended=ended, refused=refused)
+
+
+def attached(orders: list[Order], position: Position, legs: Iterable[Leg]) -> list[Order]:
+    """The orders of ``reading`` with the position and its legs that are at hand."""
+    of_id = {leg.pk: leg for leg in legs}
+    for order in orders:
+        order.position, order.profile, order.leg = position, position.profile, of_id[order.leg_id]
+    return orders
 
 
 def legs_of(position: Position) -> list[Leg]:
@@ -61,10 +69,7 @@ _LEGS: Final = Prepared(
 
 
 def _of_position() -> QuerySet[Order]:
-    found = Order.objects.filter(position=Param("position", BigIntegerField()))
-    return found.select_related("leg", "leg__market", "profile", "position", "position__event").order_by(
-        "created_at", "id"
-    )
+    return Order.objects.filter(position=Param("position", BigIntegerField())).order_by("created_at", "id")
 
 
 def _at_work() -> QuerySet[Order]:
@@ -76,7 +81,9 @@ def _at_work() -> QuerySet[Order]:
     return _of_position().filter(Q(status__in=OPEN_ORDERS) | lately | unproved | Q(shrunk_to__isnull=False))
 
 
-_ORDERS: Final = Prepared(_of_position)
+_ORDERS: Final = Prepared(
+    lambda: _of_position().select_related("leg", "leg__market", "profile", "position", "position__event")
+)
 _AT_WORK: Final = Prepared(_at_work)
 
 

@@ -38,8 +38,11 @@ def place(lease: Lease, position: Position, wanted: Sequence[Wanted], keep_back:
         "reason": "quote",
     }
     if len(wanted) > 1:
-        return batch.place_all(lease, position, wanted, **columns)
-    return [submit.place(lease, position, one.leg, price=one.price, count=one.count, **columns) for one in wanted]
+        placed = batch.place_all(lease, position, wanted, **columns)
+    else:
+        placed = [submit.place(lease, position, one.leg, price=one.price, count=one.count, **columns) for one in wanted]
+    _checked.update((order.pk, clock.monotonic()) for order in placed if order.status == OrderStatus.RESTING)
+    return placed
 
 
 def due(orders: Iterable[Order]) -> list[Order]:

@@ -46,6 +46,7 @@ def read(position: Position) -> QuoteRows:
         others_books.reading(position),
         live_readiness.reading(),
     )
+    orders = inflight.attached(orders, position, legs)
     if any(one.status == OrderStatus.REJECTED or one.shrunk_to is not None for one in orders):
         orders = inflight.orders_of(position)  # how often it was refused, and what filled after, says the whole of them
     return QuoteRows(orders, legs, requests, own_orders.stopped_by(legs, at_work), beside, is_reconciled)
