@@ -56,10 +56,13 @@ def _at_a_price() -> QuerySet[Market]:
 
 def behind(mode: str | None) -> list[int]:
     """The open positions (of every mode by default) that hold something and of whose event a market was settled at a price, or of whose
-    family's events any has ended: what they are sure of may have changed although nothing of theirs was booked."""
+    family's events any has ended, or for which collateral was returned and any market has ended: what they are sure of, or what is returned
+    for them, may have changed although nothing of theirs was booked."""
     holding = Leg.objects.filter(bought_count__gt=F("sold_count") + F("settled_count")).values("position")
     found = Position.objects.filter(status=PositionStatus.OPEN, pk__in=holding)
     found = found.filter(mode=mode) if mode else found
     families = FamilyMember.objects.filter(event__markets__status=MarketStatus.FINALIZED).values("family")
+    ended = Market.objects.filter(status=MarketStatus.FINALIZED).values("event")
     changed = Q(kind=Kind.FAMILY, event__in=families) | Q(event__in=_at_a_price().values("event"))
+    changed |= Q(collateral__isnull=False, event__in=ended)
     return list(found.filter(changed).order_by("pk").values_list("pk", flat=True))

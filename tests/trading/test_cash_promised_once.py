@@ -135,6 +135,28 @@ def test_a_result_taken_back_while_an_order_has_no_end_leaves_books_that_tie() -
     assert position.returned == 50 * world.DOLLAR
 
 
+@pytest.mark.parametrize("held", [4, 2])
+def test_after_a_market_beside_the_legs_was_settled_at_a_price_nothing_is_counted_with(held: int) -> None:
+    """As after one of its own: what the exchange does then is documented nowhere, and cash that it takes back is promised to nobody."""
+    event = world.add_event(outcomes=6, collateral_return_type="MECNET")
+    bids = (2_900, 3_000, 2_800, 2_900) if held == 4 else (5_600, 5_700)
+    quotes = [(bid, bid + 200) for bid in (*bids, *([100] * (6 - held)))]
+    world.publish(event.ticker, world.quoted(event, quotes))
+    limits = {ticker: 10_000 - bid for ticker, bid in zip(TICKERS[:held], bids, strict=True)}
+    position = _bought(event, "careful", limits, collateral_return=True)
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    assert position.returned == (held - 1) * 10 * world.DOLLAR
+    beside = Market.objects.filter(ticker=TICKERS[5])
+    beside.update(status="finalized", result="scalar", settlement_value_e6=300_000)
+    settlement.run()
+    ties(position)
+    assert (position.returned, position.reserved) == (0, 0)
+    beside.update(result="no", settlement_value_e6=0)
+    settlement.run()
+    position.refresh_from_db()
+    assert position.returned == collateral.held_back(position)
+
+
 # ---- live, on the twin
 
 
@@ -166,7 +188,7 @@ def _switch(mode: str) -> None:
 
 
 def _live(twin: Twin, name: str = "live", **columns: Any) -> Position:
-    bids = dict(zip(twin.markets, BIDS, strict=True))
+    bids = dict(zip(twin.markets, BIDS, strict=False))
     position = _bought(twin.row, name, _no(bids), mode="live", **columns)
     assert position is not None, Denial.objects.values_list("code", "detail")
     return position
@@ -369,3 +391,24 @@ def test_what_is_returned_when_a_smaller_leg_wins_is_no_difference_before_its_re
     reconcile.run("live", "test")
     ties(position)
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
+
+
+def test_a_market_beside_the_legs_that_was_settled_at_a_price_leaves_the_cash_that_the_exchange_shows(
+    twin: Twin,
+) -> None:
+    """It takes back what it had returned; our books had that as cash until the legs settled."""
+    extra = twin.add_market([(100, DEPTH)], [(300, DEPTH)])
+    twin.sync()
+    _switch("on")
+    position = _live(twin)
+    twin.settle(extra, "scalar", 3_000)
+    Market.objects.filter(ticker=extra).update(status="finalized", result="scalar", settlement_value_e6=300_000)
+    row = reconcile.run("live", "test")
+    assert (row.error, row.balance_difference) == ("", 0)
+    ties(position)
+    for ticker in TICKERS:
+        twin.settle(ticker, "no")
+    row = reconcile.run("live", "test")
+    assert (row.error, row.balance_difference) == ("", 0)
+    ties(position)
+    assert (position.status, position.payout) == ("settled", 60 * world.DOLLAR)

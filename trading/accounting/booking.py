@@ -83,8 +83,8 @@ def correct(
 
 
 def follow_ended(position_id: int) -> None:
-    """Bring the floor and guarantee of an open position to what markets say that ended beside what it holds; as it is where nothing
-    changes."""
+    """Bring the floor, guarantee and returned collateral of an open position to what markets say that ended beside what it holds; as it is
+    where nothing changes."""
     with transaction.atomic():
         position = Position.objects.select_for_update().get(pk=position_id)
         if position.status != PositionStatus.OPEN:
@@ -92,6 +92,8 @@ def follow_ended(position_id: int) -> None:
         now = recounted(selectors.held_now(position))
         if any(getattr(position, name) != value for name, value in now.items()):
             Position.objects.filter(pk=position.pk).update(**now)
+        if position.returned != collateral.held_back(position):
+            collateral.follow(position)
 
 
 def recount(position: Position, brought: int = 0) -> None:

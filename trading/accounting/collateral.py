@@ -24,6 +24,7 @@ from markets.terms.states import Holding
 from strategies.collateral.funds import Funds, Purchase, exit_order, held_for
 from strategies.collateral.groups import Choices, Exclusive, Group, returned
 from strategies.models import Decision, Kind, Mode, Profile
+from trading import ended_beside
 from trading.accounting import ledger
 from trading.accounting.posting import Posting
 from trading.denials import DenialCode, Denied
@@ -216,7 +217,7 @@ def funds_of(position: Position, legs: Sequence[Leg]) -> Funds | None:
     """What ``legs``, all of ``position``, hold of markets that have not settled, as the exchange counts it; None where it returns nothing
     for it."""
     results = None if position.collateral is None else results_of(position, legs)
-    if results is None:
+    if results is None or ended_beside.settled_at_a_price(position, legs):
         return None
     funds = Funds(group_of(leg.market_id for leg in legs), choices_of(position.collateral or {}), results=results)
     held = {(leg.market_id, Side(leg.side)): leg.held for leg in legs}
@@ -225,8 +226,9 @@ def funds_of(position: Position, legs: Sequence[Leg]) -> Funds | None:
 
 
 def held_back(position: Position, legs: Sequence[Leg] | None = None) -> Money:
-    """What the exchange has returned for what ``position`` holds, by its reading and what has been settled. Nothing after a scalar
-    settlement: what that means for the rest of a group is not documented. ``legs``: see ``exit_reserve``."""
+    """What the exchange has returned for what ``position`` holds, by its reading and what has been settled. Nothing after a leg, or a
+    market beside them, was settled at a price: what that means for the rest of a group is not documented. ``legs``: see
+    ``exit_reserve``."""
     if position.collateral is None:
         return Money(0)
     funds = funds_of(position, legs_of(position) if legs is None else legs)
