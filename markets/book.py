@@ -70,13 +70,17 @@ class Depth:
 
 
 def _ranked(levels: Iterable[Level]) -> tuple[Level, ...]:
+    return tuple(sorted(_merged(levels).items(), reverse=True))
+
+
+def _merged(levels: Iterable[Level]) -> dict[int, int]:
     merged: dict[int, int] = {}
     for price, count in levels:
         if not 0 < price < DOLLAR_PRICE or count < 0:
             raise BookError(f"not a level: price {price}, count {count}")
         if count:
             merged[price] = merged.get(price, 0) + count
-    return tuple(sorted(merged.items(), reverse=True))
+    return merged
 
 
 class Book:
@@ -95,7 +99,8 @@ class Book:
 
     def apply_snapshot(self, yes: Iterable[Level] | Mapping[int, int], no: Iterable[Level] | Mapping[int, int]) -> None:
         """Replace the whole book. BookError (and an unchanged book) if a level is not one."""
-        new_yes, new_no = (dict(_ranked(s.items() if isinstance(s, Mapping) else s)) for s in (yes, no))
+        new_yes = _merged(yes.items() if isinstance(yes, Mapping) else yes)
+        new_no = _merged(no.items() if isinstance(no, Mapping) else no)
         self.yes, self.no = new_yes, new_no
         self.best_yes, self.best_no = max(new_yes, default=0), max(new_no, default=0)
 

@@ -6,21 +6,28 @@ import random
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from kalbot.common.sqlite.base import DatabaseWrapper
+from markets.models import Certificate, Event, FamilyMember, FeeChange, Market, RefusedFamily, Series
+from strategies.models import FamilyGate, ProbabilityCorrection, SettlingTime
 from trading.models import TradingState
 from trading.safety import ledger_guard, mode_guard
 
+VIEWED: Final = (
+    *(Certificate, Event, FamilyMember, FeeChange, Market, RefusedFamily, Series),
+    *(FamilyGate, ProbabilityCorrection, SettlingTime),
+)
 TABLES_OF = ("contenttypes", "auth", "markets", "strategies", "trading", "triage")
 
 
 @contextmanager
-def in_memory(seed: int) -> Iterator[None]:
-    """Every query of this thread goes to an empty database in memory until the block ends. ``seed`` makes its keys repeatable."""
+def in_memory(seed: int) -> Iterator[Changes]:
+    """Every query of this thread goes to an empty database in memory until the block ends. ``seed`` makes its keys repeatable. Gives
+    what counts changes of its catalogue."""
     before = connections[DEFAULT_DB_ALIAS]
     settings: dict[str, Any] = {
         **before.settings_dict,
@@ -37,11 +44,29 @@ def in_memory(seed: int) -> Iterator[None]:
     try:
         with _repeatable_keys(seed):
             _create(ours)
-            yield
+            yield Changes(ours)
     finally:
         connections[DEFAULT_DB_ALIAS] = before
         if ours.connection is not None:
             ours.connection.close()  # Django keeps a database in memory open
+
+
+class Changes:
+    """How often a row of the catalogue, or of what views of it are made of besides, was inserted, changed or deleted."""
+
+    def __init__(self, connection: DatabaseWrapper) -> None:
+        self.count = 0
+        connection.connection.create_function("kalbot_changed", 0, self._count)
+        with connection.cursor() as cursor:
+            for model in VIEWED:
+                table = model._meta.db_table
+                for what in ("INSERT", "UPDATE", "DELETE"):
+                    cursor.execute(
+                        f"CREATE TRIGGER {table}_{what.lower()}_counts AFTER {what} ON {table} BEGIN SELECT kalbot_changed(); END"
+                    )
+
+    def _count(self) -> None:
+        self.count += 1
 
 
 def _create(connection: DatabaseWrapper) -> None:

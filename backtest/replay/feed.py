@@ -16,12 +16,13 @@ from backtest.replay.books import SNAPSHOT, ReplayBooks, ReplayPrices
 from backtest.replay.catalogue import Announced, Catalogue
 from backtest.replay.counted import Counted
 from backtest.replay.own_orders import Latest
+from backtest.replay.recorded_quotes import read_best
 from backtest.replay.totals import Totals
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
 from markets import exchange_hours
 from markets.book import Side
-from markets.kalshi.scalars import moment
+from markets.kalshi.scalars import COUNTS, PRICES, moment
 from markets.kalshi.schemas.pages import parse_orderbook
 from markets.kalshi.schemas.trades import Trade
 from markets.kalshi.vocabulary import Side as WireSide
@@ -228,23 +229,24 @@ class Feed:
         )
 
     def _quote(self, record: Record) -> None:
-        content = json.loads(record.payload)
-        yes, no = (self._touch(content, side) for side in ("yes", "no"))
+        best = read_best(record.payload)
+        yes = self._touch(best.yes_bid_dollars, best.yes_bid_size_fp)
+        no = self._touch(best.no_bid_dollars, best.no_bid_size_fp)
         event = self.catalogue.event_of.get(record.key, "")
         continuous = event in self.prices.alive
         if continuous:
             self.prices.alive[event] = record.received_ns
-        if self._touch_size or "yes_bid_size_fp" in content:
-            self._snapshot(record, event if continuous else SNAPSHOT, *((side,) if side else () for side in (yes, no)))
+        if self._touch_size or best.yes_bid_size_fp is not msgspec.UNSET:
+            epoch = event if continuous else SNAPSHOT
+            self._snapshot(record, epoch, (yes,) if yes else (), (no,) if no else ())
         else:
             self._ticker(record.key, yes, no, record.received_ns // 1_000_000)
 
-    def _touch(self, content: dict[str, Any], side: str) -> tuple[Price, Count] | None:
-        price, size = content[f"{side}_bid_dollars"], content.get(f"{side}_bid_size_fp")
+    def _touch(self, price: str | None, size: str | msgspec.UnsetType | None) -> tuple[Price, Count] | None:
         if price is None:
             return None
-        count = parse_count(size) if size is not None else Count(self._touch_size or CONTRACT)
-        parsed = parse_price(price)
+        count = COUNTS[size] if isinstance(size, str) else Count(self._touch_size or CONTRACT)
+        parsed = PRICES[price]
         return (parsed, count) if 0 < parsed < TOP and count > 0 else None
 
     def _trade(self, record: Record) -> None:

@@ -29,6 +29,7 @@ from markets.tape.reader import Tape
 from markets.tape.recorder import paused
 from markets.tape.records import Record
 from markets.terms.rules_file import read_rules
+from strategies.catalogue import kept_whole
 from strategies.cycle import candidates, estimates, event_cache, memo, near_misses, quote_records
 from strategies.models import Profile
 from strategies.screening import verdict_rows, watchlist
@@ -102,7 +103,8 @@ def alone(tape: Path, seed: int, simulated: SimulatedClock) -> Iterator[None]:
         stack.enter_context(_quiet())
         stack.enter_context(_rare_collections())
         stack.enter_context(_exchange_of(tape))
-        stack.enter_context(in_memory(seed))
+        changes = stack.enter_context(in_memory(seed))
+        stack.enter_context(kept_whole.while_unchanged(lambda: changes.count))
         stack.enter_context(cache.isolated())
         stack.enter_context(paused())
         stack.enter_context(in_place(simulated))

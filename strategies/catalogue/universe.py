@@ -27,7 +27,7 @@ from markets.terms.atoms import Atoms
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import SettlementTerms
 from markets.terms.states import StateList
-from strategies.catalogue import family_gates, family_views, universe_rows
+from strategies.catalogue import family_gates, family_views, kept_whole, universe_rows
 from strategies.catalogue.corrections import Powers, power_of
 from strategies.catalogue.family_views import Family, Member
 from strategies.catalogue.universe_rows import Row, Rows
@@ -136,6 +136,12 @@ class EventView:
 
 def load(tickers: Sequence[str] | None = None, *, deep: bool = False) -> dict[str, EventView]:
     """Views of the open events and families (all, or those of ``tickers`` that are open), by ticker, in ticker order."""
+    if tickers is None and not deep:
+        return kept_whole.views(lambda: _loaded(None, deep=False), universe_rows.go_by_the_clock)
+    return _loaded(tickers, deep)
+
+
+def _loaded(tickers: Sequence[str] | None, deep: bool) -> dict[str, EventView]:
     families, listed, earned = (*_all(deep), {}) if tickers is None else _of(sorted(set(tickers)), deep)
     named = listed.keys() if tickers is None else set(tickers)
     found = {ticker: view for ticker, view in listed.items() if ticker in named}

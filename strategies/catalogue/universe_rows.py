@@ -82,6 +82,11 @@ def whole(deep: bool) -> Rows:
     )
 
 
+def go_by_the_clock() -> bool:
+    """Whether views may change with time alone: by announced fees, corrections that hold for some hours before a close, families."""
+    return bool(corrections.powers()) or FeeChange.objects.exists() or Event.objects.filter(is_family=True).exists()
+
+
 def _streamed(query: PreparedColumns, size: int) -> Iterator[dict[str, Any]]:
     for rows in query.streamed(size):
         yield from query.named(rows)

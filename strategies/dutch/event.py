@@ -101,13 +101,14 @@ class Event:
             legs.append(Leg(curve.ticker, curve.side, Count(count), limit, Money(paid), Money(fees), curve.market.name))
         vector = payoff([(leg.ticker, leg.side, leg.count) for leg in legs], self.state_list)
         covered = [leg.ticker for leg in legs]
+        cost = sum(leg.cost for leg in legs)
         chance = self.chance
         return Basket(
             kind=kind,
             event_ticker=self.ticker,
             legs=tuple(legs),
             count=Count(max(counts) if kind in (Kind.ALL_NO, Kind.FAMILY) else min(counts)),
-            cost=Money(sum(leg.cost for leg in legs)),
+            cost=Money(cost),
             fees=Money(sum(leg.fees for leg in legs)),
             cost_at_limits=Money(sum(c.cost_at_limit(n) for c, n in zip(plain, counts, strict=True))),
             payoff=vector,
@@ -117,7 +118,7 @@ class Event:
             coverage=None if chance is None else sum(chance[ticker] for ticker in covered),
             days_to_settlement=self.rules.days_to_settlement,
             gap=Money(gap),
-            fee_bound=Money(sum(c.most_cost(n) - sum(c.cost(n)) for c, n in zip(plain, counts, strict=True))),
+            fee_bound=Money(sum(c.most_cost(n) for c, n in zip(plain, counts, strict=True)) - cost),
         )
 
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from markets.terms.facts import EventFacts, MarketFacts
@@ -150,8 +151,15 @@ def _check_ticker(ticker: str, days: set[str]) -> None:
 
 def words_of(text: str) -> list[str]:
     """The words of a text that say something, in small letters."""
-    found = (_MONTH_NAMES.get(word.lower(), word.lower()) for word in _WORD.findall(text))
-    return [word for word in found if word not in _MARKS and _QUESTION.fullmatch(word) is None]
+    return [said for word in _WORD.findall(text) if (said := _said(word))]
+
+
+@lru_cache(maxsize=8192)
+def _said(word: str) -> str:
+    """A word in small letters; "" for one that says nothing."""
+    small = word.lower()
+    found = _MONTH_NAMES.get(small, small)
+    return "" if found in _MARKS or _QUESTION.fullmatch(found) is not None else found
 
 
 def _hours(text: str) -> list[tuple[int, int, str]]:

@@ -57,6 +57,7 @@ def sentences(text: str) -> tuple[str, ...]:
     return tuple(_END.split(found)) if (found := plain(text)) else ()
 
 
+@lru_cache(maxsize=8192)
 def same_day(text: str) -> str:
     """A text that fits ``DATE`` in one spelling: "July 16, 2026", "16 Jul. 2026" and "2026-07-16" are "Jul 16, 2026".
 
@@ -74,6 +75,7 @@ def same_day(text: str) -> str:
     return f"{MONTHS[month - 1]} {day}, {year}"
 
 
+@lru_cache(maxsize=8192)
 def one_spelling(text: str) -> str:
     """The text with each date, hour and quoted last word of a sentence in one spelling, without bold type.
 
