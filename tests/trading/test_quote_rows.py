@@ -24,7 +24,7 @@ from trading.models import OPEN_ORDERS, Order, OrderError, OrderStatus, Position
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-IDLE: Final = {"sqlite": 16, "postgresql": 9}
+IDLE: Final = {"sqlite": 16, "postgresql": 8}
 """Statements of a step that finds nothing to do, or messages where the database takes several statements in one."""
 
 
