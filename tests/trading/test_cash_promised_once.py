@@ -104,6 +104,17 @@ def test_what_a_sale_frees_stays_set_aside_for_the_legs_that_will_need_it() -> N
     assert position.reserved == collateral.exit_reserve(position)
 
 
+def test_what_an_exit_frees_stays_set_aside_for_the_rest_of_it() -> None:
+    """The legs that need cash were sold first, and then a part of the larger one, which brings some: the rest needs more than is left."""
+    position = _paper()
+    Position.objects.filter(pk=position.pk).update(status="exiting")
+    for leg in position.legs.order_by("-sequence"):
+        sold: dict[str, Any] = {"evidence": {}, "actor": "ann", "reason": "sold by hand", "count": 600}
+        assert booking.correct(leg.pk, key=f"by hand {leg.pk}", proceeds=600 * 8_000, **sold)
+    ties(position)
+    assert position.reserved >= collateral.exit_reserve(position) > 0
+
+
 def test_what_is_set_aside_follows_each_result() -> None:
     position = _paper()
     for number, result in enumerate(("no", "no", "yes")):
@@ -113,7 +124,8 @@ def test_what_is_set_aside_follows_each_result() -> None:
         )
         settlement.run()
         ties(position)
-        assert position.reserved <= collateral.exit_reserve(position)
+        needed = collateral.exit_reserve(position)
+        assert position.reserved == needed if result == "no" else position.reserved <= needed
     Market.objects.filter(ticker=TICKERS[3]).update(status="finalized", result="scalar", settlement_value_e6=300_000)
     settlement.run()
     ties(position)
@@ -271,6 +283,24 @@ def test_an_exit_does_not_take_what_is_set_aside_for_another_basket_of_the_accou
     assert first.residual_code == "sale_needs_funds"
     _leave(second)
     assert _steps(other, second).status == "closed", "it has the cash that was kept for it"
+
+
+def test_where_less_is_there_than_was_set_aside_for_two_exits_both_go_on_with_it(twin: Twin) -> None:
+    """Each may take what was set aside for it: neither waits for what only the other could give."""
+    other = Twin("KXU-1", beside=twin)
+    for bid in BIDS:
+        other.add_market([(bid, DEPTH)], [(bid + 200, DEPTH)])
+    _exclusive(other)
+    _switch("on")
+    first, second = _live(twin), _live(other, "second")
+    for ticker in TICKERS:
+        twin.cancel_makers(ticker, "ask")
+        twin.quote(ticker, "ask", 3_000, DEPTH)
+    _left_with(twin, 12 * world.DOLLAR)
+    _leave(first)
+    _leave(second)
+    _steps(twin, first, 8)
+    assert _steps(other, second).status == "closed" or twin.exchange.ledger.available((0, 0)) < 2 * world.DOLLAR
 
 
 def test_a_sale_that_our_books_do_not_know_to_need_cash_is_made_smaller(twin: Twin) -> None:
