@@ -146,3 +146,27 @@ def test_a_quote_that_was_answered_just_now_is_not_read_at_the_next_step(twin: T
     twin.sync()
     executor.step(position.pk)
     assert [method for method, _, _ in twin.session.sent[begun:]] == ["GET"] * len(twin.markets)
+
+
+def test_a_second_refusal_holds_a_leg_back_longer_however_long_ago_the_first_was(twin: Twin) -> None:
+    position = quoted.begun(twin, quoted.profile())
+    leg, now = inflight.legs_of(position)[0], clock.now()
+    for seconds in (120, 4):
+        ended = now - timedelta(seconds=seconds)
+        made = Order.objects.create(
+            profile=position.profile,
+            mode=position.mode,
+            position=position,
+            leg=leg,
+            action="buy",
+            purpose="quote",
+            side="no",
+            price=5_500,
+            count=100,
+            status=OrderStatus.REJECTED,
+            is_final=True,
+            error_code="post_only_cross",
+            ended_at=ended,
+        )
+        Order.objects.filter(pk=made.pk).update(created_at=now + timedelta(seconds=1 - seconds / 1_000))
+    assert quoting._refused_lately(quote_rows.read(position).orders) == {leg.pk}
