@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,10 @@ def scans_of(state: Path) -> int:
     return 0
 
 
+def more_scans(state: Path, than: int) -> bool:
+    return scans_of(state) > than
+
+
 def wait_for(condition: Callable[[], object], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -138,11 +143,11 @@ def test_still_books_yield_nothing_guaranteed_ctrl_c_leaves_no_process_and_a_sec
 ) -> None:
     state, out = tmp_path / "state", tmp_path / "out.json"
     scans: list[int] = []
-    for seconds in ("300", "45"):
-        process = demo("--still", "--seconds", seconds, "--json", str(out), "--state", str(state))
-        if not scans:
-            assert wait_for(lambda: scans_of(state) > 0, 100), "no scan was done"
-            process.send_signal(signal.SIGINT)
+    for start in ("first", "second"):
+        done = scans[0] if scans else 0
+        process = demo("--still", "--seconds", "300", "--json", str(out), "--state", str(state))
+        assert wait_for(partial(more_scans, state, done), 100), f"no scan was done after the {start} start"
+        process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=120)
         assert not processes_with(str(state)), "processes were left behind"
         result = json.loads(out.read_text())

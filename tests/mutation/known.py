@@ -346,7 +346,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "a position that another sweep has just stepped is stepped again",
         "trading/sweeper.py",
-        "    if not _due(**_moments()).filter(pk=position_id).exists():\n",
+        "    if not _STILL_DUE.rows(position=position_id, **_moments()):\n",
         "    if False:\n",
     ),
     Known(
