@@ -1,7 +1,8 @@
 """Completing a basket whose legs filled unequally, or giving that up.
 
 It is given up for what the market says (the margin is gone, nobody offers), never for a reason of ours or of the exchange's: a
-halt, a pause, a missing reconciliation or a gap in the feed is waited out, and no try is counted meanwhile.
+halt, a pause, a missing reconciliation or a gap in the feed is waited out, and no try is counted meanwhile. Cash that the exchange says
+is lacking is no such reason: waiting brings none, a sale does.
 
 Each phase does what can be done now and returns True when the step should go on at once with the position's new state,
 False when it has to wait (``next_step_at`` says until when).
