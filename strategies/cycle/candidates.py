@@ -174,7 +174,8 @@ def update(profile: Profile, listed: Listed, candidate: Candidate) -> None:
     """Its row was written: ``listed``, and the list that this process keeps of the profile, are to say so."""
     for each in (listed, _lists.get(profile.pk)):
         if each is not None and (old := each.by_event.get(candidate.event)) is not None:
-            each.by_event[candidate.event] = replace(candidate, rank=old.rank)
+            same = candidate.rank == old.rank  # for each of thousands in a cycle: a copy is made where one is needed
+            each.by_event[candidate.event] = candidate if same else replace(candidate, rank=old.rank)
             each.said.pop(candidate.event, None)
 
 
