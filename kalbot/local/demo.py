@@ -235,7 +235,7 @@ def watch(
     stopping: list[int],
 ) -> int:
     """Keep everything running until it is time to stop; then let it come to rest and judge the result."""
-    from kalbot.local import rest, screen, story, summary
+    from kalbot.local import rest, screen, screen_result, story, summary
 
     deadline = time.monotonic() + options.seconds if options.seconds else None
     view = screen.Headless(options.seconds) if deadline else screen.Live(plan)
@@ -249,14 +249,19 @@ def watch(
                     say(line)
             view.update(supervisor, messages)
             time.sleep(0.5)
-    say("stopping: no new baskets, what is under way comes to rest")
-    rest.settle_down(supervisor, story_seconds=STORY_SECONDS if plan.turn_every and not plan.still else 0.0)
+    story_seconds = STORY_SECONDS if plan.turn_every and not plan.still else 0.0
+    asked = len(stopping)
+    say(
+        "stopping: no new baskets, what is under way comes to rest "
+        f"(at most {max(rest.LONGEST_SECONDS, story_seconds):.0f} s; Ctrl-C again ends it at once)"
+    )
+    rest.settle_down(supervisor, story_seconds=story_seconds, impatient=lambda: len(stopping) > asked)
     result = summary.summary()
     problems = summary.not_closed(result, still=plan.still)
     result["closed"], result["problems"] = not problems, problems
     if options.json:
         options.json.write_text(json.dumps(result, indent=1, default=str) + "\n")
-    screen.print_result(result, still=plan.still)
+    screen_result.print_result(result, still=plan.still)
     if options.seconds is None:
         return 0
     return 1 if problems else 0

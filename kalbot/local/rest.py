@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db.models import Max
@@ -24,18 +25,24 @@ SETTLING_SECONDS = 12.0
 MOVING = ["pending", "quoting", "executing", "completing", "unwinding", "exiting"]
 
 
-def settle_down(supervisor: Supervisor, seconds: float = LONGEST_SECONDS, story_seconds: float = 0.0) -> None:
+def settle_down(
+    supervisor: Supervisor,
+    seconds: float = LONGEST_SECONDS,
+    story_seconds: float = 0.0,
+    impatient: Callable[[], bool] = bool,
+) -> None:
     """Take no new decision, finish what is under way, and compare with the exchange until nothing differs.
 
     The clock and the strategy worker are stopped; the trading worker goes on, prodded by hand, and so does triage while accepted
     advice waits for a settlement that is due; so is the first settlement of a mode waited for. Gives up after ``seconds``, on
-    a story that only lacks its score after ``story_seconds``; the summary then says what is open.
+    a story that only lacks its score after ``story_seconds``, or as soon as somebody is ``impatient``; the summary then says what is
+    open.
     """
     for name in ("beat", "worker strategy"):
         supervisor.retire(name)
     calm = time.monotonic() + seconds
     end = calm - seconds + max(seconds, story_seconds)
-    while (now := time.monotonic()) < end:
+    while (now := time.monotonic()) < end and not impatient():
         supervisor.tick()
         withdraw_quotes()
         scores = story.lacks_only_its_score(end - now - SETTLING_SECONDS)

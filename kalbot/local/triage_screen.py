@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from kalbot.local import screen_parts
 from triage.models import Advice, Recommendation
 
 SHOWN = 4
 
 
-def triage(row: dict[str, Any]) -> RenderableType:
-    """Triage's part of the screen. ``row``: ``story.triage()``."""
-    return Group(counts(row), advice(), sources(row))
+def triage(row: dict[str, Any], width: int) -> RenderableType:
+    """Triage's part of the screen, ``width`` columns wide. ``row``: ``story.triage()``."""
+    return Group(counts(row), advice(width), sources(row))
 
 
 def counts(row: dict[str, Any]) -> Text:
@@ -29,26 +28,26 @@ def counts(row: dict[str, Any]) -> Text:
         "scored": row["scored"],
         "story": f"{row['story']['chapters']} of {row['story']['of']}",
     }
-    parts: list[str | tuple[str, str]] = [("triage  ", "italic")]
+    parts: list[str | tuple[str, str]] = [("triage ", "italic")]
     for name, value in cells.items():
-        parts += [(f"{name} ", "dim"), (f"{value}   ", "bold")]
+        parts += [(f" {name} ", "dim"), (f"{value} ", "bold")]
     return Text.assemble(*parts)
 
 
-def advice() -> RenderableType:
+def advice(width: int) -> RenderableType:
     """Advice to exit, accepted first, then what stands, then the newest."""
-    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-    for name in ("#", "profile", "event", "status"):
+    table = screen_parts.plain_table(width)
+    for name in ("advice", "profile", "event", "status"):
         table.add_column(name, no_wrap=True)
     table.add_column("selling gains", justify="right", no_wrap=True)
     table.add_column("it gained", justify="right", no_wrap=True)
-    table.add_column("why", ratio=1, no_wrap=True)
+    table.add_column("why", ratio=1, no_wrap=True, overflow="ellipsis")
     rows = Recommendation.objects.filter(advice=Advice.EXIT).select_related("position__profile").order_by("-pk")[:40]
     order = {Recommendation.Status.ACCEPTED: 0, Recommendation.Status.OPEN: 1}
     for one in sorted(rows, key=lambda r: (order.get(Recommendation.Status(r.status), 2), -r.pk))[:SHOWN]:
         came = one.score.get("difference")
         table.add_row(
-            str(one.position_id),
+            f"#{one.position_id}",
             one.position.profile.name,
             one.position.event_id,
             Text(one.get_status_display(), style="green" if one.status == "accepted" else ""),

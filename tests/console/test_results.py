@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import sample_rows
 import time_machine
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console.api import tokens
 from strategies.models import Profile
-from trading.accounting import balance_check, results
+from trading.accounting import balance_check, result_groups, results
 from trading.models import Position
 
 Login = Callable[..., Client]
@@ -99,11 +101,19 @@ def test_a_day_is_as_long_as_new_york_makes_it(day: str, hours: int) -> None:
 
 def test_groups_hold_every_ended_basket_once(sample: dict[str, Any]) -> None:
     whole = results.result(sample["live"], None, clock.now())
-    for what in ("category", "kind", "hour"):
-        groups = results.by(sample["live"], None, clock.now(), what)
+    found = result_groups.by(sample["live"], None, clock.now())
+    assert set(found) == {"category", "kind", "hour"}
+    for groups in found.values():
         assert sum(one.ended for one in groups) == whole.ended
         assert sum(one.realised for one in groups) == whole.realised
-    assert results.by(sample["live"], None, clock.now(), "category")[0].name == "Climate and Weather"
+    assert found["category"][0].name == "Climate and Weather"
+
+
+def test_the_page_reads_the_ended_baskets_once_for_all_its_groups(sample: dict[str, Any], login: Login) -> None:
+    client = login("viewer")
+    with CaptureQueriesContext(connection) as ran:
+        client.get(reverse("admin:results"), {"period": "all", "profile": "live"})
+    assert sum("event__category" in query["sql"] for query in ran.captured_queries) == 1
 
 
 def test_the_page_and_its_csv_show_each_profile_by_itself(sample: dict[str, Any], login: Login) -> None:

@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 from rich.console import Console
 
-from kalbot.local import pace, screen
+from kalbot.local import pace, screen_parts
 from kalbot.local.processes import Plan
 from markets.models import Event, Scan
 from strategies.models import Cycle
@@ -92,7 +92,7 @@ def test_a_loss_stands_beside_its_cause() -> None:
     lost.events.create(reason="seen by triage", actor="triage")
     Position.objects.filter(pk=lost.pk).update(status="aborted", realised=-2_910_000)
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(screen.latest())
+    console.print(screen_parts.latest(200, 6))
     line = next(line for line in console.export_text().splitlines() if "-$2.91" in line)
     assert "the second leg was gone" in line
 

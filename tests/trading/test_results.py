@@ -16,7 +16,7 @@ import time_machine
 from kalbot.common import clock
 from strategies.models import Profile
 from tests.trading import world
-from trading.accounting import balance_check, locked, results
+from trading.accounting import balance_check, locked, result_groups, results
 from trading.accounting.booking import book_fill
 from trading.accounting.fill_reports import FillReport
 from trading.closing import settlement
@@ -188,12 +188,11 @@ def _check(booked: Profile, own: Reckoned, first: date | None, last: date | None
         area += change * Fraction(max(0, passed // timedelta(microseconds=1)))
     assert abs(found.capital_days - area / (86_400 * 10**6)) <= rounding * 60
     assert found.on_capital_ppm == found.realised * 1_000_000 // booked.capital
-    for what in results.GROUPS:
-        groups = results.by(booked, since, until, what)
+    for what, groups in result_groups.by(booked, since, until).items():
         assert sum(group.ended for group in groups) == found.ended
         assert sum(group.realised for group in groups) == sum(row.realised for row in rows)
         for group in groups:
-            behind = results.members(booked, since, until, what, group.name)
+            behind = result_groups.members(booked, since, until, what, group.name)
             assert (len(behind), sum(row.realised for row in behind)) == (group.ended, group.realised)
 
 
@@ -236,8 +235,7 @@ def _agrees_with_made(booked: Profile, whole: results.Result) -> None:
     assert (nothing.realised, nothing.fees, nothing.ended, nothing.capital_days, nothing.drawdown) == (0,) * 5
     idle.capital = 0
     assert results.result(idle, None, now).on_capital_ppm is None
-    with pytest.raises(ValueError, match="none of category"):
-        results.by(booked, None, now, "weekday")
+    assert set(result_groups.by(idle, None, now)) == set(result_groups.GROUPS)
 
 
 def _locks(booked: Profile, now: datetime) -> None:

@@ -6,7 +6,6 @@ added up: a result is of one profile. Money is micro-dollars; shares are million
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -248,46 +247,3 @@ def drawdown(changes: Iterable[int]) -> int:
         high = max(high, total)
         fall = max(fall, high - total)
     return fall
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Ended baskets that have something in common."""
-
-    name: str
-    ended: int
-    won: int
-    realised: int
-
-
-GROUPS: Final = ("category", "kind", "hour")
-
-
-def by(profile: Profile, since: datetime | None, until: datetime, what: str, zone: ZoneInfo = DAY_ZONE) -> list[Group]:
-    """Ended baskets by ``category``, ``kind`` or ``hour`` of their decision in ``zone``; the largest sums first, hours in order."""
-    made: dict[str, list[int]] = defaultdict(list)
-    rows = ended(profile, since, until).values_list("event__category", "kind", "created_at", "realised")
-    for category, kind, at, realised in rows:
-        made[_name(what, category, kind, at, zone)].append(realised)
-    groups = [Group(key, len(sums), sum(1 for one in sums if one > 0), sum(sums)) for key, sums in made.items()]
-    return sorted(groups, key=lambda one: (0 if what == "hour" else -one.realised, one.name))
-
-
-def members(
-    profile: Profile, since: datetime | None, until: datetime, what: str, name: str, zone: ZoneInfo = DAY_ZONE
-) -> list[Position]:
-    """The baskets of one group, the largest profit first: the rows behind its numbers."""
-    rows = ended(profile, since, until).select_related("event").order_by("-realised", "id")
-    return [row for row in rows if _name(what, row.event.category, row.kind, row.created_at, zone) == name]
-
-
-def _name(what: str, category: str, kind: str, at: datetime, zone: ZoneInfo) -> str:
-    """The group that a basket belongs to. ValueError for another word."""
-    names: dict[str, str] = {
-        "category": category or "no category",
-        "kind": kind.replace("_", " "),
-        "hour": f"{at.astimezone(zone):%H}:00",
-    }
-    if what not in names:
-        raise ValueError(f"{what!r} is none of {', '.join(GROUPS)}")
-    return names[what]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from django.utils.html import format_html
@@ -59,7 +60,12 @@ COLOURS = {
 
 def number(text: str) -> SafeString:
     """Digits that line up under each other."""
-    return format_html('<span class="k-num">{}</span>', text)
+    return _span("k-num", text)
+
+
+def _span(classes: str, text: str) -> SafeString:
+    """``text``, escaped, in a span. A list has hundreds of them, and Django's ``format_html`` takes three times as long for each."""
+    return SafeString(f'<span class="{classes}">{escape(str(text))}</span>')
 
 
 FIGURES = {*formats.SCALE, "count", "percent", "share", "ratio", "ms", "whole", "decimal"}
@@ -70,9 +76,9 @@ def signed(unit: str, value: Any, places: int = 2) -> SafeString:
     """The value in its unit, amounts with at least ``places`` decimals; gains green, losses red, moments with the exact time on hover."""
     text = formats.SHOW[unit](value, places) if unit in formats.SCALE else formats.SHOW[unit](value)
     if unit == "gain" and value:
-        return format_html('<span class="k-num k-figure {}">{}</span>', "k-good" if value > 0 else "k-bad", text)
+        return _span(f"k-num k-figure {'k-good' if value > 0 else 'k-bad'}", text)
     if unit in FIGURES:
-        return format_html('<span class="k-num k-figure">{}</span>', text)
+        return _span("k-num k-figure", text)
     if unit == "ago" and value is not None:
         return format_html(
             '<time class="k-num" datetime="{}" title="{}">{}</time>',
@@ -91,4 +97,4 @@ def tag(code: str, words: str = "", hint: str = "") -> SafeString:
     shown = (words or code).replace("_", " ")
     if hint:
         return format_html('<span class="k-tag k-{}" title="{}">{}</span>', COLOURS.get(code, "plain"), hint, shown)
-    return format_html('<span class="k-tag k-{}">{}</span>', COLOURS.get(code, "plain"), shown)
+    return _span(f"k-tag k-{COLOURS.get(code, 'plain')}", shown)

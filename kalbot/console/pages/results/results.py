@@ -19,8 +19,9 @@ from kalbot.console.pages.positions import open_positions
 from kalbot.console.ui.links import list_url
 from kalbot.console.ui.plots import Plot
 from strategies.models import Profile
-from trading.accounting import results
-from trading.accounting.results import GROUPS, PERIODS, Result
+from trading.accounting import result_groups, results
+from trading.accounting.result_groups import GROUPS
+from trading.accounting.results import PERIODS, Result
 
 POINTS: Final = 300
 MOST: Final = 4
@@ -107,9 +108,9 @@ def address(period: str, first: date | None, last: date | None) -> str:
 def groups(chosen: Sequence[Profile], since: datetime | None, until: datetime) -> list[dict[str, Any]]:
     """Each profile's ended baskets by category, kind and hour."""
     return [
-        {"profile": profile, "what": what, "found": results.by(profile, since, until, what)}
+        {"profile": profile, "what": what, "found": found}
         for profile in chosen
-        for what in GROUPS
+        for what, found in result_groups.by(profile, since, until).items()
     ]
 
 
@@ -119,7 +120,7 @@ def members(data: QueryDict, chosen: Sequence[Profile], since: datetime | None, 
     what, name = data.get("group", ""), data.get("name", "")
     if profile is None or what not in GROUPS or not name:
         return {"members": None}
-    found = results.members(profile, since, until, what, name)
+    found = result_groups.members(profile, since, until, what, name)
     return {
         "members": found[:MOST_MEMBERS],
         "members_of": profile,
