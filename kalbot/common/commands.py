@@ -57,3 +57,10 @@ def folder(text: str) -> Path:
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text} is no folder")
     return Path(text)
+
+
+def existing(text: str) -> Path:
+    """The type of an argument that is a file or a folder which is there."""
+    if not Path(text).exists():
+        raise argparse.ArgumentTypeError(f"there is no file or folder {text}")
+    return Path(text)

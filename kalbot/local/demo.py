@@ -250,12 +250,12 @@ def watch(
             view.update(supervisor, messages)
             time.sleep(0.5)
     story_seconds = STORY_SECONDS if plan.turn_every and not plan.still else 0.0
-    asked = len(stopping)
+    presses = len(stopping)
     say(
         "stopping: no new baskets, what is under way comes to rest "
         f"(at most {max(rest.LONGEST_SECONDS, story_seconds):.0f} s; Ctrl-C again ends it at once)"
     )
-    rest.settle_down(supervisor, story_seconds=story_seconds, impatient=lambda: len(stopping) > asked)
+    rest.settle_down(supervisor, story_seconds=story_seconds, impatient=lambda: len(stopping) > presses)
     result = summary.summary()
     problems = summary.not_closed(result, still=plan.still)
     result["closed"], result["problems"] = not problems, problems

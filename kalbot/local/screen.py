@@ -92,14 +92,14 @@ class Live:
     def draw(self, supervisor: Supervisor, messages: Iterable[str]) -> RenderableType:
         """The whole screen as one renderable, no higher than the window."""
         row, (width, height) = summary.summary(), self.console.size
-        told = list(messages)
+        latest = list(messages)
         above = [
             screen_parts.header(self.plan, int(time.monotonic() - self.started)),
             screen_parts.pipeline(row, self.rate(row["prices"])),
         ]
         below = [
             Text(f"! {line}", style="yellow", no_wrap=True, overflow="ellipsis")
-            for line in (told if height >= 40 else told[-FEW_MESSAGES:])
+            for line in (latest if height >= 40 else latest[-FEW_MESSAGES:])
         ]
         tables: list[Table] = [
             ("profiles", lambda _rows: screen_parts.profiles(width), 1),
@@ -111,13 +111,13 @@ class Live:
         left = height - self.lines(*above, state, *below)
         shown, hidden = self.fitting(tables, left)
         if hidden:
-            state.append(f"   on a higher window also: {', '.join(hidden)}", style="dim")
-            state.no_wrap, state.overflow = True, "ellipsis"
+            also = (f"   on a higher window also: {', '.join(hidden)}", "dim")
+            state = Text.assemble(state, also, no_wrap=True, overflow="ellipsis")
         return Group(*above, *shown, state, *below)
 
     def fitting(self, tables: Iterable[Table], left: int) -> tuple[list[RenderableType], list[str]]:
-        """Those of the tables that have room in ``left`` lines, each with as many rows as fit and an empty line before it; and the names
-        of the others. The first ones are the more important."""
+        """Those of the tables that fit into ``left`` lines, each with as many rows as fit and an empty line before it; and the names of
+        the others. The first ones are the more important."""
         shown: list[RenderableType] = []
         hidden = []
         for name, draw, most in tables:

@@ -17,7 +17,7 @@ from trading.accounting import balance_check
 from trading.models import Position
 
 WIDE: Final = 100
-"""Columns of a window from which every column of the tables has room."""
+"""Width of a window, in characters, from which on no column of the tables is left out."""
 MONEY: Final = ("cash", "open cost", "profit", "off by")
 
 
@@ -31,11 +31,13 @@ def dollars(money: int | None) -> str:
 
 def plain_table(width: int) -> Table:
     """A table without lines: a window has thirty rows, and they are for what is known."""
-    return Table(box=None, expand=True, pad_edge=False, padding=(0, 2 if width >= WIDE else 1, 0, 0), header_style="dim")
+    return Table(
+        box=None, expand=True, pad_edge=False, padding=(0, 2 if width >= WIDE else 1, 0, 0), header_style="dim"
+    )
 
 
 def header(plan: Plan, seconds: int) -> Text:
-    """What runs, where it is looked at, what comes next, and what is wrong with the machine."""
+    """What runs, its address, what comes next, and what is wrong with the machine."""
     what = "books as recorded, nothing planted" if plan.still else f"markets close {plan.speed:g} x faster"
     password = (plan.state / "admin_password").read_text().strip()
     slow, upcoming = pace.slow(), pace.upcoming(plan)

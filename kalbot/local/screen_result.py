@@ -15,7 +15,7 @@ PLAIN_WIDTH: Final = 110
 
 
 def print_result(row: dict[str, Any], *, still: bool) -> None:
-    """Everything that a person needs who looks at the end of the run only."""
+    """Everything that a person needs who sees the end of the run only."""
     console = Console(stderr=True)
     if not console.is_terminal:
         console = Console(stderr=True, width=PLAIN_WIDTH)

@@ -135,7 +135,7 @@ def not_closed(result: dict[str, Any], *, still: bool) -> list[str]:
     """
     found = [f"no {stage}" for stage in ("scans", "events", "markets", "prices", "cycles") if not result[stage]]
     if not still:
-        found += [f"no {stage}" for stage in ("candidates", "near_misses") if not result[stage]]
+        found += [f"no {stage.replace('_', ' ')}" for stage in ("candidates", "near_misses") if not result[stage]]
         found += [
             f"no {stage} in mode {mode}"
             for stage in ("decisions", "positions", "settled")
@@ -147,7 +147,9 @@ def not_closed(result: dict[str, Any], *, still: bool) -> list[str]:
         for name, row in result["ledger"].items()
         if row["difference"]
     ]
-    if result["exchange_difference"] != 0:
+    if result["exchange_difference"] is None:
+        found.append("live cash was not compared with the exchange's balance")
+    elif result["exchange_difference"] != 0:
         found.append(f"live cash differs from the exchange's balance by {result['exchange_difference']} micro-dollars")
     if result["discrepancies"]:
         found.append(f"{result['discrepancies']} unexplained differences with the exchange")

@@ -53,7 +53,11 @@ class Tape:
     @classmethod
     def open(cls, folder: Path) -> Tape:
         """Read the headers of every segment. Raises FileNotFoundError when there is none."""
-        paths = sorted(path for path in folder.glob("*.tape") if NAME.match(path.name)) if folder.is_dir() else []
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"{folder} is a file; a tape is a folder" if folder.exists() else f"there is no {folder}"
+            )
+        paths = sorted(path for path in folder.glob("*.tape") if NAME.match(path.name))
         if not paths:
             raise FileNotFoundError(f"{folder} holds no tape")
         segments = []

@@ -1,4 +1,4 @@
-"""The address of a row's page is what Django would make of its key, however odd, and without asking it again for each row."""
+"""The address of a row's page is what Django would make of its key, however odd."""
 
 from __future__ import annotations
 

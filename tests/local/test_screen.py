@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 NAMES = ("live", "careful", "balanced", "coverage", *quoting.PROFILES)
 
 
-class Standing(Supervisor):
+class Stopped(Supervisor):
     """A supervisor whose children are only names."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ def drawn(tmp_path: Path, width: int, height: int) -> list[str]:
     (tmp_path / "admin_password").write_text("mM-X2IRasukY")
     console = Console(width=width, height=height, record=True, file=io.StringIO())
     view = screen.Live(plan(state=tmp_path, web_port=54321), console)
-    console.print(view.draw(Standing(), [f"the operator did something worth telling, number {n}" for n in range(6)]))
+    console.print(view.draw(Stopped(), [f"the operator did something, number {n}" for n in range(6)]))
     return console.export_text().splitlines()
 
 
@@ -73,7 +73,7 @@ def test_the_screen_fits_its_window_and_cuts_no_name_and_no_number(
         assert "higher window" not in text
 
 
-def test_what_has_no_room_is_named(tmp_path: Path, traded: None) -> None:
+def test_what_does_not_fit_is_named(tmp_path: Path, traded: None) -> None:
     lines = drawn(tmp_path, 80, 24)
     assert "on a higher window also: " in lines[-3]
     assert "nearest misses" in lines[-3] or lines[-3].endswith("…")
@@ -86,13 +86,13 @@ def test_the_end_repeats_that_the_machine_is_too_slow(traded: None, capsys: pyte
     for _ in range(pace.FEWEST):
         Cycle.objects.create(duration_ms=9_000, started_at=timezone.now())
     screen_result.print_result(row, still=True)
-    told = capsys.readouterr().err
+    again = capsys.readouterr().err
     assert "too slow" not in calm
-    assert "a strategy cycle takes 9.0 s" in " ".join(told.split())
-    assert "bin/demo --speed 300 --edge-every 20" in " ".join(told.split())
+    assert "a strategy cycle takes 9.0 s" in " ".join(again.split())
+    assert "bin/demo --speed 300 --edge-every 20" in " ".join(again.split())
 
 
 def test_nobody_who_asks_twice_waits_for_what_is_under_way(traded: None) -> None:
     began = time.monotonic()
-    rest.settle_down(Standing(), impatient=lambda: True)
+    rest.settle_down(Stopped(), impatient=lambda: True)
     assert time.monotonic() - began < rest.LONGEST_SECONDS / 2

@@ -27,9 +27,7 @@ class Group:
 GROUPS: Final = ("category", "kind", "hour")
 
 
-def by(
-    profile: Profile, since: datetime | None, until: datetime, zone: ZoneInfo = DAY_ZONE
-) -> dict[str, list[Group]]:
+def by(profile: Profile, since: datetime | None, until: datetime, zone: ZoneInfo = DAY_ZONE) -> dict[str, list[Group]]:
     """Ended baskets by ``category``, ``kind`` and ``hour`` of their decision in ``zone``, read once for all three; the largest sums
     first, hours in order."""
     made: dict[str, dict[str, list[int]]] = {what: defaultdict(list) for what in GROUPS}

@@ -50,8 +50,9 @@ LAG: Final = timedelta(seconds=30)
 log = logging.getLogger(__name__)
 
 
-def run(mode: str, trigger: str) -> Reconciliation:
-    """Compare and repair. Never raises for an exchange that does not answer: the row's ``error`` says so."""
+def run(mode: str, trigger: str, log_level: int = logging.ERROR) -> Reconciliation:
+    """Compare and repair. Never raises for an exchange that does not answer: the row's ``error`` says so, and the log at ``log_level``; a
+    command, which prints the error itself, has it at DEBUG."""
     row = Reconciliation.objects.create(started_at=clock.now(), mode=mode, trigger=trigger[:24])
     try:
         if mode == Mode.LIVE:
@@ -60,7 +61,7 @@ def run(mode: str, trigger: str) -> Reconciliation:
         own_books.compare(row)
     except (KalshiError, KalbotError) as error:
         row.error = f"{type(error).__name__}: {error}"[:1000]
-        log.error("reconciliation (%s) failed: %s", trigger, row.error)
+        log.log(log_level, "reconciliation (%s) failed: %s", trigger, row.error)
     row.finished_at = clock.now()
     row.save()
     return row

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.core.management.base import CommandError, CommandParser
@@ -19,9 +20,12 @@ from markets.tape import export as tape_export
 from markets.tape.coverage import Coverage, State, coverage, in_words
 from markets.tape.cut import cut
 from markets.tape.imports import registry
-from markets.tape.imports.source import iso, moment_of
+from markets.tape.imports.source import Part, iso, moment_of
 from markets.tape.imports.zones import zone_of
 from markets.tape.reader import END_OF_TIME, Tape
+
+FEW: Final = 10
+"""Names that a sentence lists."""
 
 
 def moment(text: str) -> int:
@@ -63,9 +67,11 @@ class Command(commands.Command):
         one.add_argument(
             "kind", choices=["recorded", *registry.KINDS, *registry.ARCHIVES], help="what it was recorded by (docs)"
         )
-        one.add_argument("source", type=Path, help="file or folder to read")
+        one.add_argument("source", type=commands.existing, help="file or folder to read")
         one.add_argument("to_folder", type=Path, metavar="FOLDER", help="where to write")
-        one.add_argument("--events", type=Path, help="events of the exchange, one a line, for archives without them")
+        one.add_argument(
+            "--events", type=commands.existing, help="events of the exchange, one a line, for archives without them"
+        )
         one.add_argument("--only", default="", help="parts whose name contains this")
         one.add_argument("--times-zone", type=zone, help="of an archive's times, such as Europe/Berlin (UTC)")
 
@@ -144,10 +150,10 @@ class Command(commands.Command):
         """Tapes below FOLDER, one for each kind of recording."""
         if options["times_zone"] is not None and options["kind"] not in registry.ARCHIVES:
             raise CommandError(f"--times-zone is for archives: {', '.join(registry.ARCHIVES)}")
-        parts = registry.parts(options["kind"], options["source"], options["times_zone"])
+        parts = list(registry.parts(options["kind"], options["source"], options["times_zone"]))
         found = [part for part in parts if options["only"] in part.writer]
         if not found:
-            raise CommandError(f"{options['source']} holds nothing of the kind {options['kind']}")
+            raise CommandError(_nothing(options, parts))
         refused = []
         for part in track(found, description="import", disable=not sys.stderr.isatty()):
             try:
@@ -165,6 +171,19 @@ class Command(commands.Command):
                 self.stdout.write(f"{name}: not imported: {why}")
         if refused:
             raise CommandError(f"{len(refused)} of {len(found)} could not be read: {', '.join(refused)}")
+
+
+def _nothing(options: dict[str, Any], parts: Sequence[Part]) -> str:
+    """Why nothing can be imported, with what helps: the names of the parts, or the kinds of which something is there."""
+    kind, source, above = options["kind"], options["source"], options["source"].resolve().parent
+    if parts:
+        names = ", ".join(part.writer for part in parts[:FEW])
+        return f"no part of {source} has {options['only']!r} in its name; the {len(parts)} are called {names}{', …' if parts[FEW:] else ''}"
+    there = [one for one in registry.KINDS if next(registry.parts(one, source), None) is not None]
+    help_ = f"; it holds something of the kind {', '.join(there)}" if there else ""
+    if not there and kind not in registry.ARCHIVES and next(registry.parts(kind, above), None) is not None:
+        help_ = f"; {above} does: the folder with all recordings is named, and --only picks some of them"
+    return f"{source} holds nothing of the kind {kind}{help_}"
 
 
 def _summary(tape: Tape, found: Coverage) -> dict[str, Any]:

@@ -191,3 +191,8 @@ def test_a_disk_that_refuses_never_stops_the_writer_and_the_hole_is_named(tmp_pa
 def test_an_empty_folder_holds_no_tape(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no tape"):
         Tape.open(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"there is no .*nowhere"):
+        Tape.open(tmp_path / "nowhere")
+    (tmp_path / "one.tape").touch()
+    with pytest.raises(FileNotFoundError, match=r"one\.tape is a file; a tape is a folder"):
+        Tape.open(tmp_path / "one.tape")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -36,7 +37,7 @@ class Command(commands.Command):
             raise CommandError("--confirm and --leave need --reason.")
         if bool(options["event"]) != bool(options["profile"]):
             raise CommandError("--event and --profile belong together.")
-        row = reconcile.run(Mode.LIVE, "adopt")
+        row = reconcile.run(Mode.LIVE, "adopt", logging.DEBUG)
         if row.error:
             raise CommandError(f"could not compare: {row.error}")
         if options["leave"]:
@@ -92,6 +93,6 @@ class Command(commands.Command):
         self.stdout.write(f"{key} is left as somebody else's.")
 
     def _compare(self, adopted: int) -> None:
-        row = reconcile.run(Mode.LIVE, "adopt")
+        row = reconcile.run(Mode.LIVE, "adopt", logging.DEBUG)
         cash = "not compared" if row.balance_difference is None else f"{row.balance_difference} micro-dollars"
         self.stdout.write(f"{adopted} baskets adopted; differences now: {row.differences}, cash {cash}")

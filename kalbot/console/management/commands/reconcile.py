@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -29,7 +30,7 @@ class Command(commands.Command):
         if options["accept_cash"] and not options["reason"]:
             raise CommandError("--accept-cash needs --reason.")
         for mode in options["mode"] or Mode.values:
-            row = reconcile.run(mode, "command")
+            row = reconcile.run(mode, "command", logging.DEBUG)
             if row.error:
                 raise CommandError(f"{mode}: could not compare: {row.error}")
             self.stdout.write(
