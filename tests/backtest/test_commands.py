@@ -75,6 +75,20 @@ def test_a_sweep_over_nothing_is_a_sentence(tried: str) -> None:
         call_command("sweep", "--tape", SAMPLE, "--try", tried)
 
 
+@pytest.mark.parametrize(
+    ("tried", "sentence"),
+    [
+        (["min_profit"], "it names no values"),
+        (["min_profit=[1"], r"--try min_profit=\[1 is not of the form"),
+        (["min_profit=[1]", "min_profit=[2]"], "names min_profit twice"),
+    ],
+    ids=str,
+)
+def test_values_that_cannot_be_read_are_named(tried: list[str], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        call_command("sweep", "--tape", SAMPLE, *(word for one in tried for word in ("--try", one)))
+
+
 def test_a_part_is_never_added_to_a_tape_that_is_there(tmp_path: Path) -> None:
     part = tmp_path / "part"
     call_command("tape", "cut", SAMPLE, str(part), "--to", "2024-08-15T15:00", stdout=(out := StringIO()))

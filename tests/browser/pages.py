@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-WIDTHS = {1440: 900, 390: 844, 320: 568}
-"""Width and height of a desk's screen, a phone's, and of 400 per cent of zoom on 1,280 pixels."""
+WIDTHS = {1440: 900, 1280: 800, 820: 1180, 390: 844, 320: 568}
+"""Width and height of two desks' screens, a tablet's, a phone's, and of 400 per cent of zoom on 1,280 pixels."""
 OVERTAKEN = ("htmx:sendAbort", "htmx:afterRequest")
 """What htmx says of a request that a person's next click has overtaken; one that fails is written down by its answer."""
 

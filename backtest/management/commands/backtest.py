@@ -23,7 +23,7 @@ from kalbot.common.units import UnitError, parse_count
 from markets.fees import RATES
 from markets.management.commands.tape import moment
 from markets.tape.coverage import Coverage, coverage
-from markets.tape.imports.source import iso
+from markets.tape.part import nothing_between
 from markets.tape.reader import Tape
 from markets.terms.rules_file import RulesFileError, read_rules
 from strategies.models import DOLLAR
@@ -204,12 +204,8 @@ class Command(commands.Command):
 
 def _in_time(tape: Tape, start: int, end: int) -> None:
     """Raise BadOption where nothing of the tape lies in the time that is wanted."""
-    if start >= end:
-        raise BadOption(f"--from {iso(start)} is not before --to {iso(end)}")
-    if start > tape.last_ns or end <= tape.first_ns:
-        raise BadOption(
-            f"the tape goes from {iso(tape.first_ns)} to {iso(tape.last_ns)}: nothing of it is in that time"
-        )
+    if why := nothing_between(tape, start, end):
+        raise BadOption(why)
 
 
 def _options(options: dict[str, Any]) -> list[Options]:

@@ -115,10 +115,16 @@ class Command(commands.Command):
 
 
 def _grid(lines: list[str]) -> dict[str, Any]:
-    try:
-        found = tomllib.loads("\n".join(lines))
-    except tomllib.TOMLDecodeError as error:
-        raise CommandError(f"--try is column=[value, value]: {error}") from None
+    found: dict[str, Any] = {}
+    for line in lines:
+        try:
+            one = tomllib.loads(line)
+        except tomllib.TOMLDecodeError as error:
+            why = "it names no values" if "=" not in line else str(error)
+            raise CommandError(f"--try {line} is not of the form column=[value, value]: {why}") from None
+        if twice := found.keys() & one.keys():
+            raise CommandError(f"--try names {min(twice)} twice: give all its values in one list")
+        found |= one
     for name, values in found.items():
         if not isinstance(values, list) or not values:
             raise CommandError(f"--try is column=[value, value]: {name} has no list of values")

@@ -22,6 +22,7 @@ from markets.tape.cut import cut
 from markets.tape.imports import registry
 from markets.tape.imports.source import Part, iso, moment_of
 from markets.tape.imports.zones import zone_of
+from markets.tape.part import nothing_between
 from markets.tape.reader import END_OF_TIME, Tape
 
 FEW: Final = 10
@@ -113,8 +114,8 @@ class Command(commands.Command):
                 console.print(f"{hour.text}: {'; '.join(hour.reasons)} ({hour.gap_ns / 1e9:,.0f} s)")
         if found.assumed:
             console.print(f"Assumed: {'; '.join(found.assumed)}.")
-        for about in found.about[:20]:
-            console.print(about)
+        for line in dict.fromkeys(map(_about, found.about)):
+            console.print(line, markup=False, highlight=False)
 
     def _verify(self, options: dict[str, Any]) -> None:
         """Read everything."""
@@ -138,12 +139,12 @@ class Command(commands.Command):
         """A part of a tape."""
         if any(options["to_folder"].glob("*.tape")):
             raise CommandError(f"{options['to_folder']} holds a tape already; the part would be added to it")
-        count = cut(Tape.open(options["tape"]), options["to_folder"], options["start"], options["end"])
+        count = cut(_tape_of(options), options["to_folder"], options["start"], options["end"])
         self.stdout.write(f"{count:,} records")
 
     def _export(self, options: dict[str, Any]) -> None:
         """Parquet."""
-        rows = tape_export.export(Tape.open(options["tape"]), options["to_folder"], options["start"], options["end"])
+        rows = tape_export.export(_tape_of(options), options["to_folder"], options["start"], options["end"])
         self.stdout.write("\n".join(f"{name}: {count:,} rows" for name, count in rows.items()) or "nothing to export")
 
     def _import(self, options: dict[str, Any]) -> None:
@@ -171,6 +172,26 @@ class Command(commands.Command):
                 self.stdout.write(f"{name}: not imported: {why}")
         if refused:
             raise CommandError(f"{len(refused)} of {len(found)} could not be read: {', '.join(refused)}")
+
+
+def _tape_of(options: dict[str, Any]) -> Tape:
+    """The tape of which a part is wanted. CommandError where nothing of it lies in the time that is named."""
+    tape = Tape.open(options["tape"])
+    if why := nothing_between(tape, options["start"], options["end"]):
+        raise CommandError(why)
+    return tape
+
+
+def _about(about: dict[str, Any]) -> str:
+    """What a writer says of its recording, in a line; what it assumed stands in a line of all writers."""
+    words = {name: value for name, value in about.items() if name not in ("format", "assumed") and value}
+    return "; ".join(name if value is True else f"{name}: {_listed(value)}" for name, value in words.items()) + "."
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_listed(one)}" for name, one in value.items())
+    return ", ".join(map(_listed, value)) if isinstance(value, list) else str(value)
 
 
 def _nothing(options: dict[str, Any], parts: Sequence[Part]) -> str:
