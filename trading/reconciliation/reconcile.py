@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import CharField, QuerySet
 
 from kalbot.common import clock
 from kalbot.common.db.batches import batched
+from kalbot.common.db.prepared import Among, Prepared
 from kalbot.common.errors import KalbotError
 from markets import exchange_hours
 from markets.kalshi.errors import KalshiError, RateLimited, Rejected
@@ -193,8 +194,7 @@ def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
     discrepancies.name_unreadable(row, "fill", unreadable)
     orders = {o.exchange_order_id: o for o in _by_exchange_id({f.order_id for f in listed.values()})}
     listed_fills.book(row, orders, {key: fill for key, fill in listed.items() if fill.order_id in orders})
-    booking_orders = Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING).select_related("leg")
-    for batch in batched(list(booking_orders)):
+    for batch in batched(_BOOKING.rows()):
         record.finish_all([order for order in batch if order.filled_count >= (order.reported_fill_count or 0)])
     if not unreadable:
         _missing(row, since, listed)
@@ -269,5 +269,15 @@ def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
 def _by_exchange_id(ids: Iterable[str]) -> list[Order]:
     found: list[Order] = []
     for batch in batched(sorted(ids)):
-        found += Order.objects.filter(mode=Mode.LIVE, exchange_order_id__in=batch).select_related("profile")
+        found += _OF_FILLS.rows(ids=batch)
     return found
+
+
+_OF_FILLS: Final = Prepared(
+    lambda: Order.objects.filter(mode=Mode.LIVE, exchange_order_id__in=Among("ids", CharField())).select_related(
+        "profile"
+    )
+)
+_BOOKING: Final = Prepared(
+    lambda: Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING).select_related("leg")
+)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import BigIntegerField, Expression, Field, Model, QuerySet, Subquery, Sum, Value
@@ -46,7 +47,7 @@ class Param(Expression):
 
 
 class Among(Param):
-    """Any number of texts or whole numbers, of the type of ``field``, for ``column__in=``: the statement is the same for all."""
+    """Any number of texts, whole numbers or UUIDs, of the type of ``field``, for ``column__in=``: the statement is the same for all."""
 
     def as_sql(self, compiler: Any, connection: Any, **context: Any) -> Any:
         """A query of the values, whose one parameter is this object."""
@@ -57,11 +58,18 @@ class Among(Param):
     def value(self, given: Mapping[str, Any], using: Any) -> Any:
         """See Param. TypeError for values that JSON does not have."""
         values = [str(one) if isinstance(one, str) else one for one in given[self.name]]
-        return values if using.vendor == "postgresql" else json.dumps(values)
+        return values if using.vendor == "postgresql" else json.dumps(values, default=_hex)
 
     def db_type(self, using: Any) -> str:
         """See Param."""
         return f"{super().db_type(using)}[]"
+
+
+def _hex(value: object) -> str:
+    """A UUID as SQLite has it."""
+    if isinstance(value, UUID):
+        return value.hex
+    raise TypeError(f"a value of type {type(value).__name__} is not JSON")
 
 
 class _Related(NamedTuple):

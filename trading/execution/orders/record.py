@@ -20,10 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import IntegrityError, connection
+from django.db.models import UUIDField
 
 from kalbot.common import clock, events, trace
 from kalbot.common.db import direct, pipeline
 from kalbot.common.db.pipeline import Statement
+from kalbot.common.db.prepared import Among
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.trace import Stage
 from markets import exchange_hours
 from strategies.models import Mode
@@ -44,6 +47,9 @@ CHANGEABLE: Final = (
     "moved_at",
 )
 """Columns that other workers may change."""
+_ROWS: Final = PreparedColumns(
+    lambda: Order.objects.filter(pk__in=Among("keys", UUIDField())).values_list("pk", *CHANGEABLE)
+)
 log = logging.getLogger(__name__)
 
 
@@ -216,10 +222,9 @@ def finishing(orders: Sequence[Order]) -> Callable[[], None]:
 
 def refresh(orders: Sequence[Order]) -> None:
     """Show the rows as they are, in one statement."""
-    found = Order.objects.filter(pk__in=[order.pk for order in orders]).values("pk", *CHANGEABLE)
-    rows = {row["pk"]: row for row in found}
+    rows = {pk: columns for pk, *columns in _ROWS.rows(keys=[order.pk for order in orders])}
     for order in orders:
-        show(order, rows[order.pk])
+        show(order, dict(zip(CHANGEABLE, rows[order.pk], strict=True)))
 
 
 def show(order: Order, columns: Mapping[str, Any]) -> None:
