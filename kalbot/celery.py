@@ -25,6 +25,8 @@ SENDING_SECONDS: Final = 1.0
 """Most that sending one message waits for a broker that accepts and says nothing."""
 COLLECTS_AFTER: Final = (20_000, 10, 10)
 """Python's own is 700: a worker that remembers a catalogue would be halted for it again and again in mid purchase."""
+SWITCH_SECONDS: Final = 0.0005
+"""How long a thread of a worker may hold up another that is ready; with Python's 5 ms a long cycle would delay a purchase beside it."""
 log = logging.getLogger(__name__)
 
 
@@ -124,3 +126,10 @@ def collect_less(**kwargs: object) -> None:
     """What is loaded by now stays loaded: the garbage collector need not visit it, and the rest less often."""
     gc.freeze()
     gc.set_threshold(*COLLECTS_AFTER)
+
+
+@signals.worker_ready.connect
+@signals.worker_process_init.connect
+def switch_sooner(**kwargs: object) -> None:
+    """A price or a purchase does not wait long for what another thread computes."""
+    sys.setswitchinterval(SWITCH_SECONDS)

@@ -136,9 +136,16 @@ def forget() -> None:
 def last() -> Answer | None:
     """The last answer; None when there is none, or Redis is away."""
     try:
-        stored = cache.prices().get(KEY)
-        return msgspec.json.decode(stored, type=Answer) if isinstance(stored, bytes) else None
-    except (redis.RedisError, msgspec.MsgspecError):
+        return stored(cache.prices().get(KEY))
+    except redis.RedisError:
+        return None
+
+
+def stored(value: object) -> Answer | None:
+    """The answer that is the value of ``KEY``; None for none, or for one that cannot be read."""
+    try:
+        return msgspec.json.decode(value, type=Answer) if isinstance(value, bytes) else None
+    except msgspec.MsgspecError:
         return None
 
 

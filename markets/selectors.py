@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db.models import CharField, Q, QuerySet
@@ -91,14 +91,26 @@ def markets_of(event: Event) -> QuerySet[Market]:
 
 def with_families(events: Sequence[str]) -> list[str]:
     """These events and the open families that they are members of: what moves one moves the other."""
-    return [*events, *families_of(events).now()]
+    return [*events, *families_of(events).now().families]
 
 
-def families_of(events: Sequence[str]) -> Fetch[list[str]]:
-    """The open families that ``events`` are members of, without those that are among them."""
-    return Fetch(
-        ((_FAMILIES, {"events": events}),), lambda rows: sorted({family for (family,) in rows[0]}.difference(events))
-    )
+class Related(NamedTuple):
+    """The open ``families`` that some events are members of, without those that are among them. ``apart``: none of the events is a
+    family or a member of one, open or not, so that no other event has markets of theirs."""
+
+    families: list[str]
+    apart: bool
+
+
+def families_of(events: Sequence[str]) -> Fetch[Related]:
+    """See Related."""
+    return Fetch(((_FAMILIES, {"events": events}),), lambda rows: _related(set(events), rows[0]))
+
+
+def _related(events: Set[str], rows: Iterable[Sequence[Any]]) -> Related:
+    rows = list(rows)
+    of_members = {family for family, member, is_open in rows if is_open and member in events}
+    return Related(sorted(of_members - events), not rows)
 
 
 def overlapping(events: Collection[str]) -> dict[str, str]:
@@ -131,7 +143,9 @@ def _touched() -> QuerySet[FamilyMember, Any]:
 _EVENTS = Among("events", CharField())
 _TOUCHED: Final = PreparedColumns(_touched)
 _FAMILIES: Final = PreparedColumns(
-    lambda: FamilyMember.objects.filter(event__in=_EVENTS, family__is_open=True).values_list("family_id")
+    lambda: FamilyMember.objects.filter(Q(event__in=_EVENTS) | Q(family__in=_EVENTS)).values_list(
+        "family_id", "event_id", "family__is_open"
+    )
 )
 
 

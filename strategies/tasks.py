@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+import threading
+from contextlib import suppress
+from typing import Any, Final
+
+from celery import shared_task, signals
 
 from kalbot.common import messages
 from kalbot.common.trace import Stage
 from strategies.catalogue import settling
-from strategies.cycle import cycle, hurdles
+from strategies.cycle import cycle, hurdles, rehearsal
 from strategies.screening import screening
+
+READY_SECONDS: Final = 5.0
+"""Most that a worker's threads wait for each other before the first of them takes a task."""
+
+
+@signals.worker_ready.connect
+def be_ready(sender: Any, **kwargs: object) -> None:
+    """Have each thread of a worker that evaluates events go through a cycle about nothing, so that the first price waits for none."""
+    executor = getattr(sender.pool, "executor", None)
+    if executor is None or messages.ROUTES[messages.EVALUATE_EVENT]["queue"] not in sender.app.amqp.queues.consume_from:
+        return
+    threads = sender.pool.limit
+    met = threading.Barrier(threads)
+    for _ in range(threads):
+        executor.submit(_rehearse, met)
+
+
+def _rehearse(met: threading.Barrier) -> None:
+    rehearsal.run()
+    with suppress(threading.BrokenBarrierError):
+        met.wait(READY_SECONDS)  # so that none does it twice, and another never
 
 
 @shared_task(name=messages.SCREEN)

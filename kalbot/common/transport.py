@@ -14,15 +14,18 @@ from datetime import UTC, datetime
 from queue import Empty
 from typing import Any, Final
 
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils.scheduling import priority_cycle
 
 from kalbot.common import cache
+from kalbot.common.messages import EVALUATE_EVENT
 
 KEPT: Final = 100
 """The newest unreadable messages are kept in Redis for whoever searches for their origin."""
 TAKE_TURNS: Final = ("scan", "triage", "default")
 """Queues of which none goes before another; all that concerns money goes before them, in the order of a worker's ``-Q``."""
+NOT_KEPT: Final = (EVALUATE_EVENT,)
+"""Tasks whose messages are not noted in Redis while they are in work: that took as long as their whole way from the broker to a thread."""
 log = logging.getLogger(__name__)
 
 
@@ -76,9 +79,34 @@ class Turns(priority_cycle):  # type: ignore[type-arg]  # generic in its stubs a
                 items[place] = name
 
 
+class QoS(redis.QoS):
+    """Messages in work are kept in Redis until they are done, but for those that nobody would want again ten minutes later: what a
+    worker that ends leaves of ``NOT_KEPT`` is lost, and the next cycle, or the next price, does it."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """See kombu."""
+        if _is_kept(message):
+            super().append(message, delivery_tag)
+        else:
+            virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """See kombu."""
+        in_work: dict[str, Any] = self._delivered or {}
+        if _is_kept(in_work.get(delivery_tag)):
+            super().ack(delivery_tag)
+        else:
+            virtual.QoS.ack(self, delivery_tag)
+
+
+def _is_kept(message: Any) -> bool:
+    return message is None or message.headers.get("task") not in NOT_KEPT
+
+
 class Channel(redis.Channel):
     """Reads one message at a time. kombu makes a client for each command that it sends beside; one serves as long as its connections do."""
 
+    QoS = QoS
     _kept: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -187,8 +187,9 @@ def forget(profile: Profile | None = None) -> None:
         _lists.pop(profile.pk, None)
 
 
-def exposure(profile: Profile, at: datetime) -> Exposure:
-    """See Exposure. An event is blocked while a decision of it is open, and for the cooldown after one was taken or ended."""
+def exposure(profile: Profile, at: datetime, *, apart: bool = False) -> Exposure:
+    """See Exposure. An event is blocked while a decision of it is open, and for the cooldown after one was taken or ended. ``apart``: the
+    events it is read for share no markets with any other; what the others' baskets block beside themselves is left out then."""
     positions = holdings.current()
     since = at - timedelta(seconds=profile.cooldown_seconds)
     lately = {"profile": profile.pk, "since": since}
@@ -202,7 +203,7 @@ def exposure(profile: Profile, at: datetime) -> Exposure:
     )
     blocked = {event: Reason.COOLDOWN for (event,) in (*taken, *ended)}
     blocked.update((event, Reason.OPEN_POSITION) for (event,) in is_open)
-    for event, cause in selectors.overlapping(blocked).items():
+    for event, cause in ({} if apart else selectors.overlapping(blocked)).items():
         blocked[event] = blocked[cause]
     made = 0 if profile.profits == Profile.Profits.WAIT else committed.made
     at_work = profile.working + made

@@ -14,19 +14,21 @@ from strategies.screening.screening import interested
 
 
 class Concerned(NamedTuple):
-    """The events and their families, the profiles that have one of them as a candidate, by name, and those candidates by profile."""
+    """The events and their families, the profiles that have one of them as a candidate, by name, and those candidates by profile.
+    ``apart``: no event that is not among them has markets of theirs."""
 
     events: list[str]
     profiles: list[Profile]
     listed: dict[int, Listed]
+    apart: bool
 
 
 def by(events: Sequence[str]) -> Concerned:
     """Whom ``events`` and the open families that they are members of concern; read once more where there is such a family."""
-    families, profiles, listed = fetch.together(
+    (families, apart), profiles, listed = fetch.together(
         selectors.families_of(events), interested(events), candidates.of_events(events)
     )
     every = [*events, *families]
     if families:
         profiles, listed = fetch.together(interested(every), candidates.of_events(every))
-    return Concerned(every, profiles, listed)
+    return Concerned(every, profiles, listed, apart)

@@ -11,15 +11,16 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import compress
 from typing import Final
 
-from kalbot.common import cache, clock, trace
+from kalbot.common import clock, trace
 from kalbot.common.db import soon
+from kalbot.common.locks import acquired
 from kalbot.common.trace import Stage
-from markets import prices
+from markets import exchange_hours, prices
 from markets.book import Depth
 from markets.prices import EventPrices, Prices
 from strategies.catalogue.universe import EventView
@@ -79,6 +80,8 @@ class _Run:
     prices: dict[str, EventPrices] = field(default_factory=dict)
     read_at_ms: int = 0
     rows: int = 0
+    hours: exchange_hours.Answer | None = None
+    apart: bool = False
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -102,11 +105,11 @@ def run(
         profiles, listed = active_profiles(), None
         watchlist.refresh(profiles, reader)
     else:
-        event_tickers, profiles, listed = concerned.by(event_tickers)
+        event_tickers, profiles, listed, running.apart = concerned.by(event_tickers)
     profiles = [profile for profile in profiles if only in ("", profile.name)]
     about = "" if event_tickers is None else ":" + ",".join(sorted(event_tickers))
-    with ExitStack() as locks:
-        mine = [p for p in profiles if locks.enter_context(cache.lock(f"cycle:{p.pk}{about}", LOCK_SECONDS))]
+    with acquired([f"cycle:{p.pk}{about}" for p in profiles], LOCK_SECONDS, exchange_hours.KEY) as (got, hours):
+        mine, running.hours = list(compress(profiles, got)), exchange_hours.stored(hours)
         found = candidates.lists(mine) if listed is None else {p.pk: listed.get(p.pk) or Listed({}) for p in mine}
         _read(running, sorted(set().union(*(listed.by_event.keys() for listed in found.values()))), mine)
         _consider_all(running, mine, found)
@@ -139,7 +142,7 @@ def _consider_all(running: _Run, profiles: Sequence[Profile], found: Mapping[int
             first = group[0].pk
             if first not in judged:
                 events = sorted(set().union(*(found[one.pk].by_event.keys() for one in group)))
-                judged[first] = judge(profile, events, running.views, running.prices, running.read_at_ms)
+                judged[first] = judge(profile, events, running.views, running.prices, running.read_at_ms, running.hours)
             _consider(running, profile, found[profile.pk], judged[first])
         except Exception:
             log.exception("cycle failed: profile %s", profile.name)
@@ -157,7 +160,7 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
         return
     running.turns.turn(profile)
     before = dict(listed.by_event)  # the counts of decisions as they were before the open ones are read
-    exposure = candidates.exposure(profile, clock.now())
+    exposure = candidates.exposure(profile, clock.now(), apart=running.apart)
     shared = shared.of(listed.by_event.keys())
     own = _own_verdicts(running, profile, listed, exposure, shared)
     paying = [before[event] for event, one in own.items() if event in before and one.status is Status.CANDIDATE]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -93,12 +93,7 @@ def take(decision: Decision, verdict_id: int, seen: int, event: EventView, claim
 def _take(decision: Decision, verdict_id: int, seen: int, event: EventView, claimed: Claims) -> bool:
     with transaction.atomic():
         counted, is_open, shadows, *beside = pipeline.rows_of(
-            direct.updating(
-                Verdict, {"decisions": seen + 1}, id=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE.value
-            ),
-            _open(decision.profile_id, decision.event_id),
-            _SHADOWS.statement(profile=decision.profile_id),
-            *claims.locking(decision.profile, event.books_of),
+            *_before(decision.profile, decision.event_id, verdict_id, seen, event.books_of)
         )
         if not counted:
             return False
@@ -125,6 +120,26 @@ def _take(decision: Decision, verdict_id: int, seen: int, event: EventView, clai
                 grade=Grade(each.grade).label,
             )
     return True
+
+
+def rehearse(profile: Profile, event: str) -> None:
+    """Run what ``take`` reads before it stores a decision of ``profile``, about a verdict that there is not: so that the statements are
+    compiled, and known to this thread's connection."""
+    with transaction.atomic():
+        pipeline.rows_of(*_before(profile, event, 0, 0, [event]))
+        transaction.set_rollback(True)
+
+
+def _before(profile: Profile, event: str, verdict_id: int, seen: int, books_of: Collection[str]) -> list[Statement]:
+    """Count the verdict's decisions up, and read what may forbid this one."""
+    return [
+        direct.updating(
+            Verdict, {"decisions": seen + 1}, id=verdict_id, decisions=seen, status=Verdict.Status.CANDIDATE.value
+        ),
+        _open(profile.pk, event),
+        _SHADOWS.statement(profile=profile.pk),
+        *claims.locking(profile, books_of),
+    ]
 
 
 _OWNER = Param("profile", BigIntegerField())

@@ -114,9 +114,10 @@ def judge(
     views: Mapping[str, EventView],
     prices: Mapping[str, EventPrices],
     now_ms: int,
+    hours: exchange_hours.Answer | None,
 ) -> Shared:
     """Judge the events as ``profile`` and all that judge like it do. ``now_ms``: when the prices were read, so that none grows too old
-    by the time that the cycle itself takes; what is bought is read again."""
+    by the time that the cycle itself takes; what is bought is read again. ``hours``: what the exchange said last of its status."""
     found, rules, memory = Shared(judged_ms=now_ms), Rules.of(profile), memo.of(key_of(profile))
     shut: dict[tuple[int, ...], Miss | None] = {}
     moved: list[EventView] = []
@@ -125,7 +126,7 @@ def judge(
         if view is None:
             found.verdicts[ticker] = rejected(NOT_OPEN)
             continue
-        bad = _unfit_whatever_its_books(profile, rules, memory, view, price, now_ms) or _shut(view, shut)
+        bad = _unfit_whatever_its_books(profile, rules, memory, view, price, now_ms) or _shut(view, shut, hours)
         if bad is not None:
             found.verdicts[ticker] = rejected(bad)
         elif price is not None and (known := memory.unmoved(view, price.markets)) is not None:
@@ -208,12 +209,14 @@ def unfit(profile: Profile, rules: Rules, view: EventView | None, prices: EventP
     )
 
 
-def _shut(view: EventView, known: dict[tuple[int, ...], Miss | None]) -> Miss | None:
+def _shut(
+    view: EventView, known: dict[tuple[int, ...], Miss | None], hours: exchange_hours.Answer | None
+) -> Miss | None:
     """Whether the exchange takes no orders where the event trades, or soon will not, as far as is known: trading reads it again
     where that matters. ``known``: the shards that were checked already."""
     shards = view.shards
     if shards not in known:
-        details = (exchange_hours.obstacle(shard, is_live=False) for shard in shards)
+        details = (exchange_hours.obstacle_of(hours, shard, is_live=False) for shard in shards)
         found = next((detail for detail in details if detail is not None), None)
         wanted = "open, and no pause soon"
         known[shards] = None if found is None else Miss(Reason.EXCHANGE_SHUT, found.detail, wanted)

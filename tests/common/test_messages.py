@@ -102,3 +102,31 @@ def test_a_broker_that_is_away_holds_up_no_urgent_message(
     with caplog.at_level(logging.WARNING):
         messages.send(messages.EXECUTE_DECISION, "1")
     assert "task trading.tasks.execute_decision was not sent" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "kept"), [(messages.EVALUATE_EVENT, 0), (messages.EXECUTE_DECISION, 1)])
+def test_an_evaluation_is_not_noted_while_it_is_in_work(
+    name: str, kept: int, redis_db: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "_silent_until", 0.0)
+    queue = messages.ROUTES[name]["queue"]
+    for number in range(2):
+        messages.send(name, f"E{number}")
+    read: list[Any] = []
+    unacked = cache.key("unacked")
+    with app.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        channel.basic_qos(0, 1, False)
+        queues = [each for each in app.conf.task_queues if each.name == queue]
+        with app.amqp.Consumer(
+            channel, queues, on_message=None, callbacks=[lambda _body, message: read.append(message)], accept=["json"]
+        ):
+            for done in (1, 2):
+                connection.drain_events(timeout=5)
+                assert len(read) == done
+                assert not channel.qos.can_consume(), "it is in work"
+                assert cache.broker().hlen(unacked) == kept
+                read[-1].ack()
+                assert channel.qos.can_consume()
+                assert cache.broker().hlen(unacked) == 0
+        assert cache.broker().llen(cache.key(queue)) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Callable
 
@@ -100,3 +101,14 @@ def test_a_connection_that_was_idle_for_a_while_is_checked_before_it_is_used(
     monkeypatch.setattr(connection, "is_usable", usable)
     _run(_select)
     assert bool(checked) == is_checked
+
+
+@pytest.mark.parametrize("signal", [signals.worker_ready, signals.worker_process_init], ids=["threads", "processes"])
+def test_a_thread_of_a_worker_holds_up_no_other_for_long(signal: Signal) -> None:
+    assert celery.switch_sooner in [receiver() for _, receiver in signal.receivers]
+    before = sys.getswitchinterval()
+    try:
+        celery.switch_sooner()
+        assert sys.getswitchinterval() == pytest.approx(celery.SWITCH_SECONDS)
+    finally:
+        sys.setswitchinterval(before)

@@ -225,6 +225,12 @@ def test_who_is_interested_and_in_what_is_what_the_verdicts_say(seed: int) -> No
             if family in some or event == family
         }
         assert selectors.overlapping(some).keys() >= beside - set(some)
+        apart = selectors.families_of(some).now().apart
+        assert apart == (not touched)
+        for profile in profiles:
+            all_blocked = candidates.exposure(profile, clock.now()).blocked
+            narrowed = candidates.exposure(profile, clock.now(), apart=apart).blocked
+            assert [narrowed.get(one) for one in some] == [all_blocked.get(one) for one in some]
     last = claims._LAST.rows(profiles=[one.pk for one in profiles], since=clock.now() - timedelta(seconds=50))
     assert dict(last) == {
         one.pk: at

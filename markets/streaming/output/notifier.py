@@ -21,6 +21,7 @@ from markets.models import ExchangeMessage
 log = logging.getLogger(__name__)
 
 FULL_QUEUE: Final = 50
+MEASURE_SECONDS: Final = 0.5
 KEEP_SECONDS: Final = 60.0
 APPLY_LIFECYCLE: Final = "markets.tasks.apply_lifecycle"
 _ACCOUNT_KINDS: Final = {str(ExchangeMessage.Kind.FILL), str(ExchangeMessage.Kind.USER_ORDER)}
@@ -96,25 +97,30 @@ class Notifier:
     def _deliver(self, message: Message) -> None:
         name, args = message
         since = self._since.pop(message, 0)
-        if name == messages.EVALUATE_EVENT and self._receiver_is_busy():
-            self.suppressed += 1
-            return
+        is_price = name == messages.EVALUATE_EVENT
+        if is_price and self._queue_full:
+            self._measure()
+            if self._queue_full:
+                self.suppressed += 1
+                return
         try:
-            moments = (since, trace.now()) if name == messages.EVALUATE_EVENT else ()
+            moments = (since, trace.now()) if is_price else ()
             self._send(name, *args, *moments)
             self.sent += 1
         except Exception:
             log.exception("task %s was not sent", name)
+        if is_price:
+            self._measure()  # behind the message: a price does not wait for the answer
 
-    def _receiver_is_busy(self) -> bool:
+    def _measure(self) -> None:
+        """See whether the receiver's queue is long, unless that was seen a moment ago."""
         now = time.monotonic()
-        if now - self._queue_seen > 0.5:
+        if now - self._queue_seen > MEASURE_SECONDS:
             self._queue_seen = now
             try:
                 self._queue_full = cache.queue_depths(["strategy"])["strategy"] > FULL_QUEUE
             except redis.RedisError:
                 self._queue_full = True
-        return self._queue_full
 
 
 def notify_stored(notifier: Notifier) -> Callable[[set[str]], None]:
