@@ -10,7 +10,7 @@ import hashlib
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -53,7 +53,7 @@ class Obstacle:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the exchange said last. ``unreadable``: why its answer could not be understood."""
+    """What the exchange said last, asked at ``checked_ms``. ``unreadable``: why its answer could not be understood."""
 
     checked_ms: int
     status: ExchangeStatus | None = None
@@ -65,16 +65,17 @@ class Answer(msgspec.Struct, frozen=True):
 def refresh(client: KalshiClient) -> Answer | None:
     """Read status and schedule now. What does not answer leaves the last answer, which ages; an answer that cannot be understood
     counts at once."""
+    began = clock.now_ms()
     try:
         status, schedule = client.exchange.status(), client.exchange.schedule()
     except SchemaError as error:
         log.error("the exchange's status or schedule cannot be understood: %s", error)
-        found = Answer(clock.now_ms(), unreadable=str(error)[:200] or type(error).__name__)
+        found = Answer(began, unreadable=str(error)[:200] or type(error).__name__)
     except KalshiError as error:
         log.warning("the exchange's status and schedule cannot be read: %s", error)
         return last()
     else:
-        found = Answer(clock.now_ms(), status, schedule, _keep_version(schedule))
+        found = Answer(began, status, schedule, _keep_version(schedule))
     keep(found)
     tape = recorder("status")
     if tape is not None:
@@ -119,11 +120,14 @@ def keep(found: Answer) -> None:
         cache.prices().set(KEY, msgspec.json.encode(found), ex=KEPT_SECONDS)
 
 
-def refused(shard: int) -> None:
+def refused(shard: int, sent: datetime | None) -> None:
     """An order on ``shard`` was refused for a pause: an answer that does not know of it is wrong. One that does stays, for orders that
-    left together are refused one after another."""
+    left together are refused one after another, and so does one that was asked for after the order was ``sent``: then it is the market that
+    is paused."""
     found = last()
-    if found is None or found.status is None or found.status.can_trade(shard):
+    if found is None or found.status is None:
+        forget()
+    elif found.status.can_trade(shard) and (sent is None or found.checked_ms <= sent.timestamp() * 1000):
         forget()
 
 

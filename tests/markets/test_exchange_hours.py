@@ -107,12 +107,26 @@ def test_a_refusal_for_a_pause_forgets_what_did_not_know_of_it_alone(redis_db: o
     """Orders that had left together were refused one after another: the later ones took the word away that it was shut."""
     now, plan = clock.now_ms(), schedule()
     exchange_hours.keep(Answer(now, OPEN, plan))
-    exchange_hours.refused(0)
+    exchange_hours.refused(0, clock.from_ms(now))
     assert exchange_hours.last() is None
+    exchange_hours.keep(Answer(now, OPEN, plan))
+    exchange_hours.refused(0, None)
+    assert exchange_hours.last() is None, "of an order that nobody knows when it was sent"
     shut = Answer(now, msgspec.structs.replace(OPEN, trading_active=False), plan)
     exchange_hours.keep(shut)
-    exchange_hours.refused(0)
+    exchange_hours.refused(0, clock.now())
     assert exchange_hours.last() == shut
+
+
+def test_an_answer_that_was_asked_for_after_the_order_was_sent_outlives_its_refusal(redis_db: object) -> None:
+    """It is the market that is paused, and other events go on."""
+    found = Answer(clock.now_ms(), OPEN, schedule())
+    exchange_hours.keep(found)
+    exchange_hours.refused(0, clock.from_ms(found.checked_ms - 1))
+    assert exchange_hours.last() == found
+    exchange_hours.keep(Answer(found.checked_ms, unreadable="html"))
+    exchange_hours.refused(0, clock.from_ms(found.checked_ms - 1))
+    assert exchange_hours.last() is None
 
 
 def test_a_shut_shard_shuts_only_itself(redis_db: object) -> None:

@@ -370,8 +370,26 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "an order that is read as another one is believed",
         "trading/venues/live.py",
-        "if said := contradiction(order, listed.ticker, listed.outcome_side, listed.client_order_id):",
-        "if said := '':",
+        "    said = contradiction(order, listed.ticker, listed.outcome_side, listed.client_order_id)\n",
+        "    said = ''\n",
+    ),
+    Known(
+        "an order that has our client id is ours, whatever else it is",
+        "trading/venues/identity.py",
+        "    if order.exchange_order_id and order.exchange_order_id == shown.order_id:\n",
+        "    if shown.client_order_id == str(order.pk):\n",
+    ),
+    Known(
+        "an order that was never sent is believed to rest",
+        "trading/venues/identity.py",
+        "if order.status == OrderStatus.REJECTED and order.error_code in NEVER_LEFT:",
+        "if False:",
+    ),
+    Known(
+        "an order is withdrawn by an id that may be another one's",
+        "trading/venues/live.py",
+        "name, market = self._name(order), order.leg.market_id",
+        "name, market = order.exchange_order_id, order.leg.market_id",
     ),
     Known(
         "an order that is listed as another one is brought up to date",

@@ -80,6 +80,16 @@ def test_a_change_takes_effect_for_whoever_holds_the_function(what: str, expecte
     assert (capped([4, 5]), box.half()) == expected
 
 
+def test_what_a_class_of_fields_makes_itself_is_left_as_it_is() -> None:
+    """The constructor of a NamedTuple is a lambda for Python: it is none of the module's own."""
+    source = "from typing import NamedTuple\n\nclass Pair(NamedTuple):\n    a: int\n    b: int\n\nADD = (lambda: 3)\n\ndef f():\n    return 1\n"
+    module = types.ModuleType("pairs")
+    module.__file__ = "pairs.py"
+    exec(compile(source, "pairs.py", "exec"), vars(module))
+    put(module, ast.parse(source), ast.parse(source.replace("return 1", "return 2")))
+    assert (module.f(), module.Pair(1, 2)) == (2, (1, 2))
+
+
 def test_what_was_cached_from_the_old_code_is_forgotten() -> None:
     module = types.ModuleType("box_of_caches")
 

@@ -19,7 +19,10 @@ from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
 from trading.closing import exits
 from trading.execution import executor
-from trading.models import Denial, Leg, Lock, Order, Position
+from trading.execution.orders import record
+from trading.models import Denial, Leg, Lock, Order, OrderError, Position
+from trading.venues import connection
+from trading.venues.protocol import Refused
 
 LIMITS = (3_000, 3_200, 3_100)
 
@@ -160,3 +163,16 @@ def test_completing_is_not_given_up_for_what_stops_new_risk(struck: StruckTwin, 
     position = execute(struck)
     position = executor.step(position.pk)
     assert (position.status, position.matched_count) == ("open", 1_000)
+
+
+@pytest.mark.parametrize(("ms_later", "is_kept"), [(-1, True), (0, False), (1, False)])
+def test_a_paused_market_takes_nothing_away_that_was_asked_after_its_order_was_sent(
+    struck: StruckTwin, ms_later: int, is_kept: bool
+) -> None:
+    order = execute(struck).orders.all()[0]
+    known = exchange_hours.refresh(connection.client())
+    assert known is not None
+    order.sent_at = clock.from_ms(known.checked_ms + ms_later)
+    Order.objects.filter(pk=order.pk).update(status="sending")
+    record.reject(order, Refused(OrderError.PAUSED, "this market"), is_final=True)
+    assert exchange_hours.last() == (known if is_kept else None)

@@ -211,6 +211,68 @@ def test_what_happens_while_an_account_is_first_read_is_in_its_opening_balance_a
     _ties(twin, position)
 
 
+@pytest.mark.parametrize("lasts", [1, 99])
+@pytest.mark.parametrize("what", ["transfer", "trade"])
+def test_what_is_not_listed_yet_when_an_account_is_first_read_is_not_booked_once_more(
+    twin: RewritingTwin, now: Any, monkeypatch: pytest.MonkeyPatch, what: str, lasts: int
+) -> None:
+    """Cash and contracts show it at once, the lists later. While they go on changing the account is not taken."""
+    position = execute(twin)
+    reconcile.run("live", "test")
+    twin.exchange.ledger.credit((1, 0), 50 * world.DOLLAR)
+    world.add_profile("other", mode="live", subaccount=1)
+    if what == "transfer":
+        transfers.between_subaccounts(twin.exchange, str(UUID(int=2)), 10 * world.DOLLAR, 0, 0, 1)
+    else:
+        terms = {"tickers": [twin.markets[1]], "side": "bid", "count": 300, "rest": False, "subaccount": 1}
+        second_actor.act(twin.exchange, "buy", terms, Random(1))
+    slept = list[float]()
+
+    def unlisted(body: Body) -> None:
+        name = "fills" if what == "trade" else "transfers"
+        left = len(slept) - lasts + 1
+        of_other = [one for one in body[name] if what == "transfer" or one["subaccount_number"] == 1]
+        if lasts < 99:
+            body[name] = [one for one in body[name] if left > 0 or one not in of_other]
+        elif of_other and len(slept) % 2:
+            body[name] = [one for one in body[name] if one not in of_other]
+
+    path = "/portfolio/fills" if what == "trade" else "/portfolio/subaccounts/transfers"
+    twin.session.rewrite["GET", path] = unlisted
+    monkeypatch.setattr(clock, "sleep", lambda seconds: slept.append(seconds) if seconds else None)
+    reconcile.run("live", "test")
+    account = ExchangeAccount.objects.filter(subaccount=1)
+    assert account.exists() == (lasts < 99)
+    twin.session.rewrite.clear()
+    for _ in range(2):
+        now.shift(timedelta(seconds=30))
+        reconcile.run("live", "test")
+    assert not Discrepancy.objects.exists()
+    assert not AccountTransaction.objects.filter(account__subaccount=1).exclude(amount=0).exists()
+    assert account.get().foreign == ({twin.markets[1]: 300} if what == "trade" else {})
+    twin.session.rewrite.clear()
+    _ties(twin, position)
+
+
+def test_an_account_is_not_taken_by_lists_that_are_older_than_its_cash(
+    twin: RewritingTwin, now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(twin)
+    world.add_profile("other", mode="live", subaccount=1)
+    asked = list[str]()
+
+    def old(body: Body) -> None:
+        asked.append(body["as_of_time"])
+        body["as_of_time"] = (clock.now() - timedelta(seconds=3)).isoformat()
+
+    twin.session.rewrite["GET", "/exchange/user_data_timestamp"] = old
+    row = reconcile.run("live", "test")
+    assert (row.error, len(asked) >= 4, ExchangeAccount.objects.filter(subaccount=1).exists()) == ("", True, False)
+    monkeypatch.setattr(clock, "sleep", lambda seconds: now.shift(timedelta(seconds=seconds)))
+    reconcile.run("live", "test")
+    assert ExchangeAccount.objects.filter(subaccount=1).exists()
+
+
 def test_a_crossed_book_of_the_rest_interface_is_not_sold_on_and_holds_up_no_other_leg(twin: RewritingTwin) -> None:
     """No living book looks like that, so nobody knows what is there; the others are read alone."""
     position = execute(twin)

@@ -36,7 +36,7 @@ from trading.models import (
     Position,
     Reconciliation,
 )
-from trading.reconciliation import foreign
+from trading.reconciliation import foreign, own_rows
 from trading.safety import discrepancies
 from trading.venues import connection
 
@@ -165,7 +165,7 @@ def _is_moved_by_others(subaccount: int, seen: list[dict[str, Any]]) -> bool:
         for order in client.orders.list(min_ts=since)
         if (order.subaccount or foreign.PRIMARY) == subaccount and (order.created is None or order.created <= last)
     ]
-    came = len(foreign.own_orders(listed)) < len(listed)
+    came = len(own_rows.own_orders(listed)) < len(listed)
     gone = ForeignOrder.objects.filter(subaccount=subaccount, is_resting=False, last_seen_at__gte=first)
     settled = client.portfolio.settlements(min_ts=since, subaccount=subaccount or None)
     return (

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
 from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.units import DOLLAR_PRICE, dollars
 from markets.kalshi.schemas.boundary import Rejection
+from markets.kalshi.schemas.portfolio import Balance
 from markets.models import Market
 from strategies.models import Mode, Profile
 from trading.accounting import accounts
@@ -23,6 +25,11 @@ from trading.venues import connection
 
 PAUSES: Final = (0.0, 0.6, 1.2)
 """Seconds before each comparison of positions and cash."""
+MILLISECOND: Final = timedelta(milliseconds=1)
+"""Times of the exchange are cut off after it."""
+FIRST_PAUSES: Final = (0.0, 0.6, 1.2, 2.4)
+"""Seconds before each read of an account that is new here. Lists may lag behind cash and contracts; what lags longer than this is
+booked although the opening balance had it."""
 log = logging.getLogger(__name__)
 
 
@@ -37,34 +44,28 @@ def compare(
 ) -> None:
     """Compare one subaccount's positions and cash with what its ``profiles`` hold; differences become discrepancies. ``first``: done in
     the transaction that makes the account. ``beside``: lists others' trades and money, and returns what differs from listing to listing:
-    what happens while the opening balance is read would be in it, and booked later once more. ``again``: books once more what is listed of
+    what happens while the opening balance is read, or is not listed yet, would be in it, and booked later once more. So an account is
+    first taken when two reads in a row agree, and else by a later comparison. ``again``: books once more what is listed of
     orders, fills and moved money, which may lag behind what they did to the cash, or happen in mid comparison. ``waiting``, and its result:
     (subaccount, market) in which somebody else's trade waits until ours are known."""
+    if not ExchangeAccount.objects.filter(subaccount=subaccount).exists() and not _take(
+        subaccount, profiles, first, beside
+    ):
+        return
     account: ExchangeAccount | None = None
-    is_new, known = not ExchangeAccount.objects.filter(subaccount=subaccount).exists(), object()
     differing: dict[str, tuple[int, int]] = {}
     open_question: set[str] = set()
     difference: int | None = None
     at_least = 0
     still = is_read_again = False
     unreadable: list[Rejection] = []
-    for number, pause in enumerate(PAUSES):
+    for pause in PAUSES:
         clock.sleep(pause)
-        if is_new and number == 0:
-            known = beside()
         if differing or difference or at_least:
             waiting = again()
         unreadable.clear()
         mark, began = accounts.mark(profiles), clock.now()
-        balance = connection.client().portfolio.balance(subaccount=subaccount or None)
-        theirs = {
-            p.ticker: p.position
-            for p in connection.client().portfolio.positions(subaccount or None, unreadable=unreadable)
-            if p.position
-        }
-        if is_new and known != (known := beside()):
-            continue
-        is_new = False
+        balance, theirs = _read(subaccount, unreadable)
         account = accounts.seen(subaccount, balance, theirs, profiles, began, first)
         still = accounts.mark(profiles) == mark
         if not still:
@@ -123,6 +124,37 @@ def compare(
             if by_shard and not sum(by_shard.values()):
                 log.warning("cash was moved between shards of subaccount %s: %s", subaccount, by_shard)
                 accounts.cash_was_moved(account, by_shard)
+
+
+def _take(
+    subaccount: int,
+    profiles: list[Profile],
+    first: Callable[[ExchangeAccount], None],
+    beside: Callable[[], object],
+) -> bool:
+    """Write down a new account once reads in a row agree in cash, contracts, and what is listed of others' trades and money, and the last
+    shows by the exchange's word what had happened when the first of them began. False where none do."""
+    client, before, since = connection.client(), object(), clock.now()
+    for pause in FIRST_PAUSES:
+        clock.sleep(pause)
+        began, as_of = clock.now(), client.exchange.user_data_time() - connection.ahead(client)
+        balance, theirs = _read(subaccount, [])
+        now = (balance.available, balance.shards, theirs, beside())
+        if now != before:
+            before, since = now, began
+        elif as_of >= since - MILLISECOND:
+            accounts.seen(subaccount, balance, theirs, profiles, began, first)
+            return True
+    log.warning("subaccount %s is not taken yet: no two reads in a row agree", subaccount)
+    return False
+
+
+def _read(subaccount: int, unreadable: list[Rejection]) -> tuple[Balance, dict[str, int]]:
+    """Cash, and the contracts of each market that has any."""
+    portfolio = connection.client().portfolio
+    balance = portfolio.balance(subaccount=subaccount or None)
+    listed = portfolio.positions(subaccount or None, unreadable=unreadable)
+    return balance, {one.ticker: one.position for one in listed if one.position}
 
 
 def _is_named(subaccount: int) -> bool:

@@ -7,19 +7,15 @@ add up; contracts of ours that they sold are taken out of the leg by a correctio
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import CharField, F, Q, QuerySet, UUIDField
+from django.db.models import F, Q
 
 from kalbot.common import clock
-from kalbot.common.db.batches import batched
-from kalbot.common.db.prepared import Among, Prepared
 from kalbot.common.units import CONTRACT, DOLLAR, complement
 from markets.kalshi.errors import KalshiError, NotFound
 from markets.kalshi.schemas.orders import Fill as ListedFill
@@ -38,7 +34,8 @@ from trading.models import (
     Order,
     OrderStatus,
 )
-from trading.venues import connection
+from trading.reconciliation import own_rows
+from trading.venues import connection, identity
 
 log = logging.getLogger(__name__)
 PRIMARY: Final = 0
@@ -149,38 +146,6 @@ def remember_opening(account: ExchangeAccount, fills: Iterable[ListedFill]) -> N
         account_ledger.post(account, AccountTransaction.Kind.TRADE, key, evidence={}, reason=OPENING)
 
 
-def own_order(client_order_id: str, exchange_order_id: str) -> Order | None:
-    """Our order behind an order of the exchange. Its own order id is the key; the client id finds one whose answer was lost."""
-    orders = _own()
-    found = orders.filter(exchange_order_id=exchange_order_id).first() if exchange_order_id else None
-    if found is None and client_order_id:
-        with suppress(ValueError):
-            found = orders.filter(pk=UUID(client_order_id)).first()
-    return found
-
-
-def own_orders(listed: Collection[ListedOrder]) -> dict[str, Order]:
-    """The same for many, by the exchange's id, as they are now. Orders of one position share it, and so with legs and profiles."""
-    found: dict[str, Order] = {}
-    by_client: dict[UUID, str] = {}
-    for theirs in listed:
-        with suppress(ValueError):
-            by_client[UUID(theirs.client_order_id)] = theirs.order_id
-    for ids in batched([theirs.order_id for theirs in listed if theirs.order_id]):
-        found |= {order.exchange_order_id: order for order in _BY_EXCHANGE_ID.rows(ids=ids)}
-    for keys in batched([pk for pk, order_id in by_client.items() if order_id not in found]):
-        found |= {by_client[order.pk]: order for order in _BY_OWN_ID.rows(keys=keys)}
-    return found
-
-
-def _own() -> QuerySet[Order]:
-    return Order.objects.filter(mode=Mode.LIVE).select_related("leg", "leg__market", "profile", "position")
-
-
-_BY_EXCHANGE_ID: Final = Prepared(lambda: _own().filter(exchange_order_id__in=Among("ids", CharField())))
-_BY_OWN_ID: Final = Prepared(lambda: _own().filter(pk__in=Among("keys", UUIDField())))
-
-
 def _key(fill: ListedFill) -> str:
     return f"trade:{fill.order_id}:{fill.fill_id}"
 
@@ -199,7 +164,7 @@ def _is_foreign(fill: ListedFill) -> bool | None:
     except KalshiError as error:
         log.warning("order %s cannot be read: %s", fill.order_id, error)
         return None
-    if own_order(listed.client_order_id, listed.order_id) is not None:
+    if own_rows.own_order(identity.of_listed(listed)) is not None:
         return False
     note_order(listed)
     return True

@@ -17,7 +17,8 @@ from trading.accounting import booking
 from trading.accounting.fill_reports import BookingError, FillReport
 from trading.execution.orders import record
 from trading.models import Order, OrderStatus
-from trading.reconciliation import foreign
+from trading.reconciliation import foreign, own_rows
+from trading.venues import identity
 from trading.venues.protocol import Ack
 from trading.venues.wire import contradiction
 
@@ -43,7 +44,7 @@ def _apply(message: ExchangeMessage) -> str:
     reconciliation."""
     try:
         frame = _frame_of(message)
-        order = foreign.own_order(frame.client_order_id or "", frame.order_id)
+        order = own_rows.own_order(identity.of_frame(frame))
         if order is None:
             if isinstance(frame, UserOrderFrame):
                 foreign.note_frame(frame)

@@ -39,9 +39,10 @@ from trading.reconciliation import (
     lost_baskets,
     others,
     own_books,
+    own_rows,
 )
 from trading.safety import discrepancies, live_readiness
-from trading.venues import account_limits, connection
+from trading.venues import account_limits, connection, identity
 from trading.venues.protocol import Ack
 
 OVERLAP: Final = timedelta(minutes=5)
@@ -134,10 +135,13 @@ def _orders(row: Reconciliation, since: datetime) -> None:
     row.orders = len(listed)
     discrepancies.name_unreadable(row, "order", unreadable)
     for batch in batched(list((listed | resting).values())):
-        ours = foreign.own_orders(batch)
+        ours = own_rows.namesakes(batch)
         for theirs in batch:
             order = ours.get(theirs.order_id)
-            if order is not None:
+            if order is not None and (said := identity.unlike(order, identity.of_listed(theirs))):
+                discrepancies.name_namesake(row, order, theirs, said)
+                foreign.note_order(theirs)
+            elif order is not None:
                 _bring_up(row, order, theirs)
             elif theirs.fill_count or not theirs.status.is_terminal or theirs.order_id in resting:
                 foreign.note_order(theirs)

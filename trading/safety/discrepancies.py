@@ -127,6 +127,12 @@ def contradicts(row: Reconciliation, order: Order, theirs: ListedOrder) -> bool:
     return True
 
 
+def name_namesake(row: Reconciliation, order: Order, theirs: ListedOrder, said: str) -> None:
+    """Name an order of the exchange that has our order's client id and is not that order: somebody else's, who has copied it."""
+    ours = f"order {order.pk}, {order.get_status_display()}"
+    found(row, Discrepancy.Code.UNREADABLE, f"order:{theirs.order_id}", ours=ours, theirs=said, profile=order.profile)
+
+
 def _reason(code: Discrepancy.Code, key: str) -> str:
     return f"unexplained difference: {code.value} {key}"[:300]
 

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from kalbot.common import clock
-from kalbot.common.errors import SettingError
 from kalbot.common.units import CONTRACT, DOLLAR, Count, Price
-from markets.kalshi.errors import (
-    AlreadyExists,
-    KalshiError,
-    MarketInactive,
-    NotFound,
-    OutcomeUnknown,
-    Paused,
-    RateLimited,
-    Rejected,
-    Unreachable,
-)
+from markets.kalshi.errors import KalshiError, NotFound
 from markets.kalshi.order_entry import AmendOrder
 from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.rest.resolution import SIGNATURE_LIFE_MS, Outcome
@@ -32,8 +21,9 @@ from markets.kalshi.schemas.orders import Fill as ListedFill
 from markets.kalshi.schemas.orders import Order as ListedOrder
 from markets.kalshi.vocabulary import Side
 from trading.accounting.fill_reports import FillReport
-from trading.models import Order, OrderError
-from trading.venues import averages, connection
+from trading.models import Order
+from trading.venues import averages, connection, identity, known_ids
+from trading.venues.meanings import meaning, translated
 from trading.venues.protocol import Ack, Check, Refused, Unresolved, allow
 from trading.venues.wire import contradiction, harmless, report_of, to_wire
 
@@ -59,7 +49,7 @@ class LiveVenue:
 
     def create(self, order: Order, keep_back: int = 0, check: Check = allow) -> Ack:
         """POST the order once. See Venue."""
-        with _translated():
+        with translated():
             made = self.client.orders.create(to_wire(order), keep_back=keep_back, check=check)
         return _made(made, order)
 
@@ -68,7 +58,7 @@ class LiveVenue:
     ) -> list[Ack | Refused | Unresolved]:
         """POST all in one batch. An error of the whole request is that of each of its orders. See Venue."""
         try:
-            with _translated():
+            with translated():
                 wire = [to_wire(order) for order in orders]
                 items = self.client.orders.batch_create(wire, keep_back=keep_back, check=check)
         except (Refused, Unresolved) as whole:
@@ -83,13 +73,14 @@ class LiveVenue:
         did arrive. Where ``check`` lets nothing leave, or the exchange takes no orders at all (pause, close), only time decides: the
         signature of the first try lapses.
         """
-        listed = self._listed(order)
+        sent_ms, listed = _sent_ms(order), self._listed(order)
         if listed is not None:
+            if _is_anothers(order, listed) and self._shows_all_since(sent_ms):
+                return None  # that one has spent the id: ours cannot be there
             return _ack(listed, order)
-        sent_ms = _sent_ms(order)
         request = to_wire(order) if wanted else harmless(order)
         resend = request is not None and clock.now_ms() <= sent_ms + SIGNATURE_LIFE_MS and _allowed(check)
-        with _translated():
+        with translated():
             found = self.client.resolve_create(request or to_wire(order), sent_ms, resend=resend, check=check)
         if found.outcome is Outcome.FOUND and found.order is not None:
             return _ack(found.order, order)
@@ -102,27 +93,28 @@ class LiveVenue:
     def find(self, order: Order) -> Ack | None:
         """List the account's orders, if the listing shows what happened until the order's row was written last, and those of the
         history for one that may have moved there. See Venue."""
-        with _translated():
+        with translated():
             as_of = self.client.exchange.user_data_time()
             listed = self._listed(order)
             if listed is None and clock.now() - order.created_at > LISTED_FOR:
                 listed = next((one for one in self._history(order) if one.client_order_id == str(order.pk)), None)
-        if listed is None and as_of < (order.moved_at or clock.now()) + connection.ahead(self.client):
+        is_there = listed is not None and not _is_anothers(order, listed)
+        if not is_there and as_of < (order.moved_at or clock.now()) + connection.ahead(self.client):
             raise Unresolved("the exchange's reads are older than the order")
-        return None if listed is None else _ack(listed, order)
+        return _ack(listed, order) if listed is not None and is_there else None
 
     def fetch(self, order: Order) -> Ack:
         """GET the order, or find it in the history that old orders move to."""
-        with _translated():
+        with translated():
             return _ack(self._read(order), order)
 
     def cancel(self, order: Order) -> Ack:
         """DELETE the order with its ticker and shard, and read what it filled: somebody else may have made it smaller, so its count
         less what was taken out proves nothing. A 404 means that it ended before."""
         withdrawn = 0
-        with _translated():
+        with translated():
             with suppress(NotFound):
-                name, market = order.exchange_order_id, order.leg.market_id
+                name, market = self._name(order), order.leg.market_id
                 answer = self.client.orders.cancel(name, market, order.exchange_index, order.subaccount)
                 withdrawn = answer.reduced_by
             for pause in READ_BACK_WAITS:
@@ -136,13 +128,13 @@ class LiveVenue:
 
         An amend names price and size as well, so the order is read before: what a person has changed meanwhile stays as it is.
         """
-        with _translated():
+        with translated():
             now = _ack(self._read(order), order)
             if not now.remaining_count or now.price != order.price:
                 return now
             self.client.orders.amend(
                 AmendOrder(
-                    order_id=order.exchange_order_id,
+                    order_id=now.exchange_order_id,
                     ticker=order.leg.market_id,
                     outcome_side=Side(order.side),
                     price=Price(order.price),
@@ -157,7 +149,7 @@ class LiveVenue:
 
     def fills(self, order: Order) -> list[FillReport]:
         """Exact executions with exact fees, those of an old order from the history."""
-        with _translated():
+        with translated():
             listed = list(self.client.portfolio.fills(order_id=order.exchange_order_id))
             if not listed and clock.now() - order.created_at > LISTED_FOR:
                 since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
@@ -174,7 +166,7 @@ class LiveVenue:
         if len(orders) == 1 or len(tickers) > MOST_TICKERS or clock.now() - oldest > LISTED_FOR:
             return {order.pk: self.fills(order) for order in orders}
         since = int(oldest.timestamp()) - LISTING_MARGIN_S
-        with _translated():
+        with translated():
             listed = list(self.client.portfolio.fills(ticker=",".join(sorted(tickers)), min_ts=since))
             mine: dict[str, list[ListedFill]] = {}
             for fill in listed:
@@ -197,7 +189,7 @@ class LiveVenue:
 
     def by_averages(self, order: Order) -> list[FillReport]:
         """See Venue."""
-        with _translated():
+        with translated():
             return averages.reports(order, self._read(order), list(order.fills.values_list("price", "count", "fee")))
 
     def _read(self, order: Order) -> ListedOrder:
@@ -206,12 +198,31 @@ class LiveVenue:
             found: ListedOrder | None = self.client.orders.get(order.exchange_order_id)
         except NotFound:
             found = next((one for one in self._history(order) if one.order_id == order.exchange_order_id), None)
-        if found is not None and found.client_order_id != str(order.pk):
+        if found is not None and not known_ids.remember(order, found):
             log.warning("order %s was answered as %s, which is another one", order.pk, found.order_id)
             found = self._listed(order)
         if found is None:
             raise Unresolved(f"order {order.exchange_order_id} is neither listed nor in the history")
         return found
+
+    def _name(self, order: Order) -> str:
+        """The exchange's id by which the order is withdrawn: the row's, unless a read shows that it is another order's."""
+        if known_ids.is_known(order):
+            return order.exchange_order_id
+        with suppress(KalshiError):  # a read that fails keeps nobody from withdrawing
+            found = self.client.orders.get(order.exchange_order_id)
+            if not known_ids.remember(order, found):
+                log.warning("order %s is not withdrawn as %s, which is another one", order.pk, found.order_id)
+                return _ack(self._read(order), order).exchange_order_id
+        return order.exchange_order_id
+
+    def _shows_all_since(self, sent_ms: int) -> bool:
+        """Whether a request signed then can arrive no more, and reads show everything that did."""
+        expired_ms = sent_ms + SIGNATURE_LIFE_MS
+        if clock.now_ms() < expired_ms:
+            return False
+        with translated():
+            return self.client.exchange.user_data_time().timestamp() * 1000 >= expired_ms
 
     def _history(self, order: Order) -> Iterable[ListedOrder]:
         since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
@@ -219,7 +230,7 @@ class LiveVenue:
 
     def _listed(self, order: Order) -> ListedOrder | None:
         since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
-        with _translated():
+        with translated():
             return self.client.orders.find_by_client_id(
                 str(order.pk), order.leg.market_id, since, subaccount=order.subaccount
             )
@@ -247,47 +258,22 @@ def _of_item(item: BatchItem, order: Order) -> Ack | Refused | Unresolved:
         return _made(item.result, order)
     if item.error is None:
         return Unresolved("the batch does not say what became of it")
-    return _meaning(item.error)
+    return meaning(item.error)
 
 
 def _ack(listed: ListedOrder, order: Order) -> Ack:
     """What is listed as the state of our order. Raises Unresolved where it is of another market or direction."""
-    if said := contradiction(order, listed.ticker, listed.outcome_side, listed.client_order_id):
+    said = contradiction(order, listed.ticker, listed.outcome_side, listed.client_order_id)
+    if said := said or identity.unlike(order, identity.of_listed(listed)):
         raise Unresolved(said)
     remaining = 0 if listed.status.is_terminal else listed.remaining_count
     return Ack(listed.order_id, listed.fill_count, remaining, price=listed.price)
 
 
+def _is_anothers(order: Order, listed: ListedOrder) -> bool:
+    """Whether it has our client id and is not our order."""
+    return listed.order_id != order.exchange_order_id and bool(identity.unlike(order, identity.of_listed(listed)))
+
+
 def _sent_ms(order: Order) -> int:
     return int((order.sent_at or order.created_at).timestamp() * 1000)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raises the wire's errors as what they mean here. A spent id is not a refusal: something happened under it."""
-    try:
-        yield
-    except (KalshiError, SettingError, ValueError) as error:
-        raise _meaning(error) from error
-
-
-def _meaning(error: Exception) -> Refused | Unresolved:
-    match error:
-        case AlreadyExists() | OutcomeUnknown():
-            return Unresolved(str(error))
-        case RateLimited():
-            return Refused(OrderError.RATE_LIMITED, str(error), retry=True)
-        case Unreachable():
-            return Refused(OrderError.UNREACHABLE, str(error), retry=True)
-        case Paused():
-            return Refused(OrderError.PAUSED, str(error))
-        case MarketInactive():
-            return Refused(OrderError.MARKET_INACTIVE, str(error))
-        case Rejected():
-            return Refused(error.code or f"http_{error.status}", str(error))
-        case SettingError():
-            return Refused(OrderError.NO_CREDENTIALS, str(error))
-        case KalshiError():
-            return Unresolved(str(error))
-        case _:
-            return Refused(OrderError.INVALID_ORDER, str(error))

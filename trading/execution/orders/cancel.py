@@ -31,6 +31,7 @@ def refresh(order: Order, *, cancel: bool) -> None:
         record.is_resized(order, answer)
         or answer.fill_count > (order.reported_fill_count or 0)
         or not answer.remaining_count
+        or answer.exchange_order_id != order.exchange_order_id
     ):
         record.acknowledge(order, answer)
     fills.collect(order, waits=(0.0,))

@@ -149,7 +149,7 @@ def reject(order: Order, refusal: Refused, *, is_final: bool) -> None:
         is_final=is_final,
     )
     if refusal.code == OrderError.PAUSED and order.mode == Mode.LIVE:
-        exchange_hours.refused(order.position.event.exchange_index)
+        exchange_hours.refused(order.position.event.exchange_index, order.sent_at)
     log.warning("order %s rejected: %s", order.pk, refusal)
 
 
