@@ -53,7 +53,7 @@ class Obstacle:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the exchange said last, asked at ``checked_ms``. ``unreadable``: why its answer could not be understood."""
+    """What the exchange said last, read at ``checked_ms``. ``unreadable``: why its answer could not be understood."""
 
     checked_ms: int
     status: ExchangeStatus | None = None
@@ -122,12 +122,14 @@ def keep(found: Answer) -> None:
 
 def refused(shard: int, sent: datetime | None) -> None:
     """An order on ``shard`` was refused for a pause: an answer that does not know of it is wrong. One that does stays, for orders that
-    left together are refused one after another, and so does one that was asked for after the order was ``sent``: then it is the market that
+    left together are refused one after another, and so does one that was read after the order was ``sent``: then it is the market that
     is paused."""
     found = last()
     if found is None or found.status is None:
         forget()
-    elif found.status.can_trade(shard) and (sent is None or found.checked_ms <= sent.timestamp() * 1000):
+        return
+    is_newer = sent is not None and found.checked_ms > sent.timestamp() * 1000
+    if found.status.can_trade(shard) and not is_newer:
         forget()
 
 

@@ -118,7 +118,7 @@ def test_a_refusal_for_a_pause_forgets_what_did_not_know_of_it_alone(redis_db: o
     assert exchange_hours.last() == shut
 
 
-def test_an_answer_that_was_asked_for_after_the_order_was_sent_outlives_its_refusal(redis_db: object) -> None:
+def test_an_answer_that_was_read_after_the_order_was_sent_outlives_its_refusal(redis_db: object) -> None:
     """It is the market that is paused, and other events go on."""
     found = Answer(clock.now_ms(), OPEN, schedule())
     exchange_hours.keep(found)

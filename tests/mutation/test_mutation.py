@@ -82,7 +82,8 @@ def test_a_change_takes_effect_for_whoever_holds_the_function(what: str, expecte
 
 def test_what_a_class_of_fields_makes_itself_is_left_as_it_is() -> None:
     """The constructor of a NamedTuple is a lambda for Python: it is none of the module's own."""
-    source = "from typing import NamedTuple\n\nclass Pair(NamedTuple):\n    a: int\n    b: int\n\nADD = (lambda: 3)\n\ndef f():\n    return 1\n"
+    fields = "from typing import NamedTuple\n\nclass Pair(NamedTuple):\n    a: int\n    b: int\n\n"
+    source = fields + "ADD = (lambda: 3)\n\ndef f():\n    return 1\n"
     module = types.ModuleType("pairs")
     module.__file__ = "pairs.py"
     exec(compile(source, "pairs.py", "exec"), vars(module))

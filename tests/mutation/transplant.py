@@ -60,7 +60,9 @@ def _unwrapped(member: Any) -> Iterator[FunctionType]:
         member = getattr(member, "__func__", member)
         if hasattr(member, "cache_clear"):
             member.cache_clear()
-        if isinstance(member, FunctionType) and not member.__code__.co_filename.startswith("<"):  # a class's generated one
+        if isinstance(member, FunctionType) and not member.__code__.co_filename.startswith(
+            "<"
+        ):  # a class's generated one
             yield member
         member = getattr(member, "__wrapped__", None)
 

@@ -166,7 +166,7 @@ def test_completing_is_not_given_up_for_what_stops_new_risk(struck: StruckTwin, 
 
 
 @pytest.mark.parametrize(("ms_later", "is_kept"), [(-1, True), (0, False), (1, False)])
-def test_a_paused_market_takes_nothing_away_that_was_asked_after_its_order_was_sent(
+def test_a_paused_market_takes_nothing_away_that_was_read_after_its_order_was_sent(
     struck: StruckTwin, ms_later: int, is_kept: bool
 ) -> None:
     order = execute(struck).orders.all()[0]

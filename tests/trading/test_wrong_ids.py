@@ -259,15 +259,15 @@ def test_an_account_is_not_taken_by_lists_that_are_older_than_its_cash(
 ) -> None:
     execute(twin)
     world.add_profile("other", mode="live", subaccount=1)
-    asked = list[str]()
+    reads = list[str]()
 
     def old(body: Body) -> None:
-        asked.append(body["as_of_time"])
+        reads.append(body["as_of_time"])
         body["as_of_time"] = (clock.now() - timedelta(seconds=3)).isoformat()
 
     twin.session.rewrite["GET", "/exchange/user_data_timestamp"] = old
     row = reconcile.run("live", "test")
-    assert (row.error, len(asked) >= 4, ExchangeAccount.objects.filter(subaccount=1).exists()) == ("", True, False)
+    assert (row.error, len(reads) >= 4, ExchangeAccount.objects.filter(subaccount=1).exists()) == ("", True, False)
     monkeypatch.setattr(clock, "sleep", lambda seconds: now.shift(timedelta(seconds=seconds)))
     reconcile.run("live", "test")
     assert ExchangeAccount.objects.filter(subaccount=1).exists()

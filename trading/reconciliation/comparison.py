@@ -94,8 +94,8 @@ def compare(
         if not differing and not difference and not at_least:
             break
     discrepancies.name_unreadable(row, "position", unreadable)
-    if account is None or not still:
-        return  # something of ours changed during the last read: it proves nothing, in either direction
+    if account is None or not still or ((differing or difference or at_least) and _is_new_listed(row, again)):
+        return  # something changed during the last read: it proves nothing, in either direction
     for ticker, (ours, said) in differing.items():
         profile = accounts.holder(ticker, profiles)
         discrepancies.found(
@@ -124,6 +124,13 @@ def compare(
             if by_shard and not sum(by_shard.values()):
                 log.warning("cash was moved between shards of subaccount %s: %s", subaccount, by_shard)
                 accounts.cash_was_moved(account, by_shard)
+
+
+def _is_new_listed(row: Reconciliation, again: Callable[[], object]) -> bool:
+    """Whether orders, trades or moved money are listed by now that were not booked when the account was read last; they are booked."""
+    before = row.repaired
+    again()
+    return row.repaired != before
 
 
 def _take(
