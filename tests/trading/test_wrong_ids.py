@@ -254,23 +254,22 @@ def test_what_is_not_listed_yet_when_an_account_is_first_read_is_not_booked_once
     _ties(twin, position)
 
 
-def test_an_account_is_not_taken_by_lists_that_are_older_than_its_cash(
-    twin: RewritingTwin, now: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("behind", "reads"), [(0, 2), (0.5, 2), (1, 3), (60, 4)])
+def test_an_account_is_taken_by_lists_that_are_as_new_as_its_cash_or_have_not_changed_for_long(
+    twin: RewritingTwin, now: Any, monkeypatch: pytest.MonkeyPatch, behind: float, reads: int
 ) -> None:
     execute(twin)
     world.add_profile("other", mode="live", subaccount=1)
-    reads = list[str]()
+    heard = list[str]()
 
     def old(body: Body) -> None:
-        reads.append(body["as_of_time"])
-        body["as_of_time"] = (clock.now() - timedelta(seconds=3)).isoformat()
+        heard.append(body["as_of_time"])
+        body["as_of_time"] = (clock.now() - timedelta(seconds=behind)).isoformat()
 
     twin.session.rewrite["GET", "/exchange/user_data_timestamp"] = old
-    row = reconcile.run("live", "test")
-    assert (row.error, len(reads) >= 4, ExchangeAccount.objects.filter(subaccount=1).exists()) == ("", True, False)
     monkeypatch.setattr(clock, "sleep", lambda seconds: now.shift(timedelta(seconds=seconds)))
-    reconcile.run("live", "test")
-    assert ExchangeAccount.objects.filter(subaccount=1).exists()
+    row = reconcile.run("live", "test")
+    assert (row.error, len(heard), ExchangeAccount.objects.filter(subaccount=1).exists()) == ("", reads, True)
 
 
 def test_a_crossed_book_of_the_rest_interface_is_not_sold_on_and_holds_up_no_other_leg(twin: RewritingTwin) -> None:

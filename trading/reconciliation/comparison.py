@@ -140,7 +140,8 @@ def _take(
     beside: Callable[[], object],
 ) -> bool:
     """Write down a new account once reads in a row agree in cash, contracts, and what is listed of others' trades and money, and the last
-    shows by the exchange's word what had happened when the first of them began. False where none do."""
+    shows by the exchange's word what had happened when the first of them began, or nothing has changed for as long as is waited. False
+    where the last two differ."""
     client, before, since = connection.client(), object(), clock.now()
     for pause in FIRST_PAUSES:
         clock.sleep(pause)
@@ -149,7 +150,7 @@ def _take(
         now = (balance.available, balance.shards, theirs, beside())
         if now != before:
             before, since = now, began
-        elif as_of >= since - MILLISECOND:
+        elif as_of >= since - MILLISECOND or pause == FIRST_PAUSES[-1]:
             accounts.seen(subaccount, balance, theirs, profiles, began, first)
             return True
     log.warning("subaccount %s is not taken yet: no two reads in a row agree", subaccount)
