@@ -89,6 +89,12 @@ SURVIVORS: tuple[Survivor, ...] = (
         "0: dropped from value or 0",
         "only markets that have a value are read",
     ),
+    Survivor(
+        "trading/closing/unbooked.py",
+        "",
+        "resolved_at: dropped from Discrepancy.objects.filter(code=CODE, resolved_at=None)",
+        "names that have ended are read too, and ending one of them again changes nothing",
+    ),
     Survivor("trading/states.py", "_watch_quote", "0 -> 1", "the priority of watching nothing"),
     Survivor(
         "trading/execution/phases/buy.py",
