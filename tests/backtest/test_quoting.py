@@ -155,7 +155,7 @@ def test_the_command_on_the_tape_that_ships() -> None:
         call_command("quoting", tape=SAMPLE, stdout=StringIO())
     with pytest.raises(CommandError, match="unknown fee type"):
         call_command("quoting", tape=SAMPLE, assume_fees="cheap", stdout=StringIO())
-    with pytest.raises(CommandError, match="no tape"):
+    with pytest.raises(CommandError, match="there is no "):
         call_command("quoting", tape=SAMPLE / "nothing", stdout=StringIO())
     with pytest.raises(CommandError, match="--sets"):
         call_command("quoting", tape=SAMPLE, sets="0", stdout=StringIO())

@@ -37,6 +37,7 @@ class Command(commands.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         observed: list[Observed] = []
         for folder in options["tapes"]:
+            self.stderr.write(f"reading {folder.name}")
             try:
                 observed += observe(Tape.open(folder).records())
             except FileNotFoundError as error:

@@ -43,6 +43,7 @@ class Command(commands.Command):
         ]
         if not wanted:
             raise CommandError(f"{options['folder']} holds no tape")
+        self.stderr.write(f"{len(wanted)} runs; each is named when it is done")
         results = evidence.run_all(wanted, options["jobs"], options["kept"], self._done)
         if options["json"]:
             options["json"].write_text(json.dumps(evidence.document(results), default=str))

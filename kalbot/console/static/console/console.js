@@ -59,6 +59,18 @@
       });
     });
   }
+  // On wider screens a table that does not fit is made smaller, and where that does not help a list as well.
+  function fit() {
+    document.querySelectorAll(".k-scroll > .k-stack").forEach(function (table) {
+      const frame = table.parentElement;
+      table.classList.remove("k-tight", "k-cards");
+      ["k-tight", "k-cards"].forEach(function (way) {
+        if (window.innerWidth >= 768 && frame.scrollWidth > frame.clientWidth + 1) table.classList.add(way);
+      });
+    });
+  }
+  window.addEventListener("load", fit);
+  window.addEventListener("resize", fit);
   // The heading of a column of figures stands over its figures.
   function align(root) {
     root.querySelectorAll("#result_list, [data-inline-formset] table, .tabular table").forEach(function (table) {
@@ -80,8 +92,8 @@
       if (row.cells.length && words.textContent.trim()) row.cells[0].dataset.label = words.textContent.trim();
     });
   }
-  document.addEventListener("DOMContentLoaded", function () { name(document); align(document); first(document); });
-  document.addEventListener("htmx:afterSettle", function () { name(document); });
+  document.addEventListener("DOMContentLoaded", function () { name(document); align(document); first(document); fit(); });
+  document.addEventListener("htmx:afterSettle", function () { name(document); fit(); });
 
   // A dialog takes the focus when it opens and gives it back when it closes; Tab stays inside.
   let before = null;
