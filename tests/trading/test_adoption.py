@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
+from kalbot.common import clock
 from strategies.models import Decision, Kind, Profile
 from tests.trading import live_twin, world
 from tests.trading.twin import Twin
@@ -328,3 +331,18 @@ def test_what_is_none_of_our_ids_says_nothing(text: str) -> None:
 def test_numbers_too_large_for_an_id_make_one_that_says_nothing(numbers: tuple[int, int, int]) -> None:
     made = client_ids.make(ClientId(*numbers, Kind.ALL_NO, Order.Action.BUY, Order.Purpose.ENTRY, "no"))
     assert (made.version, client_ids.read(str(made))) == (4, None)
+
+
+def test_what_was_bought_long_before_the_account_was_first_read_is_taken_out_of_its_opening_balance(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only trades of its last minutes are written down one by one when an account is first read."""
+    with lost():
+        was = _shape(_buy(twin))
+    monkeypatch.setattr(reconcile, "OVERLAP", timedelta(hours=2))
+    with time_machine.travel(clock.now() + timedelta(minutes=30)):
+        reconcile.run("live", "after")
+        assert not AccountTransaction.objects.filter(kind="trade").exists()
+        (position,) = _adopt()
+        assert _shape(position) == was
+        _agrees(twin)

@@ -262,3 +262,19 @@ def test_who_has_traded_nothing_has_made_and_paid_nothing(db: None) -> None:
     found = results.result(world.add_profile("idle"), None, clock.now())
     assert (found.realised, found.fees, found.ended, found.won, found.capital_days) == (0, 0, 0, 0, 0)
     assert (found.drawdown, found.best, found.worst) == (0, None, None)
+
+
+@pytest.mark.parametrize(("realised", "won"), [(-1, 0), (0, 0), (1, 1)])
+def test_a_basket_that_made_nothing_is_not_won(realised: int, won: int) -> None:
+    profile = world.add_profile()
+    decision = world.decide(profile, world.add_event(), {"KXT-1-0": 3_000}, 100)
+    position = Position.objects.create(
+        profile=profile, mode=profile.mode, decision=decision, event=decision.event, kind="all_yes", status="closed",
+        target_count=100, realised=realised, ended_at=clock.now() - timedelta(minutes=1),
+    )  # fmt: skip
+    Leg.objects.create(
+        position=position, market_id="KXT-1-0", side="yes", sequence=0, target_count=100, limit_price=3_000, bought_count=100
+    )  # fmt: skip
+    found = results.result(profile, None, clock.now())
+    assert (found.ended, found.won) == (1, won)
+    assert results.made(profile.mode)[profile.pk].won == won
