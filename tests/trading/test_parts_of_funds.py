@@ -8,12 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from kalbot.common import counters
+from kalbot.common import clock, counters
 from tests.trading import world
+from trading.accounting import locked
 from trading.accounting.sale_funds import Priced, SaleFunds
 from trading.closing import exit_counts, exits
-from trading.execution import executor
-from trading.models import Leg
+from trading.denials import DenialCode, Denied
+from trading.execution import admission, executor
+from trading.models import Denial, Leg
 
 Commits = Callable[..., AbstractContextManager[Any]]
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
@@ -57,3 +59,32 @@ def test_the_time_from_decision_to_order_is_measured_once_as_the_purchase_begins
 def test_a_share_is_of_whole_contracts_of_the_legs_that_hold_only_such() -> None:
     legs = [Leg(market_id=f"M{held}", side="yes", bought_count=held, target_count=1_000) for held in (1_000, 1_050)]
     assert exit_counts.of_share(legs, 1_000, 333_000, 1) == {("M1000", "yes"): 300, ("M1050", "yes"): 350}
+
+
+def test_a_denial_that_comes_after_another_worker_took_the_decision_up_is_that_ones_position(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    profile, event = world.add_profile(), world.add_event()
+    world.publish(event.ticker, world.quoted(event, ASKS))
+    decision = world.decide(profile, event, LIMITS, 1_000)
+    position = admission.admit(decision)
+
+    def late(*given: object) -> None:
+        raise Denied(DenialCode.MARGIN_GONE, "too late")
+
+    monkeypatch.setattr(admission, "_tried", late)
+    assert position is not None
+    assert admission.admit(decision) == position
+    assert not Denial.objects.exists()
+    assert admission.admit(world.decide(profile, event, LIMITS, 500)) is None
+
+
+def test_a_basket_counts_in_the_week_in_which_it_ended() -> None:
+    profile, event = world.add_profile(), world.add_event()
+    world.publish(event.ticker, world.quoted(event, ASKS))
+    position = executor.execute(world.decide(profile, event, LIMITS, 1_000).pk)
+    assert position is not None
+    exits.request_exit(position_id=position.pk, actor="ann", reason="enough", below_floor="I accept less")
+    assert executor.step(position.pk).status == "closed"
+    weeks = locked.capital_of(profile, clock.now(), weeks=3).weeks
+    assert [week.ended for week in weeks] == [0, 0, 1]
