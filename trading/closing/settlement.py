@@ -288,9 +288,8 @@ def rebook(settlement_id: int, final: FinalResult) -> bool:
             return False
         leg = booked.leg
         _post(booked, position, leg, "reversal", -1)
-        Leg.objects.filter(pk=leg.pk).update(
-            open_cost=F("open_cost") + booked.cost, open_fees=F("open_fees") + booked.fees
-        )
+        back = {"open_cost": F("open_cost") + booked.cost, "open_fees": F("open_fees") + booked.fees}
+        Leg.objects.filter(pk=leg.pk).update(**back)
         booking.recount(position, -booked.payout)
         states.note(
             position, f"{leg.market_id} was amended: YES pays {dollars(final.value_e6)}, not {dollars(booked.value_e6)}"
