@@ -15,8 +15,9 @@ from zoneinfo import available_timezones
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
-from kalbot import logging
+from kalbot import installed, logging
 from kalbot.common.messages import QUEUES, ROUTES
+from kalbot.console import theme
 from kalbot.environment import (
     ROOT,
     SHORTEST_SECRET,
@@ -50,51 +51,8 @@ if not all(re.fullmatch(r"https?://[^/\s]+", one) for one in CSRF_TRUSTED_ORIGIN
         f"CSRF_TRUSTED_ORIGINS must be origins such as https://host, separated by commas; it is {CSRF_TRUSTED_ORIGINS!r}."
     )
 
-INSTALLED_APPS = [
-    "kalbot.console",  # before unfold, so that its templates come first
-    "unfold.apps.BasicAppConfig",
-    "unfold.contrib.filters",
-    "unfold.contrib.import_export",
-    "unfold.contrib.simple_history",
-    "kalbot.console.apps.ConsoleAdminConfig",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "import_export",
-    "simple_history",
-    "django_celery_beat",
-    "axes",
-    "django_otp",
-    "django_otp.plugins.otp_totp",
-    "django_otp.plugins.otp_static",
-    "markets",
-    "strategies",
-    "trading",
-    "triage",
-    "backtest",
-]
-MIDDLEWARE = [
-    "kalbot.console.auth.machine_paths.MachinePathsMiddleware",
-    "kalbot.console.auth.no_nul.NoNulMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "django.middleware.gzip.GZipMiddleware",
-    "kalbot.console.auth.security_headers.PolicyMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "kalbot.console.pages.errors.NotAllowedMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_otp.middleware.OTPMiddleware",
-    "kalbot.console.auth.session_end.SessionEndMiddleware",
-    "kalbot.console.auth.time_zone.TimeZoneMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "simple_history.middleware.HistoryRequestMiddleware",
-    "axes.middleware.AxesMiddleware",
-]
+INSTALLED_APPS = installed.APPS
+MIDDLEWARE = installed.MIDDLEWARE
 ROOT_URLCONF = "kalbot.urls"
 WSGI_APPLICATION = "kalbot.wsgi.application"
 TEMPLATES = [
@@ -325,41 +283,4 @@ LOGGING = logging.config(LOG_LEVEL, LOG_FORMAT)
 # Who may see a list may export it, nobody else; a cell that a spreadsheet would run as a formula is escaped.
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
-
-UNFOLD = {
-    "SITE_TITLE": "Kalbot",
-    "SITE_HEADER": "Kalbot",
-    "SITE_SUBHEADER": "dutch baskets on Kalshi",
-    "SITE_SYMBOL": "balance",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "kalbot.console.ui.navigation.favicon"}],
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-    "ENVIRONMENT": "kalbot.console.ui.navigation.environment",
-    "STYLES": ["kalbot.console.ui.navigation.stylesheet"],
-    "SCRIPTS": ["kalbot.console.ui.navigation.script"],
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97% .02 195)",
-            "100": "oklch(94% .035 195)",
-            "200": "oklch(88% .055 196)",
-            "300": "oklch(80% .08 197)",
-            "400": "oklch(70% .1 198)",
-            "500": "oklch(60% .1 200)",
-            "600": "oklch(49% .09 202)",
-            "700": "oklch(43% .08 204)",
-            "800": "oklch(37% .065 206)",
-            "900": "oklch(32% .05 208)",
-            "950": "oklch(24% .04 210)",
-        },
-    },
-    "BORDER_RADIUS": "6px",
-    "LOGIN": {"form": "kalbot.console.auth.second_factor.LoginForm"},
-    "ACCOUNT": {"navigation": "kalbot.console.ui.navigation.account"},
-    "COMMAND": {"search_callback": "kalbot.console.ui.search.found", "show_history": True},
-    "SIDEBAR": {
-        "show_search": False,
-        "command_search": True,
-        "show_all_applications": True,
-        "navigation": "kalbot.console.ui.navigation.sidebar",
-    },
-}
+UNFOLD = theme.UNFOLD

@@ -16,6 +16,7 @@ sell held NO at q     bid         1 - q
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -27,7 +28,7 @@ _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateOrder:
+class CreateOrder(ABC):
     """What Buy and Sell share; make one of those.
 
     ``side`` is the outcome that is bought or that is held and sold, ``price`` (Price) is **that outcome's**
@@ -54,8 +55,6 @@ class CreateOrder:
     order_group_id: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.action:
-            raise TypeError("make a Buy or a Sell")
         if not self.ticker:
             raise ValueError("an order without a ticker")
         if type(self.price) is not int or not 0 < self.price < DOLLAR_PRICE:
@@ -75,9 +74,9 @@ class CreateOrder:
             raise ValueError("reduce_only needs immediate_or_cancel")
 
     @property
+    @abstractmethod
     def book_side(self) -> BookSide:
         """Direction in the YES book."""
-        raise NotImplementedError
 
     @property
     def yes_price(self) -> Price:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection as database
 from django.db.models import Sum
 
 from kalbot.common import clock
 from markets import exchange_hours
 from strategies.models import Decision, Profile
 from tests.trading import world
+from tests.trading.at_once import at_once
 from tests.trading.twin import Twin, TwinSession
 from trading import sweeper
 from trading.accounting import audit, balance_check, shard_cash
@@ -87,26 +87,6 @@ def _begin(settings: Any, now: Any) -> tuple[list[Twin], Serial]:
     return twins, session
 
 
-def _at_once(work: list[Callable[[], object]]) -> list[BaseException]:
-    barrier, errors = threading.Barrier(len(work)), []
-
-    def run(act: Callable[[], object]) -> None:
-        try:
-            barrier.wait(timeout=60)
-            act()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            database.close()
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=240)
-    return errors
-
-
 def test_admission_exit_settlement_and_comparison_of_one_account_at_once(settings: Any, stopped: Any) -> None:
     twins, session = _begin(settings, stopped)
     leaving = Position.objects.get(event_id="KXT-1")
@@ -134,7 +114,7 @@ def test_admission_exit_settlement_and_comparison_of_one_account_at_once(setting
 
         return run
 
-    assert _at_once([on_its_own(act) for act in work]) == []
+    assert at_once([on_its_own(act) for act in work]) == []
     assert session.short == 0, "an order was sent for which there was no cash"
     promised = Position.objects.filter(mode="live", status__in=ACTIVE).aggregate(sum=Sum("reserved"))["sum"]
     assert (promised or 0) <= twins[0].exchange.ledger.cash[0, 1]

@@ -263,13 +263,18 @@ def test_what_not_even_one_contract_of_each_has_the_cash_for_is_sold_in_part_and
     ties(position)
 
 
-def test_an_exit_does_not_take_what_is_set_aside_for_another_basket_of_the_account(twin: Twin) -> None:
+def _two_baskets(twin: Twin) -> tuple[Twin, Position, Position]:
+    """One of each of two events of an account, with collateral return on; the twin of the other event."""
     other = Twin("KXU-1", beside=twin)
     for bid in BIDS:
         other.add_market([(bid, DEPTH)], [(bid + 200, DEPTH)])
     _exclusive(other)
     _switch("on")
-    first, second = _live(twin), _live(other, "second")
+    return other, _live(twin), _live(other, "second")
+
+
+def test_an_exit_does_not_take_what_is_set_aside_for_another_basket_of_the_account(twin: Twin) -> None:
+    other, first, second = _two_baskets(twin)
     for ticker in TICKERS:  # leaving needs twice of what was set aside
         twin.cancel_makers(ticker, "ask")
         twin.quote(ticker, "ask", 3_000, DEPTH)
@@ -287,12 +292,7 @@ def test_an_exit_does_not_take_what_is_set_aside_for_another_basket_of_the_accou
 
 def test_where_less_is_there_than_was_set_aside_for_two_exits_both_go_on_with_it(twin: Twin) -> None:
     """Each may take what was set aside for it: neither waits for what only the other could give."""
-    other = Twin("KXU-1", beside=twin)
-    for bid in BIDS:
-        other.add_market([(bid, DEPTH)], [(bid + 200, DEPTH)])
-    _exclusive(other)
-    _switch("on")
-    first, second = _live(twin), _live(other, "second")
+    other, first, second = _two_baskets(twin)
     for ticker in TICKERS:
         twin.cancel_makers(ticker, "ask")
         twin.quote(ticker, "ask", 3_000, DEPTH)

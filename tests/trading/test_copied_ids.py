@@ -17,8 +17,8 @@ from markets.streaming.output.inbox import store
 from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import live_twin, world
+from tests.trading.rewriting import ORDERS, Body, Rewriting, RewritingTwin
 from tests.trading.struck import execute
-from tests.trading.test_wrong_ids import ORDERS, Body, Rewriting, RewritingTwin
 from tests.trading.twin import fill_message
 from trading import sweeper
 from trading.accounting import audit, balance_check

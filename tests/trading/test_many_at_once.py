@@ -10,13 +10,13 @@ from uuid import UUID
 
 import pytest
 import time_machine
-from django.db import connection as database
 
 from kalbot.common import clock
 from simulator.accounts import transfers
 from tests.trading import live_twin, world
+from tests.trading.at_once import at_once
+from tests.trading.rewriting import FILLS, Rewriting, RewritingTwin
 from tests.trading.struck import execute
-from tests.trading.test_wrong_ids import FILLS, Rewriting, RewritingTwin
 from trading import sweeper
 from trading.accounting import audit, balance_check
 from trading.closing import exits, settlement
@@ -63,25 +63,15 @@ def _rises(twin: RewritingTwin) -> None:
     twin.sync()
 
 
-def _at_once(twin: RewritingTwin, *work: Callable[[], object]) -> list[BaseException]:
-    barrier, errors = threading.Barrier(len(work)), list[BaseException]()
+def _together(twin: RewritingTwin, *work: Callable[[], object]) -> list[BaseException]:
+    def as_its_own(act: Callable[[], object]) -> Callable[[], object]:
+        def run() -> None:
+            connection.use(twin.client())
+            act()
 
-    def run(one: Callable[[], object]) -> None:
-        connection.use(twin.client())
-        try:
-            barrier.wait(timeout=20)
-            one()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            database.close()
+        return run
 
-    threads = [threading.Thread(target=run, args=(one,)) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=100)
-    return errors
+    return at_once([as_its_own(act) for act in work])
 
 
 def _sold(position: Position) -> dict[str, int]:
@@ -111,7 +101,7 @@ def test_whole_part_and_advised_exits_with_two_sweeps_sell_one_position_once(twi
     def exit_by(actor: str, **terms: Any) -> Callable[[], object]:
         return lambda: exits.request_exit(position_id=position.pk, actor=actor, reason="out", **terms)
 
-    errors = _at_once(
+    errors = _together(
         twin,
         exit_by("ann"),
         exit_by("bob", counts=half),
@@ -127,7 +117,7 @@ def test_whole_part_and_advised_exits_with_two_sweeps_sell_one_position_once(twi
     for seconds in (10, 30, 60):
         with time_machine.travel(clock.now() + timedelta(seconds=seconds)):
             twin.sync()
-            assert _at_once(twin, sweeper.sweep, sweeper.sweep) == []
+            assert _together(twin, sweeper.sweep, sweeper.sweep) == []
     position.refresh_from_db()
     held = twin.held()
     assert held in ({}, dict.fromkeys(twin.markets, 500)), "everything, or the half that bob reads for last"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection as database
 from django.db import transaction
 
 from kalbot.common import clock
 from markets import exchange_hours
 from strategies.models import Decision, Profile
 from tests.trading import world
+from tests.trading.at_once import at_once
 from tests.trading.twin import Twin
 from trading import states
 from trading.accounting import audit, balance_check, ledger, shard_cash
@@ -29,24 +29,8 @@ WORKERS = 8
 ASKS = [(4_000, 4_400), (4_200, 4_600)]
 
 
-def _at_once(work: Callable[[int], object]) -> list[BaseException]:
-    barrier, errors = threading.Barrier(WORKERS), []
-
-    def run(number: int) -> None:
-        try:
-            barrier.wait(timeout=20)
-            work(number)
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            database.close()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(WORKERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    return errors
+def _by_all(work: Callable[[int], object]) -> list[BaseException]:
+    return at_once([partial(work, number) for number in range(WORKERS)])
 
 
 def _events(number: int) -> list[Decision]:
@@ -61,7 +45,7 @@ def _events(number: int) -> list[Decision]:
 
 def test_workers_racing_for_one_profiles_capital_never_over_reserve() -> None:
     decisions = _events(WORKERS)
-    assert _at_once(lambda n: executor.execute(decisions[n].pk)) == []
+    assert _by_all(lambda n: executor.execute(decisions[n].pk)) == []
     profile = decisions[0].profile
     cost = sum(Position.objects.values_list("cost", flat=True))
     won = Position.objects.filter(status="open").count()
@@ -78,7 +62,7 @@ def test_workers_racing_for_one_event_have_one_winner() -> None:
     first = _events(1)[0]
     rest = [world.decide(first.profile, first.event, {"KXT-0-0": 4_400, "KXT-0-1": 4_600}, 500) for _ in range(7)]
     decisions = [first, *rest]
-    assert _at_once(lambda n: executor.execute(decisions[n].pk)) == []
+    assert _by_all(lambda n: executor.execute(decisions[n].pk)) == []
     assert Position.objects.count() == 1
     assert Order.objects.count() == 2
     assert set(Denial.objects.values_list("code", flat=True)) == {"event_taken"}
@@ -86,7 +70,7 @@ def test_workers_racing_for_one_event_have_one_winner() -> None:
 
 def test_workers_racing_with_one_decision_buy_once() -> None:
     decision = _events(1)[0]
-    assert _at_once(lambda n: executor.execute(decision.pk)) == []
+    assert _by_all(lambda n: executor.execute(decision.pk)) == []
     assert Position.objects.count() == 1
     assert Order.objects.count() == 2
     assert not Denial.objects.exists()
@@ -97,7 +81,7 @@ def test_workers_stepping_one_position_do_its_work_once() -> None:
     decision = _events(1)[0]
     position = admission.admit(decision)
     assert position is not None
-    assert _at_once(lambda n: executor.step(position.pk)) == []
+    assert _by_all(lambda n: executor.step(position.pk)) == []
     position.refresh_from_db()
     assert position.status == "open"
     assert Order.objects.count() == 2
@@ -135,7 +119,7 @@ def test_live_profiles_racing_for_the_cash_of_one_shard_never_promise_it_twice(s
         connection.use(twin.client())
         admission.admit(decisions[number])
 
-    assert _at_once(admit) == []
+    assert _by_all(admit) == []
     reserved = list(Position.objects.values_list("reserved", flat=True))
     assert len(reserved) == 30 * world.DOLLAR // max(reserved) == 3
     assert set(Denial.objects.values_list("code", flat=True)) == {"shard_cash"}
@@ -158,6 +142,6 @@ def test_purchases_that_complete_baskets_do_not_promise_a_shards_cash_twice_eith
         except Denied as denied:
             refused.append(denied.code)
 
-    assert _at_once(reserve) == []
+    assert _by_all(reserve) == []
     assert sum(Position.objects.values_list("reserved", flat=True)) == 27 * world.DOLLAR
     assert refused == ["shard_cash"] * (WORKERS - 3)

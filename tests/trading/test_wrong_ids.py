@@ -10,7 +10,6 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
 import time_machine
 
@@ -19,7 +18,8 @@ from markets.prices import LEASE_KEY
 from simulator.accounts import transfers
 from simulator.flow import second_actor
 from tests.trading import live_twin, world
-from tests.trading.struck import Striking, StruckTwin, execute
+from tests.trading.rewriting import FILLS, ORDERS, Body, Rewriting, RewritingTwin
+from tests.trading.struck import execute
 from trading import sweeper
 from trading.accounting import audit, balance_check
 from trading.closing import exits
@@ -27,34 +27,6 @@ from trading.execution import executor
 from trading.models import AccountTransaction, Discrepancy, ExchangeAccount, Order, Position
 from trading.reconciliation import reconcile
 from trading.venues import factory
-
-Body = dict[str, Any]
-ORDERS = ("POST", "/portfolio/events/orders")
-FILLS = ("GET", "/portfolio/fills")
-
-
-class Rewriting(Striking):
-    """``rewrite``: (method, end of the path) -> what becomes of the body of the answer."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.rewrite: dict[tuple[str, str], Callable[[Body], None]] = {}
-
-    def send(self, request: Any, **kwargs: Any) -> Any:
-        response = super().send(request, **kwargs)
-        for (method, end), change in self.rewrite.items():
-            if request.method == method and request.url.split("?")[0].endswith(end):
-                body = msgspec.json.decode(response.raw.read())
-                change(body)
-                response.raw.seek(0)
-                response.raw.truncate()
-                response.raw.write(msgspec.json.encode(body))
-                response.raw.seek(0)
-        return response
-
-
-class RewritingTwin(StruckTwin):
-    session: Rewriting
 
 
 @pytest.fixture(autouse=True)

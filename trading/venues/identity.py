@@ -29,9 +29,8 @@ NEVER_LEFT: Final = frozenset({OrderError.NOT_SENT, OrderError.NO_CREDENTIALS, *
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What the exchange shows of an order. ``price``: its limit in the outcome ``towards`` which it moves the account. ``count``: as it was
-    created. ``is_changed``: something happened to it since."""
+class _Described:
+    """What the exchange shows of both. ``price``: in the outcome ``towards`` which the account is moved."""
 
     order_id: str
     client_order_id: str
@@ -41,21 +40,18 @@ class Shown:
     count: int
     created: datetime | None
     subaccount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(_Described):
+    """An order: ``price`` is its limit, ``count`` as it was created. ``is_changed``: something happened to it since."""
+
     is_changed: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
-    """What it shows of an execution. ``price``: paid for the outcome ``towards`` which it moves the account."""
-
-    order_id: str
-    client_order_id: str
-    ticker: str
-    towards: Side
-    price: int
-    count: int
-    created: datetime | None
-    subaccount: int
+class Execution(_Described):
+    """An execution: ``price`` is what was paid."""
 
 
 def of_listed(one: ListedOrder) -> Shown:

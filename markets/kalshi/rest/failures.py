@@ -28,7 +28,7 @@ def describe(error: Exception) -> str:
         return "no connection in time"
     if isinstance(error, requests.exceptions.Timeout):
         found = _SECONDS.search(str(error))
-        return f"no answer within {float(found['number']):g} s" if found else "no answer in time"
+        return f"no answer within {found['number'].removesuffix('.0')} s" if found else "no answer in time"
     cause: object = error.args[0] if error.args else error
     text = _OBJECT.sub("", str(getattr(cause, "reason", None) or cause))
     if isinstance(error, requests.exceptions.ConnectionError):
