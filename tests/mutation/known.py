@@ -380,6 +380,12 @@ KNOWN: tuple[Known, ...] = (
         "    if shown.client_order_id == str(order.pk):\n",
     ),
     Known(
+        "what an opening balance had is booked when it is listed at last",
+        FOREIGN,
+        "elif is_foreign and opening.is_early(fill.created, account):",
+        "elif False:",
+    ),
+    Known(
         "an order that was never sent is believed to rest",
         "trading/venues/identity.py",
         "if order.status == OrderStatus.REJECTED and order.error_code in NEVER_LEFT:",

@@ -28,8 +28,8 @@ PAUSES: Final = (0.0, 0.6, 1.2)
 MILLISECOND: Final = timedelta(milliseconds=1)
 """Times of the exchange are cut off after it."""
 FIRST_PAUSES: Final = (0.0, 0.6, 1.2, 2.4)
-"""Seconds before each read of an account that is new here. Lists may lag behind cash and contracts; what lags longer than this is
-booked although the opening balance had it."""
+"""Seconds before each read of an account that is new here. Lists may lag behind cash and contracts; of what lags longer than this the
+balance decides (``opening``)."""
 log = logging.getLogger(__name__)
 
 

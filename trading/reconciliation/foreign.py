@@ -34,7 +34,7 @@ from trading.models import (
     Order,
     OrderStatus,
 )
-from trading.reconciliation import own_rows
+from trading.reconciliation import opening, own_rows
 from trading.venues import connection, identity
 
 log = logging.getLogger(__name__)
@@ -120,6 +120,7 @@ def book_trades(fills: Iterable[ListedFill]) -> tuple[int, set[tuple[int, str]]]
     accounts_of = {account.subaccount: account for account in ExchangeAccount.objects.all()}
     known = set(AccountTransaction.objects.filter(kind="trade").values_list("key", flat=True))
     new, waiting = 0, set()
+    early: dict[tuple[int, str], list[ListedFill]] = {}
     for fill in sorted(fills, key=lambda one: one.created or clock.now()):
         account = accounts_of.get(fill.subaccount or PRIMARY)
         if account is None or not _is_new(fill, account) or _key(fill) in known:
@@ -127,13 +128,35 @@ def book_trades(fills: Iterable[ListedFill]) -> tuple[int, set[tuple[int, str]]]
         is_foreign = None if (account.subaccount, fill.ticker) in waiting else _is_foreign(fill)
         if is_foreign is None:
             waiting.add((account.subaccount, fill.ticker))
+        elif is_foreign and opening.is_early(fill.created, account):
+            early.setdefault((account.subaccount, fill.ticker), []).append(fill)
         elif is_foreign:
             new += _book_trade(account, fill)
+    for key, found in early.items():
+        if key in waiting or not opening.is_shown(max(fill.created for fill in found if fill.created)):
+            waiting.add(key)
+        else:
+            new += _book_early(accounts_of[key[0]], key[1], found)
     return new, waiting
 
 
+def _book_early(account: ExchangeAccount, ticker: str, fills: list[ListedFill]) -> int:
+    """Book executions that are dated before the account was first read, unless its opening balance had them: how many changed something."""
+    count = sum(_signed(fill) for fill in fills)
+    was_in = opening.had_contracts(account, ticker, count) if count else opening.had_cash(account, _gain(fills))
+    if was_in:
+        remember_opening(account, fills)
+    return sum(_book_trade(account, fill) for fill in fills) if was_in is False else 0
+
+
+def _gain(fills: list[ListedFill]) -> int:
+    """Cash that executions made which leave no contracts, after fees, micro-dollars: each pair of both sides is a dollar."""
+    pairs = sum(fill.count for fill in fills) // 2
+    return pairs * DOLLAR // CONTRACT - sum(fill.price * fill.count + fill.fee for fill in fills)
+
+
 def _is_new(fill: ListedFill, account: ExchangeAccount) -> bool:
-    """Whether it may have happened after the opening balance was read (``remember_opening`` settles which did not)."""
+    """Whether it may have happened after the opening balance was read (``remember_opening`` and ``opening`` settle which did not)."""
     return fill.created is not None and fill.created > account.created_at - MARGIN
 
 
@@ -148,6 +171,10 @@ def remember_opening(account: ExchangeAccount, fills: Iterable[ListedFill]) -> N
 
 def _key(fill: ListedFill) -> str:
     return f"trade:{fill.order_id}:{fill.fill_id}"
+
+
+def _signed(fill: ListedFill) -> int:
+    return fill.count if fill.outcome_side is Side.YES else -fill.count
 
 
 def _is_foreign(fill: ListedFill) -> bool | None:
@@ -195,7 +222,7 @@ def _book_trade_of(account: ExchangeAccount, fill: ListedFill) -> bool:
     legs = own_legs(account.subaccount, fill.ticker)
     ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs)
     other = account.foreign.get(fill.ticker, 0)
-    signed = fill.count if fill.outcome_side is Side.YES else -fill.count
+    signed = _signed(fill)
     before = ours + other
     closes = min(fill.count, abs(before)) if before * signed < 0 else 0
     of_other = min(closes, abs(other)) if other * before > 0 else 0

@@ -15,6 +15,7 @@ from markets.kalshi.schemas.boundary import Rejection
 from markets.kalshi.schemas.funding import Funding, FundingStatus, Transfer
 from trading.accounting import account_ledger
 from trading.models import AccountTransaction, ExchangeAccount, Reconciliation
+from trading.reconciliation import opening
 from trading.reconciliation.foreign import MARGIN, OPENING
 from trading.safety import discrepancies
 from trading.venues import connection
@@ -86,20 +87,32 @@ def book(moved: Iterable[Moved]) -> int:
     new."""
     accounts = {account.subaccount: account for account in ExchangeAccount.objects.all()}
     times = _times_booked()
-    new = 0
+    new, early = 0, dict[int, list[Moved]]()
     for one in moved:
         account = accounts.get(one.subaccount)
         if account is None:
             continue
         booked = times[one.key]
         is_in, is_booked = one.status is FundingStatus.APPLIED, booked % 2 == 1
-        if is_in and not booked and _came_later(one, account):
+        if is_in and not booked and opening.is_early(one.at, account) and _came_later(one, account):
+            early.setdefault(account.subaccount, []).append(one)
+        elif is_in and not booked and _came_later(one, account):
             new += _post(account, one, one.key, one.amount)
         elif booked and is_in != is_booked and one.status is not FundingStatus.PENDING:
             word = AGAIN if is_in else RETURNED
             again = f":{booked}" if booked > 1 else ""
             new += _post(account, one, f"{one.key}{word}{again}", one.amount if is_in else -one.amount)
-    return new
+    return new + sum(_book_early(accounts[subaccount], found) for subaccount, found in early.items())
+
+
+def _book_early(account: ExchangeAccount, moved: list[Moved]) -> int:
+    """Book what is dated before the account was first read, unless its opening balance had it: how many changed something."""
+    if not opening.is_shown(max(one.at for one in moved if one.at)):
+        return 0
+    was_in = opening.had_cash(account, sum(one.amount for one in moved))
+    if was_in:
+        remember_opening(account, moved)
+    return sum(_post(account, one, one.key, one.amount) for one in moved) if was_in is False else 0
 
 
 def _times_booked() -> Counter[str]:
