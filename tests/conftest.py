@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadScopeScheduling
 
 # how long an example takes, or its making, says only what else the machine has to do
 hypothesis_settings.register_profile("kalbot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,13 +50,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(
             pytest.mark.skip(reason=f"the large recordings are not beside this checkout ({SHARED.parent.name}/)")
         )
-    for item in items:
-        together = item.nodeid if "tests/faults/test_schedules" in item.nodeid else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(together))
     if config.getoption("--database-tests-only"):
         wanted = [item for item in items if _touches_database(item)]
         config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])
         items[:] = wanted
+
+
+class ByFile(LoadScopeScheduling):
+    """The tests of a file run in one process, which makes once what they share; fault schedules are shared out one by one, so that
+    no process is left with the longest file. (The groups of xdist 3.8 are lost on pytest 9: each test was its own.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if "tests/faults/test_schedules" in nodeid else nodeid.split("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -134,6 +145,9 @@ def _no_memory_of_the_test_before() -> None:
     for name in REMEMBERING:
         if name in sys.modules:
             sys.modules[name].forget()
+    connection = sys.modules.get("trading.venues.connection")
+    if connection is not None:
+        connection.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -82,8 +82,13 @@ def measure_clock() -> None:
 
 
 def use(replacement: KalshiClient | None) -> None:
-    """Let this thread talk through ``replacement`` (None: forget the present one)."""
+    """Let this thread talk through ``replacement`` (None: through what the settings name, made when it is needed)."""
     _local.client, _local.ours, _local.refresh_at = replacement, False, 0.0
+
+
+def forget() -> None:
+    """This thread has no client, neither for an account nor for public reads."""
+    _local.__dict__.clear()
 
 
 def public() -> KalshiClient:
