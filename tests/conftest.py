@@ -42,6 +42,7 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server",
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database-tests-only", action="store_true", help="only tests that touch the database")
+    parser.addoption("--one-row-each", action="store_true", help="of a parametrized test its first row alone")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -54,14 +55,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         wanted = [item for item in items if _touches_database(item)]
         config.hook.pytest_deselected(items=[item for item in items if not _touches_database(item)])
         items[:] = wanted
+    if config.getoption("--one-row-each"):
+        rows = {item.nodeid.split("[")[0]: item for item in reversed(items)}
+        wanted = [item for item in items if rows[item.nodeid.split("[")[0]] is item or _is_about_the_database(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted
 
 
 class ByFile(LoadScopeScheduling):
-    """The tests of a file run in one process, which makes once what they share; fault schedules are shared out one by one, so that
-    no process is left with the longest file. (The groups of xdist 3.8 are lost on pytest 9: each test was its own.)"""
+    """What stands together of a file runs in one process, which makes once what the tests share. Those with real transactions stand
+    at the end: their flush takes away what migrations made. Fault schedules are shared out one by one, so that no process is left
+    with the longest file. (The groups of xdist 3.8 are lost on pytest 9: each test was one of its own.)"""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        self.file, self.number, self.scopes = "", 0, dict[str, str]()
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if "tests/faults/test_schedules" in nodeid else nodeid.split("::")[0]
+        """First of every test in their order, later of single ones."""
+        if nodeid not in self.scopes:
+            file = nodeid if "tests/faults/test_schedules" in nodeid else nodeid.split("::")[0]
+            self.number += file != self.file
+            self.file = file
+            self.scopes[nodeid] = f"{self.number} {file}"
+        return self.scopes[nodeid]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -80,6 +97,12 @@ def _touches_database(item: pytest.Item) -> bool:
     return item.get_closest_marker("django_db") is not None or bool(
         DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
     )
+
+
+def _is_about_the_database(item: pytest.Item) -> bool:
+    """Whether every row may say something else on another database: real transactions, or marked so."""
+    marker = item.get_closest_marker("django_db")
+    return bool(item.get_closest_marker("each_row") or (marker and marker.kwargs.get("transaction")))
 
 
 @pytest.fixture(scope="session")

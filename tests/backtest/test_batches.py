@@ -55,7 +55,11 @@ def _both(wanted: Options, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("seed", "start"),
-    [(3, 0), (5, 60), pytest.param(4, 0, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
+    [
+        pytest.param(3, 0, marks=pytest.mark.slow),
+        (5, 60),
+        pytest.param(4, 0, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+    ],
 )
 def test_a_random_tape_comes_to_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, start: int

@@ -78,6 +78,7 @@ def better(seed: int, days: int) -> list[Observed]:
     return found
 
 
+@pytest.mark.slow
 def test_families_that_know_more_earn_it_over_other_days_and_those_that_know_less_do_not() -> None:
     observed = better(3, 240)
     assert observed[-1].at_ns - observed[0].at_ns > 200 * DAY

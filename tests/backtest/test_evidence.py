@@ -86,6 +86,7 @@ def test_a_run_that_was_kept_is_read_and_not_made_again(tmp_path: Path, monkeypa
         evidence.run_line(other, tmp_path / "kept")
 
 
+@pytest.mark.slow  # as in a sweep, which the normal run has
 @pytest.mark.django_db
 def test_two_processes_make_the_runs_that_one_makes(tmp_path: Path) -> None:
     planted(tmp_path / "tapes" / "one")

@@ -103,7 +103,7 @@ def _check(folder: Path, seed: int, cuts: int) -> int:
     return found.compared
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_nothing_before_a_random_moment_depends_on_what_comes_after_it(tmp_path: Path, seed: int) -> None:
     assert _check(tmp_path, seed, 1) > 0
 

@@ -18,7 +18,7 @@ from strategies.models import Decision, Profile
 from tests.strategies.world import add_event, add_profile
 from trading.models import Leg, Order, OrderStatus, Position
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.each_row]
 PRICES = [(4_000, 4_100), (5_000, 5_100)]
 
 

@@ -15,17 +15,20 @@ from django.apps import apps
 from strategies.models import DOLLAR, Profile
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COUNT = """
+BEGUN = """
 import django; django.setup()
+from django.core.management import call_command
 from strategies.models import Profile
+call_command("migrate", interactive=False, verbosity=0)
+for command in ("seed", "seed", "seed_schedules"):
+    call_command(command, verbosity=0)
 print(sorted(Profile.objects.values_list("name", "mode")))
 """
 
 
 def test_migrating_and_seeding_twice_makes_no_live_profile(tmp_path: Path) -> None:
-    known = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL",)}
     environment = {
-        **known,
+        **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
         "DJANGO_SETTINGS_MODULE": "kalbot.settings",
         "KALBOT_STATE": str(tmp_path),
         "KALBOT_LIVE": "true",
@@ -33,12 +36,8 @@ def test_migrating_and_seeding_twice_makes_no_live_profile(tmp_path: Path) -> No
         "KALSHI_KEY_ID": "a-key-of-nobody",
         "KALSHI_PRIVATE_KEY": "-----BEGIN PRIVATE KEY-----",
     }
-    for command in (["migrate", "--noinput"], ["seed"], ["seed"], ["seed_schedules"]):
-        subprocess.run(
-            [sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True, capture_output=True
-        )
-    counted = subprocess.run([sys.executable, "-c", COUNT], cwd=ROOT, env=environment, check=True, capture_output=True)
-    assert counted.stdout.decode().strip().splitlines()[-1] == (
+    ran = subprocess.run([sys.executable, "-c", BEGUN], cwd=ROOT, env=environment, check=True, capture_output=True)
+    assert ran.stdout.decode().strip().splitlines()[-1] == (
         "[('balanced', 'sim'), ('careful', 'sim'), ('coverage', 'sim')]"
     )
 

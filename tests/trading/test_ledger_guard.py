@@ -31,6 +31,8 @@ from trading.models import (
 )
 from trading.reconciliation import reconcile
 
+pytestmark = pytest.mark.each_row
+
 ASKS = [(2_400, 3_000), (2_800, 3_200), (2_600, 3_100)]
 LIMITS = {"KXT-1-0": 3_000, "KXT-1-1": 3_200, "KXT-1-2": 3_100}
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
+from kalbot.common.db.prepared import Param, Prepared
 from kalbot.common.units import part_of
 from markets import exchange_hours
 from strategies.models import Mode, Profile
@@ -32,10 +33,14 @@ _Free = Callable[[int, int], int | None]
 
 def active_profiles() -> list[Profile]:
     """The active profiles by name, each with what ``refusals`` goes by; one query for all of them."""
+    return _ACTIVE.rows(lately=clock.now() - live_readiness.MAX_AGE)
+
+
+def _active() -> QuerySet[Profile]:
     held = Position.objects.filter(profile=OuterRef("pk"), status__in=ACTIVE).order_by().values("profile")
     balance = ProfileBalance.objects.filter(profile=OuterRef("pk"))
-    lately = clock.now() - live_readiness.MAX_AGE
-    return list(
+    shards = ExchangeAccount.objects.filter(subaccount=Coalesce(OuterRef("subaccount"), 0)).values("shards")
+    return (
         Profile.objects.filter(is_active=True)
         .order_by("name")
         .annotate(
@@ -44,12 +49,14 @@ def active_profiles() -> list[Profile]:
             uncommitted=Subquery(balance.values(rest=F("cash") + F("capital"))),
             some_unknown=Exists(unknown_orders()),
             some_difference=Exists(Discrepancy.objects.filter(resolved_at=None)),
-            shards=Subquery(
-                ExchangeAccount.objects.filter(subaccount=Coalesce(OuterRef("subaccount"), 0)).values("shards")
-            ),
-            is_reconciled=Exists(live_readiness.reconciliations(lately)),
+            shards=Subquery(shards),
+            is_reconciled=Exists(live_readiness.reconciliations(Param("lately", DateTimeField()))),
         )
     )
+
+
+_ACTIVE: Final = Prepared(_active)
+"""Every page reads it, and the SQL of its seven subqueries takes Django longer to build than the database to answer."""
 
 
 def refusals(profiles: Sequence[Any]) -> dict[int, list[Refusal]]:
