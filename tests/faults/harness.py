@@ -137,6 +137,12 @@ class RunClock:
         self.run.shift(seconds)
 
 
+class Waitless(clock.SystemClock):
+    """Of the start, before anything may go wrong: waits take no time at all, neither ours nor the run's."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
 class MortalSession(TwinSession):
     """The wire: counts requests, strikes the world between them, and lets the worker die before or after each."""
 
@@ -205,7 +211,8 @@ def run(
         else (draw(seed), Harsh(troubles=tuple(troubles)))
     )
     with time_machine.travel(START, tick=False) as traveller:
-        state = _world(plan, more, traveller)
+        with clock.use(Waitless()):
+            state = _world(plan, more, traveller)
         if more.troubles:
             tickers = [ticker for twin in state.twins for ticker in twin.markets]
             wanted = {"seed": seed, "for_ms": TROUBLED_MS, "kinds": list(more.troubles), "tickers": tickers}
