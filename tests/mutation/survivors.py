@@ -95,6 +95,36 @@ SURVIVORS: tuple[Survivor, ...] = (
         "resolved_at: dropped from Discrepancy.objects.filter(code=CODE, resolved_at=None)",
         "names that have ended are read too, and ending one of them again changes nothing",
     ),
+    Survivor(
+        "trading/limits/day.py",
+        "",
+        "1 -> 2",
+        "a minute longer what a profile had at midnight is added up instead of remembered: the same sum",
+    ),
+    Survivor(
+        "trading/limits/day.py",
+        "realised_today",
+        "profile__in: dropped from ProfileBalance.objects.filter(profile__in=every)",
+        "running totals of more profiles are read than are looked up",
+    ),
+    Survivor(
+        "trading/ended_beside.py",
+        "behind",
+        "event__in: dropped from Q(kind=Kind.FAMILY, event__in=families)",
+        "baskets of families of which no market has ended are brought up to date too, and stay as they are",
+    ),
+    Survivor(
+        "trading/execution/sizing/quotes.py",
+        "_wants",
+        "True -> False",
+        "markets are made of the legs, one of each, so that both are as many",
+    ),
+    Survivor(
+        "trading/venues/live.py",
+        "_sent_ms",
+        "order.created_at: dropped from order.sent_at or order.created_at",
+        "a row has its time of sending from the start; the other one is for what the column allows",
+    ),
     Survivor("trading/states.py", "_watch_quote", "0 -> 1", "the priority of watching nothing"),
     Survivor(
         "trading/execution/phases/buy.py",

@@ -587,9 +587,16 @@ def test_while_one_is_learnt_from_no_other_is_opened(twin: Twin) -> None:
     assert position.target_count == 1_000
 
 
-def test_what_no_reading_predicts_is_named_with_both_figures(twin: Twin) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_no_reading_predicts_is_named_with_both_figures(twin: Twin, elsewhere: bool) -> None:
+    """Also where somebody buys meanwhile, but with the cash of another subaccount."""
     _switch(twin, "learning")
     twin.exchange.events[twin.event].collateral_return_type = ""
+    if elsewhere:
+        twin.exchange.ledger.credit((1, 0), 50 * world.DOLLAR)
+        market = Twin("KXT-2", beside=twin).add_market([(4_000, DEPTH)], [(4_200, DEPTH)])
+        buys = {"tickers": [market], "side": "bid", "rest": True, "count": 500, "subaccount": 1}
+        assert second_actor.act(twin.exchange, "buy", buys, Random(1))["did"] == "buy"
     _live(twin)
     reconcile.run("live", "test")
     row = Discrepancy.objects.get(code="collateral")

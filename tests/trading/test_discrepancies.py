@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -136,6 +138,22 @@ def test_a_difference_of_live_binds_no_paper_profile(twin: Twin) -> None:
 def test_every_kind_of_difference_has_an_action() -> None:
     assert set(resolution.ACTIONS) == set(Discrepancy.Code)
     assert all(action.title and action.sentence.endswith(".") for action in resolution.ACTIONS.values())
+
+
+@pytest.mark.parametrize("subaccount", [0, 9])
+def test_of_what_is_not_there_any_more_every_action_speaks_in_words(twin: Twin, subaccount: int) -> None:
+    """Neither our rows nor the exchange know what the difference is about, nor, once, its account."""
+    reconcile.run("live", "first")
+    for code in Discrepancy.Code:
+        own = {"order_unresolved": str(uuid4()), "rejected_order_filled": str(uuid4()), "lost_basket": "0:KXT-1:9:9"}
+        is_number = code in ("netting_on", "collateral", "cash", "legs_alone", "position_waiting", "exit_waiting")
+        key = own.get(code) or ("9" if is_number else f"{subaccount}:KXT-9")
+        row = Discrepancy.objects.create(code=code, key=key, mode="live")
+        action = resolution.action_for(row)
+        assert all(label and text for label, text in action.preview(row)), code
+        with suppress(resolution.CannotResolve):
+            assert resolution.resolve(row.pk, actor="anna", reason="checked it"), code
+    assert not Position.objects.exists()
 
 
 def _resolve(code: str) -> str:

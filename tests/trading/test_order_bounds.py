@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +12,16 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from markets.models import Market
 from strategies.cycle import handover
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.stopped import NOW, TICK, after, refusal_of
 from trading.execution import handed
 from trading.execution.orders import finality, gate, inflight, quote, record
-from trading.models import ExitRequest, Leg, Order, PaperOrder, Position
-from trading.venues import connection
+from trading.models import ExchangeAccount, ExitRequest, Leg, Order, PaperOrder, Position
+from trading.reconciliation import opening
+from trading.venues import connection, market_status
 from trading.venues.protocol import Ack
 
 QUOTES = [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]
@@ -225,3 +228,32 @@ def test_nothing_waits_for_the_end_of_an_order_on_paper_or_of_another_leg() -> N
     assert finality.unsettled(position, [leg], []) is None
     refusal = finality._waits([order, order])
     assert (refusal.code, refusal.detail) == ("order_unsettled", leg.market_id)
+
+
+@pytest.mark.parametrize("ahead", [0, 5_000, -5_000])
+def test_reads_are_as_new_as_they_say_by_our_own_clock(ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever's clock is wrong: what the exchange says of its reads is in its own time."""
+    skew = SimpleNamespace(skew_ms=ahead, uncertainty_ms=10)
+    for late, shown in ((0, True), (-0.001, False)):
+        as_of = after(late + ahead / 1_000)
+        exchange = SimpleNamespace(user_data_time=partial(lambda at: at, as_of))
+        client = SimpleNamespace(exchange=exchange, transport=SimpleNamespace(skew=skew))
+        monkeypatch.setattr(connection, "client", partial(lambda it: it, client))
+        ended = Order(rested_at=NOW, ended_at=NOW - finality.READ_AFTER)
+        assert finality._reads_show_the_end([ended]) is shown, late
+        assert opening.is_shown(NOW) is shown, late
+    account = ExchangeAccount(created_at=NOW)
+    assert opening.is_early(after(ahead / 1_000), account)
+    assert not opening.is_early(after(ahead / 1_000 + 0.001), account)
+
+
+def test_a_market_is_over_at_the_moment_of_its_close_by_our_row_and_by_the_exchange(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for seconds, over in ((0, True), (0.001, False)):
+        ours, later = Market(status="active", close_time=after(seconds)), Market(status="active", close_time=after(9))
+        assert market_status.has_ended(Leg(market=ours), live=False) is over
+        catalogue = SimpleNamespace(market=partial(lambda found, ticker: found, ours))
+        monkeypatch.setattr(connection, "client", partial(SimpleNamespace, catalogue=catalogue))
+        assert market_status.has_ended(Leg(market=later), live=True) is over
+        assert not market_status.has_ended(Leg(market=later), live=False)

@@ -143,6 +143,18 @@ def test_resting_order_waits_for_its_price_and_fills_there_as_a_maker(place: Any
     assert PaperVenue().fetch(order).fill_count == 100
 
 
+@pytest.mark.parametrize(("purpose", "filled"), [("complete", 0), ("quote", 300)])
+def test_only_a_quote_that_is_withdrawn_takes_what_crosses_it_by_then(place: Any, purpose: str, filled: int) -> None:
+    """Somebody who knew more has sold to a quote; what is withdrawn because it is not wanted any more buys nothing more."""
+    _asks((4_000, 500), bids=((3_500, 700),))
+    order = place(300, 3_500, time_in_force="good_till_canceled")
+    assert PaperVenue().create(order).remaining_count == 300
+    Order.objects.filter(pk=order.pk).update(purpose=purpose)
+    _asks((3_400, 900), bids=((3_300, 700),))
+    ack = PaperVenue().cancel(Order.objects.get(pk=order.pk))
+    assert (ack.fill_count, ack.remaining_count) == (filled, 0)
+
+
 def test_sale_meets_bids_only(place: Any) -> None:
     _asks((4_000, 500), bids=((3_500, 100), (3_400, 100), (3_000, 900)))
     assert PaperVenue().create(place(500, 4_000)).fill_count == 500

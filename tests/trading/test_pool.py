@@ -230,6 +230,28 @@ def test_a_lender_that_expects_more_of_its_own_money_keeps_it() -> None:
     assert len(pool.run()) == 1
 
 
+@pytest.mark.parametrize(("pays", "back"), [(1_100_000, 0), (1_100_001, 180)])
+def test_a_lender_that_could_use_it_better_has_it_back_and_none_that_could_as_well(pays: int, back: int) -> None:
+    lender, taker = _two()
+    _waits(taker)
+    pool.run()
+    _waits(lender, "B-OWN", pays=pays)
+    assert pool.run() == ([Moved("taker", "lender", back * DOLLAR)] if back else [])
+    _ties()
+
+
+def test_a_lender_that_has_a_use_of_its_own_by_then_lends_no_more() -> None:
+    """It lent a moment ago: that repaid nothing, so its own baskets count."""
+    lender, taker = _two()
+    _waits(taker)
+    pool.run()
+    _waits(lender, "B-OWN")
+    _spend(lender, 670 * DOLLAR)
+    other = add_profile("other", capital=20 * DOLLAR, borrow_up_to=300 * DOLLAR)
+    _waits(other, "C-OTHER")
+    assert pool.run() == []
+
+
 def test_the_best_use_is_served_first_and_the_least_expectant_lends_first() -> None:
     _, taker = _two()
     better = add_profile("better", capital=20 * DOLLAR, borrow_up_to=1_000 * DOLLAR)

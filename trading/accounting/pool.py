@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from kalbot.common import clock
 from kalbot.common.units import Money
@@ -127,9 +127,7 @@ def _member(profile: Profile) -> Member:
     loans = CapitalChange.objects.filter(profile=profile, kind=POOL, other__isnull=False)
     now = clock.now()
     member.has_unused = not loans.filter(amount__gt=0, at__gt=now - UNUSED).exists()
-    if loans.filter(amount__lt=0, at__gt=now - AGAIN).exists():
-        return member
-    if not member.may_buy:
+    if not member.may_buy or _gave_back(loans):
         return member
     waiting = sorted(_waiting(profile), key=lambda one: -one.return_a_day)
     slots = profile.max_open_positions - Position.objects.filter(profile=profile, status__in=ACTIVE).count()
@@ -138,6 +136,17 @@ def _member(profile: Profile) -> Member:
         member.needs = max(0, sum(one.locked for one in worth_it) - member.free)
         member.best = worth_it[0].return_a_day
     return member
+
+
+def _gave_back(loans: QuerySet[CapitalChange]) -> bool:
+    """Whether of a profile's moves in the pool a late one repaid what it owed. To lend lowers its cash as well, and repays nothing."""
+    owes = dict(loans.values_list("other").annotate(Sum("amount")).order_by())
+    late = loans.filter(at__gt=clock.now() - AGAIN).order_by("-pk").values_list("other", "amount")
+    for other, amount in late:
+        owes[other] -= amount
+        if amount < 0 < owes[other]:
+            return True
+    return False
 
 
 def _waiting(profile: Profile) -> Iterator[Offer]:
