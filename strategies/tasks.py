@@ -10,12 +10,14 @@ from celery import shared_task, signals
 
 from kalbot.common import messages
 from kalbot.common.trace import Stage
+from strategies import express
 from strategies.catalogue import settling
 from strategies.cycle import cycle, hurdles, rehearsal
 from strategies.screening import screening
 
 READY_SECONDS: Final = 5.0
 """Most that a worker's threads wait for each other before the first of them takes a task."""
+express.connect()
 
 
 @signals.worker_ready.connect

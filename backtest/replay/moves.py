@@ -9,7 +9,7 @@ from backtest.replay.books import ReplayBooks
 from backtest.replay.catalogue import Catalogue
 from backtest.replay.clock import SECOND
 from kalbot.common import messages
-from markets.streaming.loop import EVALUATE_SECONDS
+from markets.streaming.output.moves import EVALUATE_SECONDS
 from markets.streaming.state.all_in import is_worth_evaluating
 from strategies.models import Verdict
 

@@ -1,4 +1,4 @@
-"""Several locks of ``cache.lock``'s kind at once, and a value that is wanted with them: one message to Redis acquires, one releases.
+"""Several locks of ``cache.lock``'s kind at once, and values that are wanted with them: one message to Redis acquires, one releases.
 
 As there, nothing raises: a Redis that is away acquires nothing, and what could not be released expires.
 """
@@ -22,27 +22,30 @@ end
 
 
 @contextmanager
-def acquired(names: Sequence[str], seconds: float, beside: str) -> Iterator[tuple[list[bool], bytes | None]]:
+def acquired(
+    names: Sequence[str], seconds: float, beside: Sequence[str]
+) -> Iterator[tuple[list[bool], list[bytes | None]]]:
     """Try once to acquire ``lock:name`` for each of ``names``, for at most ``seconds``; released at the end. Yields which of them were
-    acquired, and the value of the key ``beside`` (None when there is none, or nothing was wanted)."""
+    acquired, and the values of the keys ``beside``, read behind the locks and at one instant (None where there is none, or no lock was
+    wanted)."""
     if not names:
-        yield [], None
+        yield [], [None] * len(beside)
         return
     if cache.is_isolated():
-        yield [True] * len(names), cache.prices().get(beside)  # type: ignore[misc]  # the stubs know of awaitables
+        yield [True] * len(names), cache.prices().mget(beside)  # type: ignore[misc]  # the stubs know of awaitables
         return
     keys, token = [cache.key(f"lock:{name}") for name in names], uuid4().hex
     try:
         with cache.prices().pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.set(key, token, nx=True, px=int(seconds * 1000))
-            pipe.get(beside)
-            *got, value = pipe.execute()
+            pipe.mget(beside)
+            *got, values = pipe.execute()
     except redis.RedisError:
-        got, value = [None] * len(keys), None
+        got, values = [None] * len(keys), [None] * len(beside)
     mine = [key for key, is_mine in zip(keys, got, strict=True) if is_mine]
     try:
-        yield [bool(each) for each in got], value
+        yield [bool(each) for each in got], values
     finally:
         if mine:
             with suppress(redis.RedisError):

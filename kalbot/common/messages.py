@@ -15,7 +15,7 @@ from typing import Any, Final
 from celery import current_app
 from django.db import transaction
 
-from kalbot.common import urgent
+from kalbot.common import clock, express, urgent
 
 SCAN_CATALOGUE: Final = "markets.tasks.scan_catalogue"
 CHECK_TERMS: Final = "markets.tasks.check_contract_terms"
@@ -111,6 +111,8 @@ def send(name: str, *args: Any, **options: Any) -> None:
         _not_sent(name, "the broker did not answer a moment ago")
         return
     try:
+        if name == EVALUATE_EVENT and express.put(args[:1], clock.now_us()) != express.NOBODY:
+            return
         if name in URGENT and not options:
             urgent.push(name, ROUTES[name]["queue"], args)
         else:

@@ -32,8 +32,8 @@ class Stage(StrEnum):
 
 SENTENCES: Final[dict[Stage, str]] = {
     Stage.RECEIVED: "The newest frame behind the prices was received.",
-    Stage.WRITTEN: "The books with it were in Redis.",
-    Stage.NOTIFIED: "The task that evaluates the event was sent.",
+    Stage.WRITTEN: "The books with it were in Redis, or left for it together with the next.",
+    Stage.NOTIFIED: "The event was sent to be evaluated.",
     Stage.STARTED: "The strategy cycle began.",
     Stage.DECIDED: "The decision was made.",
     Stage.TAKEN: "A trading worker took the decision up.",

@@ -22,6 +22,7 @@ Prices are 1/10,000 dollar, counts 1/100 contract, times Unix milliseconds.
 
 from __future__ import annotations
 
+from markets.prices.ahead import Ahead
 from markets.prices.layout import (
     CHANGED_CHANNEL,
     EVENT_KEY,
@@ -49,6 +50,7 @@ __all__ = [
     "METRICS_KEY",
     "PUBLISHED_LEVELS",
     "QUOTE_KEY",
+    "Ahead",
     "EventPrices",
     "EventRecord",
     "Lease",

@@ -89,13 +89,29 @@ class PriceReader:
     def events(self, event_tickers: Sequence[str]) -> dict[str, EventPrices]:
         """The prices of these events, all of one instant. An event that nobody watches has no markets and is not live."""
         tickers = list(event_tickers)
-        leases, values = self._fetch(EVENT_KEY, tickers)
-        return {ticker: _event_prices(ticker, value, leases) for ticker, value in zip(tickers, values, strict=True)}
+        try:
+            values = self._mget(self.keys(tickers))
+        except redis.RedisError:
+            values = [None] * (self._partitions + len(tickers))
+        return self.made(tickers, values)
+
+    def keys(self, event_tickers: Sequence[str]) -> list[str]:
+        """Where the prices of these events are: for ``made``, by whoever reads something else with them, at one instant."""
+        return self._leases() + [EVENT_KEY + ticker for ticker in event_tickers]
+
+    def made(self, event_tickers: Sequence[str], values: Sequence[bytes | None]) -> dict[str, EventPrices]:
+        """``events`` of the values of ``keys``."""
+        leases, records = self._living(values), values[self._partitions :]
+        return {t: _event_prices(t, value, leases) for t, value in zip(event_tickers, records, strict=True)}
 
     def tickers(self, market_tickers: Sequence[str]) -> dict[str, Quote]:
         """The living ticker quotes of these markets; a market without one, or with one of a dead epoch, is absent."""
         wanted = list(market_tickers)
-        leases, values = self._fetch(QUOTE_KEY, wanted)
+        try:
+            found_values = self._mget(self._leases() + [QUOTE_KEY + name for name in wanted])
+        except redis.RedisError:
+            return {}
+        leases, values = self._living(found_values), found_values[self._partitions :]
         found = ((ticker, _quote.decode(value)) for ticker, value in zip(wanted, values, strict=True) if value)
         return {ticker: quote for ticker, quote in found if quote.epoch in leases}
 
@@ -124,14 +140,13 @@ class PriceReader:
     def _mget(self, keys: list[str]) -> list[bytes | None]:
         return cast("list[bytes | None]", self._redis.mget(keys))
 
-    def _fetch(self, prefix: str, names: list[str]) -> tuple[dict[str, Lease], list[bytes | None]]:
-        keys = [f"{LEASE_KEY}{n}" for n in range(self._partitions)]
-        try:
-            values = self._mget(keys + [prefix + name for name in names])
-        except redis.RedisError:
-            return {}, [None] * len(names)
+    def _leases(self) -> list[str]:
+        return [f"{LEASE_KEY}{n}" for n in range(self._partitions)]
+
+    def _living(self, values: Sequence[bytes | None]) -> dict[str, Lease]:
+        """The living epochs; ``values`` begin with the leases."""
         leases = [_lease.decode(value) for value in values[: self._partitions] if value]
-        return {lease.epoch: lease for lease in leases}, values[self._partitions :]
+        return {lease.epoch: lease for lease in leases}
 
 
 def _event_prices(ticker: str, value: bytes | None, leases: Mapping[str, Lease]) -> EventPrices:

@@ -25,10 +25,10 @@ from markets.streaming.connection import Connection
 from markets.streaming.output.inbox import Inbox
 from markets.streaming.output.leader import Leadership
 from markets.streaming.output.metrics import Metrics, publish
+from markets.streaming.output.moves import Moves
 from markets.streaming.output.notifier import Notifier
 from markets.streaming.output.pacing import RENEW, Pace
 from markets.streaming.output.publisher import Fenced, Publisher
-from markets.streaming.state.all_in import is_worth_evaluating
 from markets.streaming.state.books import Books
 from markets.streaming.watchlist_reader import WatchlistReader
 from markets.tape.recorder import Recorder
@@ -41,10 +41,6 @@ STANDBY_SECONDS: Final = 0.5
 REDIS_PAUSE_MS: Final = 500
 SWITCH_SECONDS: Final = 0.0005
 """How long another thread of ours (rows, watchlist) may hold up the receiving one; Python's default of 5 ms would delay every price."""
-EVALUATE_SECONDS: Final = 0.2
-"""Least time between two task messages about one event."""
-FAMILY_SECONDS: Final = 0.5
-"""The same of an event that alone does not pay, but is one of a family: whether that pays is seen on the books of all its events only."""
 
 
 class Refused(Exception):
@@ -82,7 +78,7 @@ class Stream:
         self._next_metrics_ms = 0
         self._pace = Pace()
         self._sent: set[str] = set()
-        self._moved: set[str] = set()
+        self._moves = Moves(self.books, watchlist, notifier)
 
     def stop(self) -> None:
         """End soon: the loop checks at least every 50 ms."""
@@ -175,7 +171,7 @@ class Stream:
                 return
             if answered:
                 self.metrics.error = ""
-                self._notify(connection)
+                self._written(connection)
         except redis.RedisError as error:
             self._redis_failed(error, at)
             return
@@ -186,7 +182,8 @@ class Stream:
         began = time.monotonic()
         records, self._sent = self.books.take_changes()
         try:
-            self._publisher.begin(connection.epoch, connection.alive_ms, records, self._sent)
+            leaving = self._moves.leaving()
+            self._publisher.begin(connection.epoch, connection.alive_ms, records, self._sent, leaving)
             if self.books.dropped:
                 self._publisher.finish(wait=True)
                 self._publisher.forget([EVENT_KEY + event for event in self.books.dropped])
@@ -197,8 +194,7 @@ class Stream:
         except Fenced:
             self._regain()
             return
-        self._moved |= self.books.moved
-        self.books.moved.clear()
+        self._moves.sent()
         self._pace.wrote(began)
         self.metrics.flushes += 1
         self.metrics.records += len(records)
@@ -246,18 +242,9 @@ class Stream:
             except Fenced:
                 return
 
-    def _notify(self, connection: Connection) -> None:
-        """Have events evaluated whose best prices moved and whose baskets are near to paying for themselves, or that are one of a family,
-        and quotes repriced. Only after the write, or the evaluation would read the old prices."""
-        for event in self._moved:
-            if event in self._watchlist.quoted:
-                self._notifier.notify(messages.REPRICE, event, interval=EVALUATE_SECONDS)
-            multiplier = self._watchlist.fee_multipliers.get(event, 0)
-            if is_worth_evaluating(self.books.events.get(event, ()), multiplier):
-                self._notifier.notify(messages.EVALUATE_EVENT, event, interval=EVALUATE_SECONDS)
-            elif event in self._watchlist.in_families:
-                self._notifier.notify(messages.EVALUATE_EVENT, event, interval=FAMILY_SECONDS)
-        self._moved.clear()
+    def _written(self, connection: Connection) -> None:
+        """Only after the write, or an evaluation would read the old prices."""
+        self._moves.written(self._publisher.put)
         if connection.lifecycle_gap:
             connection.lifecycle_gap = False
             self._notifier.notify(messages.SCAN_CATALOGUE, interval=30.0)

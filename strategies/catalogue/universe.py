@@ -154,7 +154,7 @@ def _loaded(tickers: Sequence[str] | None, deep: bool) -> dict[str, EventView]:
 
 
 def _all(deep: bool) -> tuple[list[Family], dict[str, EventView]]:
-    return family_views.of(None), _views(universe_rows.whole(deep), deep=deep)
+    return family_views.of(None), views_of(universe_rows.whole(deep), deep=deep)
 
 
 def _of(tickers: Sequence[str], deep: bool) -> tuple[list[Family], dict[str, EventView], dict[str, str]]:
@@ -166,18 +166,19 @@ def _of(tickers: Sequence[str], deep: bool) -> tuple[list[Family], dict[str, Eve
     for batch in batched(tickers):
         of_batch, rows = fetch.together(family_views.fetching(batch), universe_rows.fetching(batch, deep))
         families += of_batch
-        found |= _views(rows, deep=deep)
+        found |= views_of(rows, deep=deep)
         family_of |= {row["ticker"]: row["family"] for row in rows.events if row.get("family")}
     earned = family_gates.open_for(found, family_of)
     if earned:
         families += family_views.of(sorted(set(earned.values()) - {family.ticker for family in families}))
     members = {event for family in families for event in family.events}
     for batch in batched(sorted(members.difference(tickers))):
-        found |= _views(universe_rows.some(batch, deep), deep=deep)
+        found |= views_of(universe_rows.some(batch, deep), deep=deep)
     return families, found, earned
 
 
-def _views(rows: Rows, *, deep: bool) -> dict[str, EventView]:
+def views_of(rows: Rows, *, deep: bool) -> dict[str, EventView]:
+    """The views of what the exchange lists, by ticker."""
     found: dict[str, EventView] = {}
     legs: dict[str, list[Row]] = {}
     for market in rows.markets:

@@ -42,16 +42,21 @@ class Allocation:
 
 
 def allocate(
-    profile: Profile, paying: Sequence[Candidate], verdicts: Mapping[str, Verdict], exposure: Exposure
+    profile: Profile,
+    paying: Sequence[Candidate],
+    verdicts: Mapping[str, Verdict],
+    exposure: Exposure,
+    *,
+    price_waits: bool = False,
 ) -> Allocation:
-    """What to buy of ``paying``, whose ``verdicts`` have a basket each."""
+    """What to buy of ``paying``, whose ``verdicts`` have a basket each. ``price_waits``: see ``hurdles.of``."""
     baskets = {
         candidate.event: basket for candidate in paying if (basket := verdicts[candidate.event].basket) is not None
     }
     if profile.allocation == Profile.Allocation.FIRST_COME or not baskets:
         return Allocation([Turn(candidate) for candidate in paying])
     offers = [offer_of(profile, event, basket, exposure.choices) for event, basket in baskets.items()]
-    least = hurdles.of(profile, exposure.hurdle, offers, exposure.at_work)
+    least = hurdles.of(profile, exposure.hurdle, offers, exposure.at_work, price_waits=price_waits)
     worth_it = [offer for offer in offers if offer.return_a_day >= least]
     left = Limits(
         Money(exposure.capital_left),

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import compress
 from typing import Final
@@ -22,7 +21,7 @@ from kalbot.common.locks import acquired
 from kalbot.common.trace import Stage
 from markets import exchange_hours, prices
 from markets.book import Depth
-from markets.prices import EventPrices, Prices
+from markets.prices import Ahead
 from strategies.catalogue.universe import EventView
 from strategies.collateral.baskets import locks
 from strategies.cycle import (
@@ -33,7 +32,6 @@ from strategies.cycle import (
     concerned,
     decisions,
     estimates,
-    event_cache,
     hurdles,
     near_misses,
     plausibility,
@@ -44,6 +42,7 @@ from strategies.cycle import (
 )
 from strategies.cycle.candidates import Candidate, Exposure, Listed
 from strategies.cycle.quote_places import Places
+from strategies.cycle.running import Run
 from strategies.cycle.shared import NOT_OPEN, Shared, evaluated, judge, rejected, stopped_by, unfit
 from strategies.cycle.turns import Turns
 from strategies.models import Cycle, Profile
@@ -68,23 +67,6 @@ BEAT: Final = "beat"
 NUDGE: Final = "nudge"
 
 
-@dataclass(slots=True)
-class _Run:
-    """One cycle in flight: what was read once for all profiles. ``rows``: how many verdict rows each may write."""
-
-    row: Cycle
-    turns: Turns
-    reader: Prices
-    moments: Mapping[Stage, int]
-    views: dict[str, EventView] = field(default_factory=dict)
-    prices: dict[str, EventPrices] = field(default_factory=dict)
-    read_at_ms: int = 0
-    rows: int = 0
-    hours: exchange_hours.Answer | None = None
-    apart: bool = False
-    refused: Counter[str] = field(default_factory=Counter)
-
-
 def run(
     trigger: str = BEAT,
     event_tickers: Sequence[str] | None = None,
@@ -100,18 +82,21 @@ def run(
     """
     began = time.monotonic()
     reader, row = prices.reader(), Cycle(started_at=clock.now(), trigger=trigger)
-    running = _Run(row, turns(row), reader, {**(moments or {}), Stage.STARTED: trace.now()})
+    running = Run(row, turns(row), reader, {**(moments or {}), Stage.STARTED: trace.now()}, Ahead(reader, ()))
     if event_tickers is None:
         profiles, listed = active_profiles(), None
         watchlist.refresh(profiles, reader)
     else:
-        event_tickers, profiles, listed, running.apart = concerned.by(event_tickers)
+        event_tickers, profiles, listed, running.apart, views = concerned.by(event_tickers)
+        running.know(views)
     profiles = [profile for profile in profiles if only in ("", profile.name)]
     about = "" if event_tickers is None else ":" + ",".join(sorted(event_tickers))
-    with acquired([f"cycle:{p.pk}{about}" for p in profiles], LOCK_SECONDS, exchange_hours.KEY) as (got, hours):
+    beside, locks_of = [exchange_hours.KEY, *running.ahead.keys], [f"cycle:{p.pk}{about}" for p in profiles]
+    with acquired(locks_of, LOCK_SECONDS, beside) as (got, (hours, *known)):
         mine, running.hours = list(compress(profiles, got)), exchange_hours.stored(hours)
+        running.ahead.know(known)
         found = candidates.lists(mine) if listed is None else {p.pk: listed.get(p.pk) or Listed({}) for p in mine}
-        _read(running, sorted(set().union(*(listed.by_event.keys() for listed in found.values()))), mine)
+        running.read(sorted(set().union(*(listed.by_event.keys() for listed in found.values()))), mine)
         _consider_all(running, mine, found)
     row.refused = dict((+running.refused).most_common())
     row.duration_ms = int((time.monotonic() - began) * 1000)
@@ -120,17 +105,7 @@ def run(
     return row
 
 
-def _read(running: _Run, tickers: list[str], profiles: Sequence[Profile]) -> None:
-    """Facts and prices of all events at once; every leg's book is of the same instant."""
-    views = event_cache.current(tickers)
-    began = time.monotonic()
-    running.turns.prices()
-    running.views, running.prices = estimates.read(running.reader, views, profiles)
-    running.read_at_ms = clock.now_ms()
-    running.row.read_ms = int((time.monotonic() - began) * 1000)
-
-
-def _consider_all(running: _Run, profiles: Sequence[Profile], found: Mapping[int, Listed]) -> None:
+def _consider_all(running: Run, profiles: Sequence[Profile], found: Mapping[int, Listed]) -> None:
     """Decide for one profile after the other, each in its turn (``claims.in_turn``); those that judge alike judge once. A fault in one
     keeps no other from it."""
     group_of = {profile.pk: group for group in alike.groups(profiles) for profile in group}
@@ -151,7 +126,7 @@ def _consider_all(running: _Run, profiles: Sequence[Profile], found: Mapping[int
             running.refused[Reason.ERROR.value] += len(found[profile.pk].by_event)
 
 
-def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -> None:
+def _consider(running: Run, profile: Profile, listed: Listed, shared: Shared) -> None:
     """Decide for what pays (the best set) among the candidates of one profile, and record the verdicts.
 
     What holds for all that judge like it is not gone through again: only its own verdicts are, and what has changed.
@@ -166,7 +141,7 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     paying = [before[event] for event, one in own.items() if event in before and one.status is Status.CANDIDATE]
     paying.sort(key=lambda candidate: candidate.rank)
     taken = [c for c in paying if not own[c.event].quote]
-    allocated = allocation.allocate(profile, taken, own, exposure)
+    allocated = allocation.allocate(profile, taken, own, exposure, price_waits=running.row.trigger == NUDGE)
     for event, miss in allocated.passed_over.items():
         own[event] = passed_over(own[event], miss)
     places = quote_places.of(profile, paying, own, exposure.quotes)
@@ -184,6 +159,8 @@ def _consider(running: _Run, profile: Profile, listed: Listed, shared: Shared) -
     _count(running, own, shared)
     candidate_evaluation.record(profile, listed, _new(own, shared, listed), clock.now(), running.rows)
     near_misses.follow(profile, own, shared, clock.now())
+    if running.row.trigger == BEAT and not running.has_learnt and not allocated.offers:
+        running.has_learnt = hurdles.refresh(profile, exposure.hurdle, exposure.at_work)  # one a cycle
 
 
 def _new(own: Mapping[str, Verdict], shared: Shared, listed: Listed) -> list[tuple[str, Verdict]]:
@@ -194,7 +171,7 @@ def _new(own: Mapping[str, Verdict], shared: Shared, listed: Listed) -> list[tup
     return new + [(e, v) for e, v in shared.verdicts.items() if said.get(e) is not v and e not in own]
 
 
-def _count(running: _Run, own: Mapping[str, Verdict], shared: Shared) -> None:
+def _count(running: Run, own: Mapping[str, Verdict], shared: Shared) -> None:
     """Add one profile's verdicts to the totals of the cycle: its own, and the shared ones that they do not replace."""
     replaced = [verdict for event in own if (verdict := shared.verdicts.get(event)) is not None]
     running.row.evaluated += shared.on_books
@@ -205,7 +182,7 @@ def _count(running: _Run, own: Mapping[str, Verdict], shared: Shared) -> None:
 
 
 def _replace(
-    running: _Run, profile: Profile, places: Places, own: dict[str, Verdict], exposure: Exposure, shared: Shared
+    running: Run, profile: Profile, places: Places, own: dict[str, Verdict], exposure: Exposure, shared: Shared
 ) -> None:
     """Have an idle quote withdrawn for what is expected to return much more and waits for its place, or for its money."""
 
@@ -227,7 +204,7 @@ def _replace(
 
 
 def _own_verdicts(
-    running: _Run, profile: Profile, listed: Listed, exposure: Exposure, shared: Shared
+    running: Run, profile: Profile, listed: Listed, exposure: Exposure, shared: Shared
 ) -> dict[str, Verdict]:
     """The verdicts in which the profile differs from those that judge like it: what blocks it whatever the prices are, what its money
     decides, what it quotes."""
@@ -247,9 +224,7 @@ def _own_verdicts(
     return own
 
 
-def _quote_instead(
-    running: _Run, profile: Profile, own: dict[str, Verdict], exposure: Exposure, shared: Shared
-) -> None:
+def _quote_instead(running: Run, profile: Profile, own: dict[str, Verdict], exposure: Exposure, shared: Shared) -> None:
     """Put what may rest in the place of what does not pay when it is taken."""
     for event, verdict in (shared.verdicts | own).items():
         view, prices = running.views.get(event), running.prices.get(event)
@@ -269,10 +244,10 @@ def _quoted(profile: Profile, view: EventView, books: dict[str, Depth], taken: V
 
 
 def _decide(
-    running: _Run, profile: Profile, listed: Listed, candidate: Candidate, exposure: Exposure, shared: Shared
+    running: Run, profile: Profile, listed: Listed, candidate: Candidate, exposure: Exposure, shared: Shared
 ) -> tuple[Verdict, int]:
     """Read event and prices once more and decide on those. Returns the verdict and what the decision locks (0 = none)."""
-    view = event_cache.fresh(candidate.event)
+    view = running.view(candidate.event)
     if view is None:
         return missed(Status.REJECTED, NOT_OPEN), 0
     running.turns.event(profile, view.ticker)

@@ -6,7 +6,7 @@ Remembered facts only ever pick what to evaluate: before a decision is written, 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kalbot.common import clock
@@ -33,6 +33,12 @@ def current(tickers: Iterable[str]) -> dict[str, EventView]:
         _known.update(read)
         kept |= read  # another thread may let a memory lapse meanwhile
     return {ticker: view for ticker, (_, view) in kept.items() if view is not None}
+
+
+def keep(views: Mapping[str, EventView]) -> None:
+    """Remember what was just read elsewhere."""
+    for ticker, view in views.items():
+        _known[ticker] = (_lapse(), view)
 
 
 def fresh(ticker: str) -> EventView | None:

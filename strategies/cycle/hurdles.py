@@ -45,15 +45,32 @@ def known(profile: Profile) -> Fetch[Known | None]:
     )
 
 
-def of(profile: Profile, stored: Known | None, offers: Iterable[Offer], capital: int) -> float:
+def of(profile: Profile, stored: Known | None, offers: Iterable[Offer], capital: int, *, price_waits: bool) -> float:
     """Profit a day and locked dollar below which a basket takes the place of a better one; 0 = none. As ``stored``, or learnt again where
     that is older than ten minutes, from ``offers`` too, which then are kept (see ``note``). ``capital``: all that is at work,
-    micro-dollars; profits that work too are part of it, for what grows carries more, and less is passed over."""
-    if stored is not None and timedelta() <= clock.now() - stored.at < AGAIN:
+    micro-dollars; profits that work too are part of it, for what grows carries more, and less is passed over. ``price_waits``: what is
+    stored counts for longer; the next cycle learns it again (``refresh``)."""
+    if stored is not None and (price_waits or not _is_old(stored)):
         return stored.return_a_day
     note(profile, offers)
     learnt = _learn(profile, capital)
     return 0.0 if learnt is None else learnt.return_a_day
+
+
+def refresh(profile: Profile, stored: Known | None, capital: int) -> bool:
+    """Learn it where nothing or something old is ``stored``, so that no price waits for it. That nothing was offered yet is stored too.
+    Whether it was learnt; ``capital``: see ``of``."""
+    if profile.allocation == Profile.Allocation.FIRST_COME or not (stored is None or _is_old(stored)):
+        return False
+    if _learn(profile, capital) is None:
+        now = clock.now()
+        nothing = {"return_a_day": 0.0, "opportunities": 0, "since": now, "at": now}
+        Hurdle.objects.update_or_create(profile=profile, defaults=nothing)
+    return True
+
+
+def _is_old(stored: Known) -> bool:
+    return not timedelta() <= clock.now() - stored.at < AGAIN
 
 
 def note(profile: Profile, offers: Iterable[Offer]) -> None:

@@ -34,7 +34,7 @@ def run() -> None:
 
 def _run() -> None:
     concerned.by([NO_EVENT])
-    with acquired([f"cycle:rehearsal:{NO_EVENT}"], 1.0, exchange_hours.KEY):
+    with acquired([f"cycle:rehearsal:{NO_EVENT}"], 1.0, [exchange_hours.KEY]):
         universe.load([NO_EVENT], deep=True)
         prices.reader().events([NO_EVENT])
     for profile in Profile.objects.filter(is_active=True).order_by("name")[:1]:

@@ -44,27 +44,27 @@ def test_without_redis_nothing_is_acquired_and_nothing_raised(settings: Settings
         acquired.renew()
 
 
-def test_several_locks_are_acquired_and_released_together_and_a_value_is_read_beside(redis_db: redis.Redis) -> None:
+def test_several_locks_are_acquired_and_released_together_and_values_are_read_beside(redis_db: redis.Redis) -> None:
     redis_db.set("beside", b"value", ex=5)
-    with cache.lock("b", 5) as other, locks.acquired(["a", "b", "c"], 5, "beside") as (got, value):
+    with cache.lock("b", 5) as other, locks.acquired(["a", "b", "c"], 5, ["beside", "none"]) as (got, values):
         assert other
-        assert (got, value) == ([True, False, True], b"value")
+        assert (got, values) == ([True, False, True], [b"value", None])
         assert 1_000 < redis_db.pttl(cache.key("lock:a")) <= 5_000
-        with locks.acquired(["c"], 5, "nothing") as second:
-            assert second == ([False], None)
+        with locks.acquired(["c"], 5, ["nothing"]) as second:
+            assert second == ([False], [None])
         redis_db.set(cache.key("lock:c"), "somebody else's", px=5_000)
     assert redis_db.get(cache.key("lock:a")) is None
     assert redis_db.get(cache.key("lock:b")) is None
     assert redis_db.get(cache.key("lock:c")) == b"somebody else's"
-    with locks.acquired(["a"], 5, "beside") as (again, _):
+    with locks.acquired(["a"], 5, ["beside"]) as (again, _):
         assert again == [True]
 
 
 def test_one_message_acquires_several_locks_and_one_releases_them(redis_db: redis.Redis) -> None:
-    with locks.acquired(["warm"], 5, "beside"):
+    with locks.acquired(["warm"], 5, ["beside"]):
         pass
     before = redis_db.info("commandstats")
-    with locks.acquired(["a", "b", "c"], 5, "beside"):
+    with locks.acquired(["a", "b", "c"], 5, ["beside"]):
         pass
     calls = {
         name: stat["calls"] - before.get(name, {"calls": 0})["calls"]
@@ -76,11 +76,11 @@ def test_one_message_acquires_several_locks_and_one_releases_them(redis_db: redi
 
 def test_without_redis_none_of_several_locks_is_acquired_and_nothing_raised(settings: Settings) -> None:
     settings.PRICES_URL = "redis://127.0.0.1:1/0"
-    with locks.acquired(["a", "b"], 5, "beside") as found:
-        assert found == ([False, False], None)
+    with locks.acquired(["a", "b"], 5, ["beside"]) as found:
+        assert found == ([False, False], [None])
 
 
 def test_nothing_is_read_where_no_lock_is_wanted(settings: Settings) -> None:
     settings.PRICES_URL = "redis://127.0.0.1:1/0"
-    with locks.acquired([], 5, "beside") as found:
-        assert found == ([], None)
+    with locks.acquired([], 5, ["beside"]) as found:
+        assert found == ([], [None])

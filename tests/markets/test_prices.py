@@ -7,10 +7,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from kalbot.common import cache, express
 from kalbot.common.units import Count, Price
 from markets.book import Side
 from markets.kalshi.ws.frames import BookSnapshot, TickerFrame
-from markets.prices import EVENT_KEY, LEADER_KEY, LEASE_KEY, PriceReader
+from markets.prices import EVENT_KEY, LEADER_KEY, LEASE_KEY, Ahead, PriceReader
 from markets.streaming.output import metrics
 from markets.streaming.output.leader import Leadership
 from markets.streaming.output.publisher import Fenced, Publisher
@@ -82,6 +83,25 @@ def test_a_reader_gets_every_leg_with_book_quote_and_times(redis_db: redis.Redis
     assert (market.yes_bid, market.yes_ask, market.seq, market.clock) == (4000, 4500, 1, 7)
     assert PriceReader(redis_db).tickers(["EVENT-A", "NOBODY"])["EVENT-A"].yes_ask == 4500
     assert event.usable(["EVENT-A", "EVENT-B"], 1000, NOW + 500) is None
+
+
+def test_prices_that_are_read_with_something_else_are_those_of_the_reader(redis_db: redis.Redis, books: Books) -> None:
+    publish(leader(redis_db)[1], books)
+    reader, wanted = PriceReader(), ["EVENT", "OTHER"]
+    ahead = Ahead(reader, wanted)
+    ahead.know(redis_db.mget([*ahead.keys]))  # type: ignore[arg-type]  # the stubs know of awaitables
+    before = reader.events(wanted)
+    redis_db.delete(EVENT_KEY + "EVENT")
+    assert ahead.events(wanted) == before
+    assert ahead.events(["EVENT"])["EVENT"].live
+    assert not ahead.events(["EVENT", "THIRD"])["EVENT"].live, (
+        "what was not read with it is read, and all at one instant"
+    )
+    with cache.isolated():
+        assert Ahead(reader, wanted).keys == []
+    without = Ahead(reader, [])
+    without.know([])
+    assert (without.keys, without.events(["OTHER"])) == ([], reader.events(["OTHER"]))
 
 
 def test_age_is_that_of_the_last_proof_of_life_not_of_the_last_change(redis_db: redis.Redis, books: Books) -> None:
@@ -164,9 +184,13 @@ def test_only_one_leads_and_the_old_one_cannot_write_after_a_pause(redis_db: red
     new.flush("epoch-2", NOW, {})
     before = redis_db.get(EVENT_KEY + "EVENT")
     books.snapshot(book_frame("EVENT-A", [(1, 1)], [], 99, 99), NOW)
+    redis_db.set(cache.key(express.SERVED), 1, ex=60)
+    records, changed = books.take_changes()
+    old.begin(books.epoch, NOW, records, changed, ["EVENT"])
     with pytest.raises(Fenced):
-        publish(old, books)
+        old.finish(wait=True)
     assert redis_db.get(EVENT_KEY + "EVENT") == before
+    assert not redis_db.exists(cache.key(express.WAITING)), "nothing is evaluated on what was not written"
     assert b"epoch-2" in (redis_db.get(LEASE_KEY + "0") or b"")
     with pytest.raises(Fenced):
         old.forget([EVENT_KEY + "EVENT"])
@@ -188,8 +212,11 @@ def test_a_flush_that_arrives_late_is_dropped(redis_db: redis.Redis, books: Book
     publish(publisher, books)
     current = redis_db.get(EVENT_KEY + "EVENT")
     publisher._number -= 1  # what a lost answer and a second connection amount to
-    publisher.flush("epoch-1", NOW - 1, {EVENT_KEY + "EVENT": b"old"}, ["EVENT"])
+    redis_db.set(cache.key(express.SERVED), 1, ex=60)
+    publisher.begin("epoch-1", NOW - 1, {EVENT_KEY + "EVENT": b"old"}, ["EVENT"], ["EVENT"])
+    publisher.finish(wait=True)
     assert redis_db.get(EVENT_KEY + "EVENT") == current
+    assert (publisher.put, redis_db.exists(cache.key(express.WAITING))) == (express.NOBODY, 0)
 
 
 def test_a_flush_of_many_records_arrives_whole(redis_db: redis.Redis) -> None:

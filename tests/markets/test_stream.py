@@ -11,7 +11,7 @@ import redis
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from kalbot.common import clock, messages
+from kalbot.common import cache, clock, express, messages
 from markets.kalshi.environment import Environment
 from markets.kalshi.signing import Signer
 from markets.prices import EventPrices, PriceReader
@@ -263,6 +263,26 @@ def test_a_move_within_reach_of_a_certain_basket_wakes_the_strategy_and_no_other
     written, notified = next(message for message in running.sent if message[1] == "EVENT")[2:]
     received = max(market.receive_ms for market in running.event().markets.values())
     assert received * 1000 <= written <= notified
+
+
+def test_an_event_leaves_with_its_prices_while_a_worker_waits_and_again_soon_after(
+    running: Running, redis_db: redis.Redis
+) -> None:
+    redis_db.set(cache.key(express.SERVED), 1, ex=60)
+    threading.Event().wait(0.6)
+    running.sent.clear()
+    running.exchange.set_level("EVENT-A", "no", 5900, 100)
+    wait_for(lambda: redis_db.zcard(cache.key(express.WAITING)))
+    market = running.event().markets["EVENT-A"]
+    taken = express.take()
+    assert taken is not None
+    assert (taken.event, taken.at_us >= market.receive_ms * 1000) == ("EVENT", True)
+    assert market.depth is not None
+    assert market.depth.no_bids[0] == (5900, 100), "what it is evaluated on is there"
+    running.exchange.set_level("EVENT-A", "no", 5950, 100)
+    wait_for(lambda: (messages.EVALUATE_EVENT, "EVENT") in [message[:2] for message in running.sent])
+    assert len(running.sent) == 1
+    assert express.take() is None
 
 
 def test_an_event_of_a_family_is_evaluated_when_it_moves_though_it_does_not_pay_alone(running: Running) -> None:

@@ -122,6 +122,45 @@ def test_a_profile_that_begins_goes_by_what_those_that_judge_alike_were_offered(
     assert Hurdle.objects.get(profile=profile).opportunities == (41 if passed_over else 1)
 
 
+def test_no_price_waits_until_a_hurdle_is_learnt_again_and_the_next_cycle_learns_it() -> None:
+    profile = add_profile(capital=20_000_000, max_per_position=20_000_000, max_per_event=20_000_000)
+    _past(profile)
+    old = clock.now() - timedelta(hours=1)
+    Hurdle.objects.create(profile=profile, return_a_day=0.0, opportunities=0, since=old, at=old)
+    _candidate(profile, "MONTH", MUCH, 30)
+    assert cycle.run(cycle.NUDGE, ["MONTH"]).decisions == 1
+    assert Hurdle.objects.get().at == old
+    cycle.run()
+    learnt = Hurdle.objects.get()
+    assert (learnt.opportunities, learnt.return_a_day > 0.01, learnt.at > old) == (41, True, True)
+    cycle.run()
+    assert Hurdle.objects.get().at == learnt.at, "not within ten minutes"
+
+
+def test_one_profile_a_cycle_learns_its_hurdle_before_anything_was_offered_and_a_price_finds_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    profiles = [add_profile(name, capital=1_000_000_000) for name in ("a", "b")]
+    add_profile("c", allocation="first_come")
+    event = add_event("FAR", [(1000, 5300), (1000, 5400)])
+    for profile in Profile.objects.all():
+        Verdict.objects.create(profile=profile, event=event, status="candidate", since=clock.now())
+    publish("FAR", books_of("FAR", [(1000, 5300), (1000, 5400)]))
+    for count in (1, 2, 2):
+        cycle.run()
+        assert (
+            list(Hurdle.objects.values_list("profile__name", flat=True).order_by("profile__name"))
+            == [
+                "a",
+                "b",
+            ][:count]
+        )
+    assert set(Hurdle.objects.values_list("opportunities", "return_a_day")) == {(0, 0.0)}
+    monkeypatch.setattr(hurdles, "_learn", None)
+    _candidate(profiles[0], "MUCH", MUCH, 1)
+    assert cycle.run(cycle.NUDGE, ["MUCH"]).decisions == 1
+
+
 def _past(profile: Profile) -> None:
     """For ten days more short baskets turned up than the capital carries."""
     for number in range(40):

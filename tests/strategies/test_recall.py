@@ -12,7 +12,7 @@ from kalbot.common import clock
 from markets.models import Event
 from markets.prices import PriceReader
 from strategies.catalogue.universe import EventView
-from strategies.cycle import candidate_evaluation, cycle, event_cache, memo, shared
+from strategies.cycle import candidate_evaluation, cycle, event_cache, memo, running, shared
 from strategies.models import Decision, Profile
 from strategies.models import Verdict as VerdictRow
 from strategies.screening.verdict import Status, Verdict
@@ -117,6 +117,31 @@ def test_what_is_read_again_before_a_decision_is_judged_again_where_anything_mov
     assert len(seen) == judged
     prices = {leg["limit_price"] for leg in Decision.objects.get().legs}
     assert prices == ({4_600, 4_700} if moves == "books" else {4_700, 4_800})
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(10.0, 0), (0.0, 1)], ids=["at once", "later"])
+def test_a_nudged_cycle_reads_an_event_once_and_again_only_where_a_while_has_passed(
+    seconds: float, reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _candidate(add_profile())
+    publish("E1", books_of("E1", PAYING))
+    cycle.run(cycle.NUDGE, ["ELSEWHERE"])
+    event_cache.current(["E1"])  # remembered, and wrong by now
+    Event.objects.filter(pk="E1").update(title="as it is now")
+    fresh, again = event_cache.fresh, []
+
+    def read_again(ticker: str) -> EventView | None:
+        again.append(ticker)
+        return fresh(ticker)
+
+    monkeypatch.setattr(event_cache, "fresh", read_again)
+    monkeypatch.setattr(running, "FACTS_SECONDS", seconds)
+    assert cycle.run(cycle.NUDGE, ["E1"]).decisions == 1
+    assert len(again) == reads
+    assert event_cache.current(["E1"])["E1"].title == "as it is now"
+    Event.objects.filter(pk="E1").update(is_open=False)
+    Decision.objects.all().delete()
+    assert cycle.run(cycle.NUDGE, ["E1"]).decisions == 0
 
 
 def test_a_profile_that_was_edited_or_an_event_whose_facts_changed_is_judged_again() -> None:

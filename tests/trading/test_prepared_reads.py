@@ -18,7 +18,7 @@ from kalbot.common.db.prepared import Among, Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from markets import selectors
 from markets.models import Certificate, Event, FamilyMember, FeeChange, Market, Series
-from strategies.catalogue import family_views, universe, universe_rows
+from strategies.catalogue import family_views, few, universe, universe_rows
 from strategies.cycle import candidates, claims, cycle, decisions, holdings
 from strategies.models import Decision, ProbabilityCorrection, Profile, SettlingTime, Verdict
 from strategies.screening import screening
@@ -119,14 +119,18 @@ def test_views_of_some_events_and_of_the_whole_catalogue_are_those_of_the_orm(se
     rng = random.Random(seed)
     tickers = _events(rng)
     for deep in (False, True):
-        every = universe._views(_rows_by_orm(deep), deep=deep)
-        whole = universe._views(universe_rows.whole(deep), deep=deep)
+        every = universe.views_of(_rows_by_orm(deep), deep=deep)
+        whole = universe.views_of(universe_rows.whole(deep), deep=deep)
         assert (whole, list(whole)) == (every, list(every))
         for count in (0, 1, 5, 12):
             some = [*rng.sample(tickers, count), "NONE", "'; --"]
-            found = universe._views(universe_rows.some(some, deep), deep=deep)
+            found = universe.views_of(universe_rows.some(some, deep), deep=deep)
             assert found == {ticker: view for ticker, view in every.items() if ticker in some}
             assert list(found) == [ticker for ticker in every if ticker in found]
+    for ticker in tickers:
+        assert few.fetching([ticker]).now() in ({}, universe.load([ticker], deep=True))
+    Event.objects.filter(is_family=True).delete()
+    assert few.fetching([*tickers[3:], "NONE"]).now() == universe.load(tickers[3:], deep=True) != {}
 
 
 def test_what_is_streamed_is_all_of_it_a_few_rows_at_a_time() -> None:

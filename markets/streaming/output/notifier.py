@@ -59,6 +59,19 @@ class Notifier:
             self._pending[message] = max(now, self._last.get(message, -KEEP_SECONDS) + interval)
             self._wake.notify()
 
+    def may_leave(self, name: str, *args: Any, interval: float) -> bool:
+        """Whether an equal message neither waits nor left within ``interval`` seconds."""
+        message = (name, args)
+        with self._wake:
+            since = time.monotonic() - self._last.get(message, -KEEP_SECONDS)
+            return message not in self._pending and since >= interval
+
+    def left(self, name: str, *args: Any) -> None:
+        """The message left on another way."""
+        with self._wake:
+            self._last[name, args] = time.monotonic()
+            self.sent += 1
+
     def close(self, timeout: float = 1.0) -> None:
         """Send what is due and stop."""
         with self._wake:

@@ -6,20 +6,23 @@ was lost and that arrives late, behind its successor, is dropped instead of putt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import redis
 from redis.connection import Connection
 
+from kalbot.common import express, trace
 from markets.prices import CHANGED_CHANNEL, LEADER_KEY, LEASE_KEY, Lease
 from markets.streaming.output.leader import Leadership
 
-_FLUSH: Final = """
+_FLUSH: Final = (
+    express.PUT
+    + """
 local state = redis.call('hmget', KEYS[1], 'token', 'flush')
-if state[1] ~= ARGV[1] then return -1 end
-if tonumber(state[2]) >= tonumber(ARGV[2]) then return 0 end
+if state[1] ~= ARGV[1] then return {-1, -1} end
+if tonumber(state[2]) >= tonumber(ARGV[2]) then return {0, -1} end
 redis.call('hset', KEYS[1], 'flush', ARGV[2])
 redis.call('pexpire', KEYS[1], ARGV[3])
 if ARGV[4] == '' then
@@ -27,12 +30,15 @@ if ARGV[4] == '' then
 else
   redis.call('set', KEYS[2], ARGV[4], 'PX', ARGV[3])
 end
-for first = 6, #ARGV, 4000 do
+local events, last = {}, 7 + tonumber(ARGV[7])
+for number = 8, last do events[#events + 1] = ARGV[number] end
+for first = last + 1, #ARGV, 4000 do
   redis.call('mset', unpack(ARGV, first, math.min(first + 3999, #ARGV)))
 end
 if ARGV[5] ~= '' then redis.call('publish', KEYS[3], ARGV[5]) end
-return 1
+return {1, put(KEYS[4], KEYS[5], ARGV[6], events)}
 """
+)
 _FORGET: Final = """
 if redis.call('hget', KEYS[1], 'token') ~= ARGV[1] then return -1 end
 for first = 2, #ARGV, 4000 do
@@ -59,6 +65,7 @@ class Publisher:
             f"{LEADER_KEY}{leadership.partition}",
             f"{LEASE_KEY}{leadership.partition}",
             CHANGED_CHANNEL,
+            *express.keys(),
         )
         self._script = client.register_script(_FLUSH)
         self._forget = client.register_script(_FORGET)
@@ -67,6 +74,8 @@ class Publisher:
         self._loaded = False
         self._number = 0
         self.in_flight = False
+        self.put = express.NOBODY
+        """How many of the events of the last flush found a place among those to be evaluated; ``express.NOBODY`` where none waits."""
 
     def flush(
         self, epoch: str, alive_ms: int, records: Mapping[str, bytes], changed_events: Iterable[str] = ()
@@ -78,9 +87,14 @@ class Publisher:
         self.finish(wait=True)
 
     def begin(
-        self, epoch: str, alive_ms: int, records: Mapping[str, bytes], changed_events: Iterable[str] = ()
+        self,
+        epoch: str,
+        alive_ms: int,
+        records: Mapping[str, bytes],
+        changed_events: Iterable[str] = (),
+        evaluated: Sequence[str] = (),
     ) -> None:
-        """Send ``records`` (key -> packed record) and the renewed lease of ``epoch``.
+        """Send ``records`` (key -> packed record) and the renewed lease of ``epoch``, and have events be ``evaluated`` on them.
 
         An empty ``epoch`` withdraws the lease: once written, no price of this writer reads as live.
         """
@@ -89,6 +103,7 @@ class Publisher:
         self._number += 1
         changed = " ".join(changed_events)
         args: list[Any] = [*self._keys, token, self._number, self._leadership.lease_ms, lease, changed]
+        args += [trace.now(), len(evaluated), *evaluated]
         for item in records.items():
             args += item
         try:
@@ -115,7 +130,8 @@ class Publisher:
             self._lost()
             raise redis.ConnectionError(str(error)) from error
         self.in_flight = False
-        if int(answer) == -1:
+        written, self.put = answer
+        if written == -1:
             self._leadership.token = None
             raise Fenced
         return True

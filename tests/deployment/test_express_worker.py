@@ -1,0 +1,84 @@
+"""Real workers of both kinds of pool take events past the queue, also after a process of theirs was killed, and end as any worker does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from kalbot.common import cache, express, messages
+from kalbot.console.ops.records import task_runs
+from kalbot.local.servers import start_redis
+from tests.deployment.test_workers import until
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = (
+    "-m",
+    "celery",
+    "-A",
+    "kalbot",
+    "worker",
+    "-Q",
+    "strategy",
+    "--concurrency",
+    "1",
+    "--without-mingle",
+    "--pool",
+)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A database and a Redis of this test's own."""
+    server = start_redis(tmp_path / "redis")
+    unset = ("DATABASE_URL", "BROKER_URL", "PRICES_URL")
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    made = {**kept, "KALBOT_STATE": str(tmp_path), "REDIS_URL": server.url, "DJANGO_SETTINGS_MODULE": "kalbot.settings"}
+    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=made, check=True)
+    yield made
+    server.stop()
+
+
+def _evaluated(prices: Any) -> int:
+    return int(prices.hget(task_runs.COUNTS, f"{messages.EVALUATE_EVENT}|done") or 0)
+
+
+def _children(process: subprocess.Popen[bytes]) -> list[int]:
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(number) for number in listed.split()]
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_worker_takes_events_past_the_queue_and_leaves_none_when_it_ends(
+    pool: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    prices = redis.Redis.from_url(f"{env['REDIS_URL']}/1")
+    waiting, served = express.keys()
+    log = (tmp_path / "worker.log").open("wb")
+    worker = subprocess.Popen([sys.executable, *WORKER, pool], cwd=ROOT, env=env, stdout=log, stderr=log)
+    try:
+        assert until(lambda: prices.exists(served))
+        prices.zadd(waiting, {"E1": 1, "E2": 2, "E3": 3})
+        assert until(lambda: _evaluated(prices) == 3)
+        if pool == "prefork":
+            for child in _children(worker):
+                os.kill(child, signal.SIGKILL)
+            prices.delete(served)
+            assert until(lambda: prices.exists(served)), "the process that takes its place waits too"
+            prices.zadd(waiting, {"E1": 1})
+            assert until(lambda: _evaluated(prices) == 4)
+        assert prices.llen(cache.key("strategy")) == 0
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0
+        assert not prices.exists(served)
+    finally:
+        worker.kill()
+        worker.wait(30)
