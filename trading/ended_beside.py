@@ -7,10 +7,11 @@ shows that the exchange may do what the certificate does not list, and no certif
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import F, Q, QuerySet
 
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.units import DOLLAR
 from markets.kalshi.vocabulary import MarketStatus
 from markets.models import FamilyMember, Market
@@ -58,11 +59,18 @@ def behind(mode: str | None) -> list[int]:
     """The open positions (of every mode by default) that hold something and of whose event a market was settled at a price, or of whose
     family's events any has ended, or for which collateral was returned and any market has ended: what they are sure of, or what is returned
     for them, may have changed although nothing of theirs was booked."""
+    return [pk for pk, its in _BEHIND.rows() if mode in {None, its}]
+
+
+def _changed() -> QuerySet[Position, Any]:
+    """Positions of every mode, by their ids, with their modes."""
     holding = Leg.objects.filter(bought_count__gt=F("sold_count") + F("settled_count")).values("position")
-    found = Position.objects.filter(status=PositionStatus.OPEN, pk__in=holding)
-    found = found.filter(mode=mode) if mode else found
     families = FamilyMember.objects.filter(event__markets__status=MarketStatus.FINALIZED).values("family")
     ended = Market.objects.filter(status=MarketStatus.FINALIZED).values("event")
     changed = Q(kind=Kind.FAMILY, event__in=families) | Q(event__in=_at_a_price().values("event"))
     changed |= Q(collateral__isnull=False, event__in=ended)
-    return list(found.filter(changed).order_by("pk").values_list("pk", flat=True))
+    found = Position.objects.filter(changed, status=PositionStatus.OPEN, pk__in=holding)
+    return found.order_by("pk").values_list("pk", "mode")
+
+
+_BEHIND: Final = PreparedColumns(_changed)

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
-from django.db.models import CharField, Count, Expression, F, Max, Q, Sum
+from django.db.models import BigIntegerField, CharField, Count, Expression, F, Max, Q, Sum
 
 from kalbot.common import clock
-from kalbot.common.db.prepared import Param
+from kalbot.common.db.prepared import Among, Param
 from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.kalshi.schemas.portfolio import Balance
 from markets.models import Market
@@ -36,13 +36,8 @@ HIGHEST_FEE: Final = 200
 
 def holdings(profiles: Iterable[Profile]) -> dict[str, int]:
     """ticker -> signed contracts that our legs hold (YES positive), 1/100 contract; zero ones left out."""
-    held = Leg.objects.filter(
-        position__profile__in=list(profiles), bought_count__gt=F("sold_count") + F("settled_count")
-    )
     found: dict[str, int] = {}
-    for ticker, side, bought, sold, settled in held.values_list(
-        "market_id", "side", "bought_count", "sold_count", "settled_count"
-    ):
+    for ticker, side, bought, sold, settled in _HELD.rows(profiles=[profile.pk for profile in profiles]):
         count = bought - sold - settled
         found[ticker] = found.get(ticker, 0) + (count if side == "yes" else -count)
     return {ticker: count for ticker, count in found.items() if count}
@@ -90,10 +85,7 @@ def expected_cash(account: ExchangeAccount, profiles: Iterable[Profile]) -> int:
 
 
 def _traded(profiles: Iterable[Profile]) -> int:
-    sums = ProfileBalance.objects.filter(profile__in=list(profiles)).aggregate(
-        cash=Sum("cash"), reserved=Sum("reserved"), capital=Sum("capital")
-    )
-    return (sums["cash"] or 0) + (sums["reserved"] or 0) + (sums["capital"] or 0)
+    return sum(sum(amounts) for amounts in _BALANCES.rows(profiles=[profile.pk for profile in profiles]))
 
 
 def difference(account: ExchangeAccount, profiles: list[Profile]) -> int | None:
@@ -171,12 +163,7 @@ def cash_was_moved(account: ExchangeAccount, by_shard: Mapping[str, int]) -> Non
 
 def traded_by_shard(profiles: list[Profile]) -> dict[str, int]:
     """shard -> cash that our positions there have brought (negative: cost), micro-dollars."""
-    entries = LedgerEntry.objects.filter(
-        transaction__profile__in=profiles,
-        transaction__position__isnull=False,
-        account__in=[Account.CASH, Account.RESERVED],
-    )
-    sums = entries.values_list("transaction__position__event__exchange_index").annotate(Sum("amount")).order_by()
+    sums = _TRADED.rows(profiles=[profile.pk for profile in profiles])
     return {str(shard): amount for shard, amount in sums}
 
 
@@ -251,6 +238,27 @@ def legs_unlike_their_fills(mode: str) -> list[Leg]:
     return list(Leg.objects.filter(pk__in=wrong).select_related("position__profile")) if wrong else []
 
 
+_PROFILES: Final = Among("profiles", BigIntegerField())
+_HELD: Final = PreparedColumns(
+    lambda: Leg.objects.filter(
+        position__profile__in=_PROFILES, bought_count__gt=F("sold_count") + F("settled_count")
+    ).values_list("market_id", "side", "bought_count", "sold_count", "settled_count")
+)
+_BALANCES: Final = PreparedColumns(
+    lambda: ProfileBalance.objects.filter(profile__in=_PROFILES).values_list("cash", "reserved", "capital")
+)
+_TRADED: Final = PreparedColumns(
+    lambda: (
+        LedgerEntry.objects.filter(
+            transaction__profile__in=_PROFILES,
+            transaction__position__isnull=False,
+            account__in=[Account.CASH, Account.RESERVED],
+        )
+        .order_by()
+        .values_list("transaction__position__event__exchange_index")
+        .annotate(total=Sum("amount"))
+    )
+)
 _MODE: Final = Param("mode", CharField())
 _FILLED: Final = PreparedColumns(
     lambda: (

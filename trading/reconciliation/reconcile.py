@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import CharField, QuerySet
+from django.db.models import CharField, DateTimeField, QuerySet
 
 from kalbot.common import clock
 from kalbot.common.db.batches import batched
-from kalbot.common.db.prepared import Among, Prepared
+from kalbot.common.db.prepared import Among, Param, Prepared
 from kalbot.common.errors import KalbotError
 from markets import exchange_hours
 from markets.kalshi.errors import KalshiError, RateLimited, Rejected
@@ -208,9 +208,7 @@ def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
 
 def _missing(row: Reconciliation, since: datetime, listed: Mapping[tuple[str, str], ListedFill]) -> None:
     """Name the fills that we booked and the exchange does not list."""
-    booked = Fill.objects.filter(mode=Mode.LIVE, exchange_at__gte=since + OVERLAP / 2, created_at__lt=clock.now() - LAG)
-    booked = booked.exclude(source=booking.AVERAGES)
-    for ours in booked.select_related("order", "order__profile"):
+    for ours in _BOOKED.rows(since=since + OVERLAP / 2, before=clock.now() - LAG):
         if (ours.trade_id, ours.order.exchange_order_id) not in listed:
             discrepancies.found(
                 row, Discrepancy.Code.FILL_MISSING, ours.trade_id, ours=str(ours.count), profile=ours.order.profile
@@ -284,4 +282,15 @@ _OF_FILLS: Final = Prepared(
 )
 _BOOKING: Final = Prepared(
     lambda: Order.objects.filter(mode=Mode.LIVE, status=OrderStatus.BOOKING).select_related("leg")
+)
+_BOOKED: Final = Prepared(
+    lambda: (
+        Fill.objects.filter(
+            mode=Mode.LIVE,
+            exchange_at__gte=Param("since", DateTimeField()),
+            created_at__lt=Param("before", DateTimeField()),
+        )
+        .exclude(source=booking.AVERAGES)
+        .select_related("order", "order__profile")
+    )
 )
