@@ -73,6 +73,12 @@ def _ranked(levels: Iterable[Level]) -> tuple[Level, ...]:
     return tuple(sorted(_merged(levels).items(), reverse=True))
 
 
+def _listed(levels: Iterable[Level] | Mapping[int, int]) -> Iterable[Level]:
+    if type(levels) is tuple:  # nearly always, and to ask whether it is a mapping takes longer than to read a short one
+        return levels
+    return levels.items() if isinstance(levels, Mapping) else levels
+
+
 def _merged(levels: Iterable[Level]) -> dict[int, int]:
     merged: dict[int, int] = {}
     for price, count in levels:
@@ -99,10 +105,10 @@ class Book:
 
     def apply_snapshot(self, yes: Iterable[Level] | Mapping[int, int], no: Iterable[Level] | Mapping[int, int]) -> None:
         """Replace the whole book. BookError (and an unchanged book) if a level is not one."""
-        new_yes = _merged(yes.items() if isinstance(yes, Mapping) else yes)
-        new_no = _merged(no.items() if isinstance(no, Mapping) else no)
+        new_yes, new_no = _merged(_listed(yes)), _merged(_listed(no))
         self.yes, self.no = new_yes, new_no
-        self.best_yes, self.best_no = max(new_yes, default=0), max(new_no, default=0)
+        self.best_yes = max(new_yes) if new_yes else 0
+        self.best_no = max(new_no) if new_no else 0
 
     def apply_delta(self, side: str, price: int, delta: int) -> bool:
         """Add the signed ``delta`` to one level; a level that reaches 0 is gone. Whether the side's best price is another now.

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from backtest.replay.feed import Feed
-from markets.tape.records import UNREADABLE, Kind, Record, unpack_frames
+from markets.tape.records import UNREADABLE, Kind, Record, one_frame, unpack_frames
 
 _FRAMES: Final = Kind.FRAMES
 Applied = tuple[int, int, Record | None]
@@ -43,34 +43,39 @@ class Inner:
 
     def _frames(self, first: Record, limit_ns: int, *, alone: bool) -> Applied:
         feed, records, set_clock, follow = self.feed, self.records, self.set_clock, self.follow
-        at, count, epoch = first.received_ns, 0, first.key
+        at, _, epoch, batch = first
+        count = 0
         plans = at >= self.start_ns
         alone = alone and plans
         end_ns = 2**63 if plans else self.start_ns - 1
         limit_ns = min(limit_ns, end_ns)
-        following: Record | None = first
+        following: Record | None = None
         is_reading = True  # what goes wrong is the record's fault
-        alive, moved = feed.prices.alive, feed.books.moved
+        moved = feed.books.moved
 
         def payloads() -> Iterator[tuple[bytes, int]]:
-            nonlocal at, count, following, limit_ns, is_reading
-            while following is not None:
-                at, _, _, batch = following
-                count, is_reading = count + 1, True
+            nonlocal at, batch, count, following, limit_ns, is_reading
+            single = one_frame
+            while True:
+                count += 1
                 set_clock(at)
-                alive[epoch] = at
-                at_ms = at // 1_000_000
-                for frame in unpack_frames(batch):
-                    yield frame, at_ms
+                frame = single(batch)
+                if frame is not None:
+                    yield frame, at // 1_000_000
+                else:
+                    at_ms = at // 1_000_000
+                    for frame in unpack_frames(batch):
+                        yield frame, at_ms
                 is_reading = False
                 if moved:
                     limit_ns = min(end_ns, follow(at))
                 following = following_one = next(records, None)
                 if following_one is None or alone or (plans and feed.is_noteworthy):
                     return
-                next_at, kind, key, _ = following_one
+                next_at, kind, key, next_batch = following_one
                 if kind is not _FRAMES or next_at > limit_ns or key != epoch:
                     return
+                at, batch, is_reading = next_at, next_batch, True
 
         try:
             feed.read(epoch, payloads())
@@ -81,5 +86,7 @@ class Inner:
             if moved:
                 follow(at)
             following = next(records, None)
+        if epoch in feed.prices.alive:
+            feed.prices.alive[epoch] = at
         feed.counts["frames"] += count
         return at, count, following

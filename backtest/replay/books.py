@@ -8,7 +8,7 @@ from typing import Final
 from backtest.replay.own_orders import LevelKey, OwnOrders, OwnTrades
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Depth, Level, Side
-from markets.kalshi.ws.frames import BookDelta, BookSnapshot, FillFrame, UserOrderFrame
+from markets.kalshi.ws.frames import BookSnapshot, FillFrame, UserOrderFrame
 from markets.prices import PUBLISHED_LEVELS, EventPrices, MarketPrice, Quote
 from markets.streaming.state.books import Books
 from markets.streaming.state.market_state import MarketState
@@ -16,7 +16,7 @@ from markets.streaming.state.market_state import MarketState
 SNAPSHOT: Final = "snapshot"
 """The epoch of books that were fetched one by one: they are as old as the oldest leg of their event."""
 
-_delta: Final = Books.delta
+_change: Final = Books.change
 _READ: Final = b""
 """In ``MarketState.packed``, which nothing packs here: its depth was read since it changed."""
 
@@ -42,18 +42,27 @@ class ReplayBooks(Books):
         self.on_level: Callable[[LevelKey, int], None] = lambda level, displayed: None
         self._depths: dict[str, Depth] = {}
 
-    def delta(self, frame: BookDelta, at: int) -> None:
+    def change(
+        self,
+        ticker: str,
+        is_yes: bool,
+        price: int,
+        change: int,
+        seq: int,
+        clock: int | None,
+        ts_ms: int | None,
+        at: int,
+    ) -> None:
         """See Books."""
-        if self.lost and frame.market_ticker in self.lost:
+        if self.lost and ticker in self.lost:
             self.ignored += 1
             return
-        _delta(self, frame, at)
-        if self.followed and (ticker := frame.market_ticker) in self.followed:
+        _change(self, ticker, is_yes, price, change, seq, clock, ts_ms, at)
+        if self.followed and ticker in self.followed:
             state = self.markets.get(ticker)
             if state is not None:
-                side = Side(frame.side.value)
-                levels = state.book.yes if side is Side.YES else state.book.no
-                self._seen((ticker, side, frame.price), levels.get(frame.price, 0))
+                levels = state.book.yes if is_yes else state.book.no
+                self._seen((ticker, Side.YES if is_yes else Side.NO, price), levels.get(price, 0))
 
     def snapshot(self, frame: BookSnapshot, at: int) -> None:
         """See Books."""

@@ -63,15 +63,20 @@ class Catalogue:
         self._announced_of: set[str] = set()
         """Events that they are about: a listing that comes later has the last word on its event."""
         self._multipliers: dict[str, int] = {}
+        self._least: dict[str, int] = {}
         """Series or event -> the multiplier of its taker fee, millionths."""
 
     def least_multiplier(self, event: str) -> int:
         """The lowest multiplier (millionths) of the taker fee that may hold for ``event``; 0 where none is known."""
-        own = self._multipliers.get(event)
-        of_series = self._multipliers.get(event.split("-", 1)[0], 0)
-        return of_series if own is None else min(own, of_series)
+        known = self._least.get(event)
+        if known is None:
+            own = self._multipliers.get(event)
+            of_series = self._multipliers.get(event.split("-", 1)[0], 0)
+            known = self._least[event] = of_series if own is None else min(own, of_series)
+        return known
 
     def _charges(self, ticker: str, fee_type: str, multiplier: Decimal | None) -> None:
+        self._least.clear()
         known = fee_type in RATES and multiplier is not None
         self._multipliers[ticker] = max(0, int(multiplier * 1_000_000)) if known and multiplier is not None else 0
 
@@ -193,6 +198,7 @@ class Catalogue:
                 factor = self._fee_factor
                 frame = structs.replace(frame, fee_multiplier_override=frame.fee_multiplier_override * factor)
             self._multipliers.pop(frame.event_ticker, None)
+            self._least.clear()
             if frame.fee_type_override or frame.fee_multiplier_override is not None:
                 self._charges(frame.event_ticker, frame.fee_type_override or "", frame.fee_multiplier_override)
         self._announced.append(to_message(frame, epoch, at))

@@ -108,8 +108,8 @@ class Engine:
         self._screens = not any(one.screenings for one in of.values())
         cycles = [(name, judged) for name, one in of.items() for judged in one.cycles]
         for number, (_, judged) in enumerate(cycles):
-            if judged.prices_ns >= self.first_ns:
-                self._agenda.add(judged.prices_ns, JUDGED_AGAIN, (number,))
+            if judged.begins_ns >= self.first_ns:
+                self._agenda.add(judged.begins_ns, JUDGED_AGAIN, (number,))
         for name, at in [(name, at) for name, one in of.items() for at in one.screenings]:
             self._agenda.add(at, messages.SCREEN, ("recorded", at, name))
         self._do: dict[str, Callable[..., object]] = {

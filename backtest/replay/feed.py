@@ -38,6 +38,8 @@ from triage.sources.protocol import Snapshot
 log = logging.getLogger(__name__)
 
 TOP: Final = Price(DOLLAR_PRICE)
+_NOTHING: Final = Count(0)
+_NOBODY: Final = (None, _NOTHING)
 TRADES_KNOWN: Final = 50_000
 """Names of the latest trades that are kept, to know them again."""
 NAMES: Final = {kind: kind.name.lower() for kind in Kind}
@@ -212,21 +214,11 @@ class Feed:
         self._ticker(record.key, yes[0] if yes else None, no[0] if no else None, at)
 
     def _ticker(self, ticker: str, yes: Any, no: Any, at: int) -> None:
-        self.books.ticker(
-            frames.TickerFrame(
-                sid=0,
-                market_ticker=ticker,
-                last_price=None,
-                yes_bid=yes[0] if yes else None,
-                yes_bid_size=Count(yes[1] if yes else 0),
-                yes_ask=complement(no[0]) if no else None,
-                yes_ask_size=Count(no[1] if no else 0),
-                volume=Count(0),
-                open_interest=Count(0),
-                ts_ms=at,
-            ),
-            at,
-        )
+        yes_bid, yes_size = yes or _NOBODY
+        no_bid, no_size = no or _NOBODY
+        ask = complement(no_bid) if no_bid is not None else None
+        frame = frames.TickerFrame(0, ticker, None, yes_bid, yes_size, ask, no_size, _NOTHING, _NOTHING, at)
+        self.books.ticker(frame, at)
 
     def _quote(self, record: Record) -> None:
         best = read_best(record.payload)

@@ -1,5 +1,5 @@
-"""The cycles of a recorded run, each judged again when it was judged then: its prices read, its turn taken and what it would buy read once
-more at the recorded moments, which on a busy machine lie seconds apart."""
+"""The cycles of a recorded run, each judged again when it was judged then: begun, its prices read, its turn taken and what it would buy
+read once more at the recorded moments, which on a busy machine lie seconds apart."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ SAME_NS: Final = 15 * SECOND
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One profile's part of one recorded cycle, Unix nanoseconds. ``events``: those that paid -> when each was read again; ``nudged``: the
-    events that the cycle was about, none of beat's."""
+    events that the cycle was about, none of beat's; ``began_ns``: when it listed its candidates (0: when it read prices)."""
 
     prices_ns: int
     turn_ns: int
     events: Mapping[str, int] = field(default_factory=dict)
     nudged: tuple[str, ...] = ()
+    began_ns: int = 0
+
+    @property
+    def begins_ns(self) -> int:
+        """When the cycle began, as far as is known."""
+        return self.began_ns or self.prices_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,11 @@ class RecordedTurns(Turns):
     def __init__(self, row: Cycle, judged: Judged, wait: Callable[[int], None]) -> None:
         super().__init__(row)
         self._judged, self._wait = judged, wait
+
+    def prices(self) -> None:
+        """See Turns."""
+        self._wait(self._judged.prices_ns)
+        super().prices()
 
     def turn(self, profile: Profile) -> None:
         """See Turns."""

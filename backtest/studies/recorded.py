@@ -67,7 +67,7 @@ def recorded_cycles(profile: Profile) -> list[Judged]:
         turn = began + mine["after_ms"]
         nudged = () if row.trigger == BEAT else tuple(sorted(events))
         moments = {event: at * MS for event, at in events.items()}
-        found.append(Judged((began + row.prices_after_ms) * MS, turn * MS, moments, nudged))
+        found.append(Judged((began + row.prices_after_ms) * MS, turn * MS, moments, nudged, began * MS))
     return found
 
 

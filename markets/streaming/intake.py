@@ -47,7 +47,7 @@ class StreamIntake(Intake):
         """``feed`` of what came in several batches: each payload with the time (Unix milliseconds) at which it came. Not recorded."""
         others: list[frames.Frame] = []
         tally, arrive, yes_priced = self.tally, self.sequence.arrive, self.yes_priced
-        on_ticker, on_delta, ticker, delta = self._books.ticker, self._books.delta, parser.ticker, parser.delta
+        on_ticker, on_change, ticker, level = self._books.ticker, self._books.change, parser.ticker, parser.level_change
         decode, of_delta, of_ticker, next_one = _decode, wire.Delta, wire.Ticker, _NEXT
         applied = 0
         for payload, at in payloads:
@@ -56,7 +56,8 @@ class StreamIntake(Intake):
                 kind = type(message)
                 if kind is of_delta:
                     check_delta(payload, message)
-                    frame = delta(message, message.sid in yes_priced)
+                    sid, seq, change = message.sid, message.seq, message.msg
+                    is_yes, price, count = level(change, sid in yes_priced)
                 elif kind is of_ticker:
                     check_ticker(payload, message)
                     on_ticker(ticker(message), at)
@@ -68,10 +69,9 @@ class StreamIntake(Intake):
             except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
                 self._ordinary(payload, at, others)
                 continue
-            sid, seq = frame.sid, frame.seq
             arrival = arrive(sid, seq)
             if arrival is next_one:
-                on_delta(frame, at)
+                on_change(change.market_ticker, is_yes, price, count, seq, change.clock, change.ts_ms, at)
                 applied += 1
             elif arrival is _DUPLICATE:
                 tally.duplicates += 1
@@ -83,13 +83,13 @@ class StreamIntake(Intake):
                 reason = "jump" if jump else "lost"
                 found.append(frames.GapFrame(sid=sid, expected=self.sequence.missing_from, got=seq, reason=reason))
                 if jump:
-                    self._reject_jump(payload, frame, found)
+                    self._reject_jump(payload, parser.delta(message, sid in yes_priced), found)
                     tally.received += 1
                 for other in found:
                     self._sink(other, at)
                 others += found
                 if not jump:
-                    on_delta(frame, at)
+                    on_change(change.market_ticker, is_yes, price, count, seq, change.clock, change.ts_ms, at)
                     applied += 1
         tally.received += applied
         tally.applied += applied

@@ -122,10 +122,18 @@ def pack_frames(payloads: Sequence[bytes]) -> bytes:
     return COUNT.pack(len(payloads)) + lengths.tobytes() + b"".join(payloads)
 
 
+def one_frame(payload: bytes) -> bytes | None:
+    """The frame of a batch that holds one, as most do where little happens; None for every other payload."""
+    if payload.startswith(_ONE) and len(payload) >= _BEFORE_ONE and _pair(payload)[1] == len(payload) - _BEFORE_ONE:
+        return payload[_BEFORE_ONE:]
+    return None
+
+
 def unpack_frames(payload: bytes) -> list[bytes]:
     """The frames of a batch, in the order in which they came. Raises Damaged."""
-    if payload.startswith(_ONE) and len(payload) >= _BEFORE_ONE and _pair(payload)[1] == len(payload) - _BEFORE_ONE:
-        return [payload[_BEFORE_ONE:]]
+    frame = one_frame(payload)
+    if frame is not None:
+        return [frame]
     if len(payload) < COUNT.size:
         raise Damaged("a batch of frames has no count")
     (count,) = COUNT.unpack_from(payload)

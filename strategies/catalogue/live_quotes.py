@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
+from kalbot.common.changed import changed
 from kalbot.common.db.batches import batched
 from kalbot.common.units import DOLLAR_PRICE
 from markets import prices
@@ -41,7 +41,7 @@ def overlay(event: EventView, quotes: Mapping[str, Quote]) -> EventView:
         _quoted(outcome, quote) if (quote := quotes.get(outcome.ticker)) is not None else outcome
         for outcome in event.outcomes
     )
-    return event if outcomes == event.outcomes else replace(event, outcomes=outcomes)
+    return event if outcomes == event.outcomes else changed(event, outcomes=outcomes)
 
 
 def best_depths(event: EventView) -> dict[str, Depth]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from kalbot.common.units import PPM, Count, Money
@@ -16,13 +17,13 @@ from markets.selectors import fee_grid
 from markets.terms.grades import Grade, grade_of
 from strategies.catalogue.universe import EventView
 from strategies.cycle import holdings
-from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Refused, Shape
+from strategies.dutch.basket import Basket, Found, Kind, Later, LegMarket, Limits, Refused, Shape
 from strategies.dutch.search import best_basket
 from strategies.families.judge import best_family
 from strategies.models import Profile
 from strategies.reasons import Reason
 from strategies.screening.filters import Miss
-from strategies.screening.verdict import Prices, Status, Verdict, is_near, missed, near_or_rejected
+from strategies.screening.verdict import Prices, Status, Summary, Verdict, is_near, missed, near_or_rejected
 
 EMPTY: Final = Depth()
 
@@ -78,13 +79,13 @@ def evaluate(
     they exclude each other."""
     if event.members:
         return _sure_enough(event, _family(event, depths, limits, grid), limits.least_grade)
-    limits = replace(limits, kinds=limits.kinds - {Kind.FAMILY})
-    if not event.states_known:
-        limits = replace(limits, kinds=limits.kinds - {Kind.ALL_NO})
-        if not limits.kinds:
-            return Refused(
-                Reason.CERTIFICATE, "No certificate says that at most one outcome wins: NO on several may pay nothing."
-            )
+    kinds = limits.kinds - ({Kind.FAMILY} if event.states_known else {Kind.FAMILY, Kind.ALL_NO})
+    if not kinds and not event.states_known:
+        return Refused(
+            Reason.CERTIFICATE, "No certificate says that at most one outcome wins: NO on several may pay nothing."
+        )
+    if kinds != limits.kinds:
+        limits = replace(limits, kinds=kinds)
     found = best_basket(
         legs_of(event, depths, grid),
         event.exclusive,
@@ -113,7 +114,7 @@ def _sure_enough(event: EventView, found: Found | Refused, least: Grade) -> Foun
     if grade.meets(least):
         return found
     sentence = f"It would be {grade.label}; the profile asks for {least.label}."
-    return Refused(Reason.GRADE, sentence, kind=found.basket.kind, nearest=found.basket)
+    return Refused(Reason.GRADE, sentence, kind=found.basket.kind, closest=found.basket)
 
 
 def basket_grade(event: EventView, basket: Basket) -> Grade:
@@ -127,15 +128,20 @@ def verdict_of(outcome: Found | Refused, profile: Profile) -> Verdict:
         basket = outcome.basket
         summary = basket_summary(basket)
         return Verdict(Status.CANDIDATE, Prices.BOOKS, kind=basket.kind.value, summary=summary, basket=basket)
-    miss, nearest = miss_of(outcome), outcome.nearest
+    miss, closest = miss_of(outcome), outcome.closest
     return missed(
         near_or_rejected(is_near(miss.distance_ppm, profile)),
         miss,
         Prices.BOOKS,
         kind="" if outcome.kind is None else outcome.kind.value,
-        summary=None if nearest is None else basket_summary(nearest),
-        basket=nearest,
+        summary=Summary(partial(_summary_of, outcome)) if closest is not None else None,
+        basket=None if isinstance(closest, Later) else closest,
     )
+
+
+def _summary_of(refused: Refused) -> dict[str, Any]:
+    nearest = refused.nearest
+    return {} if nearest is None else basket_summary(nearest)
 
 
 def miss_of(refused: Refused) -> Miss:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from kalbot.common import clock
-from strategies.catalogue import universe
+from strategies.catalogue import kept_whole, universe, universe_rows
 from strategies.catalogue.universe import EventView
 
 KEEP_SECONDS: Final = 60.0
@@ -28,7 +29,7 @@ def current(tickers: Iterable[str]) -> dict[str, EventView]:
     kept = {ticker: known for ticker in wanted if (known := _known.get(ticker)) is not None}
     missing = sorted(wanted - kept.keys())
     if missing:
-        loaded = universe.load(missing, deep=True)
+        loaded = kept_whole.few(missing, partial(universe.load, deep=True), universe_rows.go_by_the_clock)
         read = {ticker: (_lapse(), loaded.get(ticker)) for ticker in missing}
         _known.update(read)
         kept |= read  # another thread may let a memory lapse meanwhile

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kalbot.common import clock
+from kalbot.common.changed import changed
 from markets.book import Depth
 from markets.fees import FeeSchedule
 from markets.prices import EventPrices, MarketPrice, RecordedMarkets
@@ -90,7 +91,7 @@ class Memory:
         if len(self._verdicts) >= _MOST:
             self._verdicts.clear()
             self._fit.clear()
-        kept = replace(verdict, basket=None, recalled=True)
+        kept = changed(verdict, basket=None, recalled=True)
         self._verdicts[event.ticker] = _Remembered(kept, event, prices.markets, books, clock.monotonic())
 
     def _of(self, event: EventView) -> _Remembered | None:

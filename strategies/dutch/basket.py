@@ -5,6 +5,7 @@ Counts in 1/100 contract, prices in 1/10,000 dollar, Money in 1/1,000,000 dollar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -199,12 +200,30 @@ class Found:
     basket: Basket
 
 
+class Later:
+    """A basket that is built when somebody wants it: most near misses are counted and their baskets never read."""
+
+    __slots__ = ("_build", "_built")
+
+    def __init__(self, build: Callable[[], Basket | None]) -> None:
+        self._build: Callable[[], Basket | None] | None = build
+        self._built: Basket | None = None
+
+    def __call__(self) -> Basket | None:
+        """The basket, the same at every call; None where there is none."""
+        build = self._build
+        if build is not None:
+            self._built = build()
+            self._build = None
+        return self._built
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Why there is none. ``value`` missed ``limit`` by ``distance`` (>= 0), all three in ``unit``.
 
     Units: ``price`` (1/10,000 dollar per contract of the basket), ``money``, ``ppm``, ``count``, ``legs``, ``flag``.
-    ``nearest`` is the basket that came closest, where one could be built.
+    ``closest`` is the basket that came closest, where one could be built, or what builds it.
     """
 
     constraint: Reason
@@ -214,9 +233,14 @@ class Refused:
     limit: float = 0
     distance: float = 0
     kind: Kind | None = None
-    nearest: Basket | None = None
+    closest: Basket | Later | None = None
     flip: Flip | None = None
     tickers: tuple[str, ...] = field(default=())
+
+    @property
+    def nearest(self) -> Basket | None:
+        """The basket that came closest."""
+        return self.closest() if isinstance(self.closest, Later) else self.closest
 
 
 Outcome = Found | Refused

@@ -159,11 +159,14 @@ def _shin(raw: Mapping[str, float], quotes: Mapping[str, Quote]) -> Mapping[str,
     if total <= 1.0:
         return raw
 
-    def fair(p: float, z: float) -> float:
-        return (sqrt(z * z + 4.0 * (1.0 - z) * p * p / total) - z) / (2.0 * (1.0 - z))
+    middles = list(raw.values())
 
-    z = _root(lambda z: sum(fair(p, z) for p in raw.values()) - 1.0, 0.0, 1.0 - 1e-9)
-    return {ticker: fair(p, z) for ticker, p in raw.items()}
+    def fair(z: float) -> list[float]:
+        square, rest, twice = z * z, 4.0 * (1.0 - z), 2.0 * (1.0 - z)
+        return [(sqrt(square + rest * p * p / total) - z) / twice for p in middles]
+
+    z = _root(lambda z: sum(fair(z)) - 1.0, 0.0, 1.0 - 1e-9)
+    return dict(zip(raw, fair(z), strict=True))
 
 
 def _root(falling: Callable[[float], float], low: float, high: float) -> float:

@@ -6,7 +6,7 @@ rest, then the higher profit. If there is none, the refusal of the kind that cam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import accumulate
 from math import ceil
@@ -14,7 +14,7 @@ from math import ceil
 from markets.book import Side
 from markets.terms.special_settlements import ORDINARY, SettlementTerms
 from markets.terms.states import StateList
-from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused, Shape
+from strategies.dutch.basket import Basket, Found, Kind, Later, LegMarket, Limits, Outcome, Refused, Shape
 from strategies.dutch.coverage_sets import CoverageSearch, Wanted
 from strategies.dutch.curve import E14, Curve, touch_of_e14
 from strategies.dutch.event import Event, least_margin_ppm
@@ -268,16 +268,19 @@ def _most_e14(event: Event, kind: Kind, chosen: Chosen) -> int:
 
 def _with_nearest(event: Event, refused: Refused) -> Refused:
     """A refused price with the smallest basket of its legs: what a near miss would buy. None if a leg is not that deep."""
-    if refused.constraint is not Reason.PRICE or refused.kind is None:
+    kind = refused.kind
+    if refused.constraint is not Reason.PRICE or kind is None:
         return refused
-    event = _as_seen_by(refused.kind, event)
-    side = Side.NO if refused.kind is Kind.ALL_NO else Side.YES
-    wanted = set(refused.tickers)
+    return replace(refused, closest=Later(lambda: _smallest(_as_seen_by(kind, event), kind, set(refused.tickers))))
+
+
+def _smallest(event: Event, kind: Kind, wanted: Set[str]) -> Basket | None:
+    side = Side.NO if kind is Kind.ALL_NO else Side.YES
     chosen = [event.curve(leg, side) for leg in event.legs if leg.ticker in wanted]
     least = first_count(event.bounds(chosen))
     if min(curve.total for curve in chosen) < least:
-        return refused
-    return replace(refused, nearest=event.basket(refused.kind, chosen, [least] * len(chosen)))
+        return None
+    return event.basket(kind, chosen, [least] * len(chosen))
 
 
 __all__ = ["Basket", "Found", "Kind", "LegMarket", "Limits", "Outcome", "Refused", "best_basket", "judge"]

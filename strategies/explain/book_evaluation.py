@@ -13,7 +13,7 @@ from kalbot.common.units import Money, format_count, format_decimal, format_mone
 from markets.book import Depth
 from strategies.catalogue.universe import EventView
 from strategies.cycle.evaluation import basket_grade, evaluate, limits_of, verdict_of
-from strategies.dutch.basket import Basket, Limits
+from strategies.dutch.basket import Basket, Limits, Refused
 from strategies.models import Profile
 from strategies.screening.filters import Rules, misses
 from strategies.screening.verdict import Prices, Status, Verdict, missed, one_near_filter
@@ -33,7 +33,10 @@ def judge_on_books(
     codes = tuple(miss.code for miss in failed)
     if failed and not one_near_filter(failed, profile):
         return missed(Status.REJECTED, failed[0], failed=codes)
-    verdict = verdict_of(evaluate(event, depths, limits or limits_of(profile, event, now_ms), grid), profile)
+    found = evaluate(event, depths, limits or limits_of(profile, event, now_ms), grid)
+    verdict = verdict_of(found, profile)
+    if isinstance(found, Refused):
+        verdict = replace(verdict, basket=found.nearest)
     if not failed:
         return verdict
     status = Status.NEAR_MISS if verdict.status is Status.CANDIDATE else verdict.status

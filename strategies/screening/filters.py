@@ -19,6 +19,7 @@ from strategies.reasons import Reason
 
 DAY_MS: Final = 86_400_000
 EXOTIC: Final = "exotics"
+_ACTIVE: Final = MarketStatus.ACTIVE.value
 
 
 class Miss(NamedTuple):
@@ -98,13 +99,15 @@ def _exclusive(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
 
 def _outcomes(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     count, least, most = len(event.outcomes), rules.profile.min_outcomes, rules.profile.max_outcomes
+    if least <= count <= most:
+        return None
     if count < least:
         return _below(Reason.OUTCOMES, count, least, f"{count} outcomes", f"at least {least}")
     return _above(Reason.OUTCOMES, count, most, f"{count} outcomes", f"at most {most}")
 
 
 def _leg_status(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
-    closed = [o for o in event.outcomes if o.status != MarketStatus.ACTIVE]
+    closed = [o for o in event.outcomes if o.status != _ACTIVE]
     if closed:
         return Miss(
             Reason.LEG_STATUS, f"{len(closed)} of {len(event.outcomes)} {closed[0].status}", "every market active"
@@ -132,21 +135,27 @@ def _closes(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     if event.ends_ms is None:
         return Miss(Reason.CLOSE_TIME, "unknown", "a known end")
     left, least = (event.ends_ms - now_ms) // 1000, rules.profile.min_seconds_to_close
+    days, most = (event.ends_ms - now_ms) / DAY_MS, rules.profile.max_days_to_close
+    if left >= least and days <= most:
+        return None
     if left < least:
         shown = f"{left} s to the end" if left >= 0 else f"ended {-left} s ago"
         late = _below(Reason.CLOSES_SOON, left, least, shown, f"at least {least} s")
         return None if late is None else late._replace(flip="nothing: it is too late for this event")
-    days, most = (event.ends_ms - now_ms) / DAY_MS, rules.profile.max_days_to_close
     return _above(Reason.CLOSES_LATE, days, most, f"{days:.2f} days to the end", f"at most {most:g} days")
 
 
 def _volume(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     least = rules.profile.min_volume
+    if event.volume >= least:
+        return None
     return _below(Reason.VOLUME, event.volume, least, _contracts(event.volume), f"at least {_contracts(least)}")
 
 
 def _open_interest(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     held, least = event.open_interest, rules.profile.min_open_interest
+    if held >= least:
+        return None
     return _below(Reason.OPEN_INTEREST, held, least, _contracts(held), f"at least {_contracts(least)}")
 
 

@@ -12,7 +12,8 @@ By books (``strategies.cycle.candidate_evaluation``) the same words hold, and a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -26,6 +27,8 @@ from strategies.reasons import NEVER_NEAR, Reason
 from strategies.screening.filters import Miss, Rules, misses
 from strategies.screening.price_screen import DOLLAR, Quoted, quoted
 
+log = logging.getLogger(__name__)
+
 Status = VerdictRow.Status
 KINDS: Final = (Kind.ALL_YES.value, Kind.ALL_NO.value, Kind.COVERAGE.value, Kind.FAMILY.value)
 
@@ -38,6 +41,37 @@ class Prices(StrEnum):
 
     QUOTES = "quotes"
     BOOKS = "books"
+
+
+class Summary(Mapping[str, Any]):
+    """The arithmetic of a basket, worked out when somebody reads it. A fault in it is logged, and it says nothing: the verdict holds."""
+
+    __slots__ = ("_known", "_make")
+
+    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
+        self._make = make
+        self._known: dict[str, Any] | None = None
+
+    def _read(self) -> dict[str, Any]:
+        if self._known is None:
+            try:
+                self._known = self._make()
+            except Exception:
+                log.exception("the basket that came nearest cannot be worked out")
+                self._known = {}
+        return self._known
+
+    def __getitem__(self, key: str) -> Any:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __repr__(self) -> str:
+        return repr(self._read())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +93,7 @@ class Verdict:
     distance_ppm: int | None = None
     flip: str = ""
     kind: str = ""
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
     failed: tuple[Reason, ...] = ()
     basket: Basket | None = None
     recalled: bool = False
@@ -84,7 +118,7 @@ def missed(
     prices: Prices | None = None,
     *,
     kind: str = "",
-    summary: dict[str, Any] | None = None,
+    summary: Mapping[str, Any] | None = None,
     failed: tuple[Reason, ...] = (),
     basket: Basket | None = None,
 ) -> Verdict:
@@ -98,7 +132,7 @@ def missed(
         distance_ppm=miss.distance_ppm,
         flip=miss.flip,
         kind=kind,
-        summary=summary or {},
+        summary={} if summary is None else summary,
         failed=failed,
         basket=basket,
     )

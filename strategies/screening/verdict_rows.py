@@ -9,9 +9,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from django.db.models import BigIntegerField, CharField
+
 from kalbot.common import clock
 from kalbot.common.db import bulk
 from kalbot.common.db.batches import batched
+from kalbot.common.db.prepared import Among, Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from kalbot.common.db.retry import retried
 from strategies.models import Profile
 from strategies.models import Verdict as VerdictRow
@@ -25,6 +29,13 @@ _CANDIDATE: Final = Status.CANDIDATE.value
 
 Said = tuple[Any, ...]
 """The values of ``_COMPARED``, as the database holds them."""
+
+_STORED_COLUMNS: Final = ("event_id", "pk", "since", *_COMPARED)
+_STORED: Final = PreparedColumns(
+    lambda: VerdictRow.objects.filter(
+        profile=Param("profile", BigIntegerField()), event__in=Among("tickers", CharField())
+    ).values_list(*_STORED_COLUMNS)
+)
 
 ALL_AGAIN: Final = 600.0
 """Seconds after which the rows themselves are read again, whatever is remembered of them."""
@@ -100,9 +111,8 @@ def _to_compare(
     """The events whose rows may have to be written, and the stored rows of those and of events that are gone."""
     kept = _kept.get(profile.pk)
     rows = VerdictRow.objects.filter(profile=profile)
-    columns = ("event_id", "pk", "since", *_COMPARED)
     if kept is None or kept.version != version or clock.monotonic() >= kept.until:
-        found = rows.values_list(*columns).iterator(chunk_size=5000)
+        found = rows.values_list(*_STORED_COLUMNS).iterator(chunk_size=5000)
         return said.keys(), {row[0]: row[1:] for row in found}
     before = kept.said
     wanted = {ticker for ticker, values in said.items() if before.get(ticker) != values}
@@ -111,7 +121,7 @@ def _to_compare(
     stored = {
         row[0]: row[1:]
         for batch in batched(sorted(wanted | (before.keys() - said.keys())))
-        for row in rows.filter(event_id__in=batch).values_list(*columns)
+        for row in _STORED.rows(profile=profile.pk, tickers=batch)
     }
     return wanted & said.keys(), stored
 

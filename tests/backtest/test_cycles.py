@@ -115,6 +115,35 @@ def test_recorded_cycles_overlap_as_they_did_and_tasks_run_while_one_waits(tmp_p
     assert next(iter(beats.turns.values()))["after_ms"] == 3_000
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_what_a_cycle_lists_when_it_begins_a_nudge_finds_before_it_has_read_prices(
+    tmp_path: Path, is_known: bool
+) -> None:
+    """A game comes close after the screening at 66. Beat's cycle begins at 78 and lists it; slow as it is, it reads prices at 80. A nudge
+    between finds the game on the list, as it did when the tape was recorded."""
+    tape = Recorder()
+    tape.opened(0)
+    tape.event(0, "GAME-LATE", 3)
+    for leg in range(3):
+        tape.book(1, f"GAME-LATE-L{leg}", [("0.1000", "50.00")], [("0.5500", "50.00")])
+    for second in range(2, 85):
+        tape.alive(second)
+        for leg in range(3 if second == 77 else 0):
+            tape.delta(second, f"GAME-LATE-L{leg}", "yes", "0.4000", "40.00")
+    tape.write(tmp_path)
+    screened, began, nudge, read = (START + second * SECOND for second in (66, 78, 79, 80))
+    beats = Judged(read, read, {}, (), began if is_known else 0)
+    nudged = Judged(nudge, nudge, {"GAME-LATE": nudge}, ("GAME-LATE",))
+    wanted = options(tmp_path)
+    recorded = Recorded([beats, nudged], [screened])
+    with session.open_run(wanted, session.records_of(wanted), _of(wanted, recorded)) as running:
+        running.engine.run()
+        first = Decision.objects.earliest("pk").created_at
+        row = Cycle.objects.exclude(turns={}).filter(trigger=cycle.BEAT).get()
+    assert round(first.timestamp() * 1000) - START // MS == (79_000 if is_known else 80_000)
+    assert row.prices_after_ms == (2_000 if is_known else 0)
+
+
 def test_a_task_that_still_waits_at_the_end_of_a_replay_is_ended(tmp_path: Path) -> None:
     wanted = _flickering(tmp_path, 1)
     late = Judged(START + 78 * SECOND, START + 10_000 * SECOND)

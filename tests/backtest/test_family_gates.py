@@ -132,7 +132,7 @@ def test_what_is_earned_is_stored_and_ended_by_a_later_tape_on_which_it_is_not()
 @pytest.mark.django_db
 def test_the_command_opens_gates_and_says_so(tmp_path: Path, capsys: Any) -> None:
     store.write(tmp_path / "tape", "w", {"source": "test"}, tape(60, 11, knows=True))
-    call_command("calibration", str(tmp_path / "tape"), "--use")
+    call_command("calibration", "--tape", str(tmp_path / "tape"), "--use")
     said = capsys.readouterr()
     assert f"{FamilyGate.objects.count()} gates are open for probabilities of families from now on" in said.err
     assert FamilyGate.objects.exists()

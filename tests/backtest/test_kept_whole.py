@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from backtest.replay.database import VIEWED, in_memory
 from kalbot.common import clock
 from markets.models import Event, FeeChange, Market, Series
 from strategies.catalogue import kept_whole, universe
+from strategies.cycle import event_cache
 from strategies.models import Profile
 from tests.strategies.world import add_event
 
@@ -24,6 +26,7 @@ def test_every_table_that_the_whole_catalogue_is_read_from_is_watched() -> None:
         connection,
     ) as found:
         universe.load()
+        universe.load(["E0"], deep=True)
     tables = {name for query in found for name in re.findall(r'(?:FROM|JOIN) "(\w+)"', query["sql"])}
     assert {Event._meta.db_table, Market._meta.db_table, Series._meta.db_table} < tables
     assert tables <= {model._meta.db_table for model in VIEWED}
@@ -76,3 +79,43 @@ def test_views_are_kept_while_nothing_has_changed_and_never_where_time_changes_t
         assert universe.load()["E0"].title == "newer"
     Event.objects.update(title="last")
     assert universe.load()["E0"].title == "last"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_cycle_remembers_of_an_event_is_read_again_after_a_change_and_not_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_event("E0", [(4_000, 4_500)] * 2)
+    version, load = 0, universe.load
+    read: list[Sequence[str]] = []
+
+    def counted(tickers: Sequence[str], *, deep: bool) -> dict[str, universe.EventView]:
+        read.append(tickers)
+        return load(tickers, deep=deep)
+
+    monkeypatch.setattr(universe, "load", counted)
+
+    def current() -> dict[str, str]:
+        event_cache.forget()
+        return {ticker: view.title for ticker, view in event_cache.current(["E0", "E1"]).items()}
+
+    with kept_whole.while_unchanged(lambda: version):
+        first = current()
+        assert current() == first
+        assert read == [["E0", "E1"]], "an event that is not there is known not to be"
+        Event.objects.update(title="new")
+        version += 1
+        with transaction.atomic():
+            Event.objects.update(title="taken back")
+            assert current() == {"E0": "taken back"}
+            transaction.set_rollback(True)
+        assert current() == {"E0": "new"}, "nothing of a transaction is kept"
+        at = clock.now() + timedelta(hours=1)
+        FeeChange.objects.create(change_id="f", series=Series.objects.get(), scheduled_at=at, fee_type="flat")
+        version += 1
+        assert current() == {"E0": "new"}
+        Event.objects.update(title="newer")
+        assert current() == {"E0": "newer"}, "an announced fee begins without a change of a row"
+    assert len(read) == 5
+    assert current() == current()
+    assert len(read) == 7, "who does not know of every change reads"

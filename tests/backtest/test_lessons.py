@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,22 @@ def test_an_answer_after_the_result_or_that_cannot_be_read_teaches_nothing(tmp_p
         call_command("learn_from_tape", str(tmp_path))
 
 
+@pytest.mark.parametrize("command", ["calibration", "learn_from_tape"])
+def test_a_tape_is_named_as_for_other_commands_or_by_itself(command: str, tmp_path: Path) -> None:
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    for named in ([one], ["--tape", one], ["--tape", one, one]):
+        with pytest.raises(CommandError, match=re.escape(f"there is no {one}")):
+            call_command(command, *named)
+    with pytest.raises(CommandError, match=r"which tape\? --tape FOLDER"):
+        call_command(command)
+    both = f"one tape at a time: {other}, {one}" if command == "learn_from_tape" else f"there is no {other}"
+    with pytest.raises(CommandError, match=re.escape(both)):
+        call_command(command, one, "--tape", other)
+
+
 def test_the_command_stores_once_and_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tape = _tape(tmp_path, _answer(10, 84.0), *_results())
-    call_command("learn_from_tape", str(tape), "--dry-run")
+    call_command("learn_from_tape", "--tape", str(tape), "--dry-run")
     assert PointForecast.objects.count() == 0
     for _ in range(2):
         call_command("learn_from_tape", str(tape))

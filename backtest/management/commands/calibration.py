@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -15,17 +14,18 @@ from rich.table import Table
 from backtest.calibration.observe import Observed, observe
 from backtest.calibration.report import report
 from backtest.models import CalibrationReport
+from backtest.tapes_named import add_tapes, tapes_of
 from kalbot.common import commands
 from markets.tape.reader import Tape
 from strategies.models import FamilyGate, ProbabilityCorrection
 
 
 class Command(commands.Command):
-    example = "manage.py calibration tapes/2026-07-19 --save"
+    example = "manage.py calibration --tape tapes/2026-07-19 --save"
     help = "Calibration of recorded prices by price, category and time to close, and the favourite-longshot correction, walk-forward."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("tapes", nargs="+", type=Path, help="folders of recordings")
+        add_tapes(parser, several=True)
         parser.add_argument("--save", action="store_true", help="keep the report for the console")
         parser.add_argument(
             "--use",
@@ -36,7 +36,8 @@ class Command(commands.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         observed: list[Observed] = []
-        for folder in options["tapes"]:
+        folders = tapes_of(options)
+        for folder in folders:
             self.stderr.write(f"reading {folder.name}")
             try:
                 observed += observe(Tape.open(folder).records())
@@ -44,7 +45,7 @@ class Command(commands.Command):
                 raise CommandError(str(error)) from None
         found = report(observed)
         if options["save"]:
-            CalibrationReport.objects.create(tapes=[folder.name for folder in options["tapes"]], document=found)
+            CalibrationReport.objects.create(tapes=[folder.name for folder in folders], document=found)
         if options["use"]:
             self.stderr.write(f"{use(found)} corrections are used from now on")
             self.stderr.write(f"{use_families(found)} gates are open for probabilities of families from now on")

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from backtest.studies import lessons
+from backtest.tapes_named import add_tapes, tape_of
 from kalbot.common import commands
 from triage.learning import learn
 
 
 class Command(commands.Command):
-    example = "manage.py learn_from_tape tapes/2026-07-19 --dry-run"
+    example = "manage.py learn_from_tape --tape tapes/2026-07-19 --dry-run"
     help = "Store what triage sources forecast on a tape and learn from what has settled."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("tape", type=Path, help="folder of a recording")
+        add_tapes(parser, several=False)
         parser.add_argument("--dry-run", action="store_true", help="count only")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            found = lessons.read(options["tape"])
+            found = lessons.read(tape_of(options))
         except FileNotFoundError as error:
             raise CommandError(str(error)) from None
         settled = sum(row.settled_on is not None for row in found)

@@ -42,15 +42,19 @@ def check_delta(payload: bytes, message: Delta) -> None:
     Cheap and exact: without a backslash every quotation mark delimits a key or a text. Those that the decoded fields need, each once,
     are counted; if the payload has no more of them, no key came twice. Otherwise the keys that are read are counted.
     """
-    m = message.msg
     more = payload.count(b'"') - _DELTA_QUOTES
-    if m.ts_ms is not None:
-        more -= 2
-    if m.clock is not None:
-        more -= 2
-    if m.client_order_id is not None:
-        more -= 4
-    if (more and not _explained(payload, more, _DELTA_MORE)) or b"\\" in payload:
+    if more:
+        m = message.msg
+        if m.ts_ms is not None:
+            more -= 2
+        if m.clock is not None:
+            more -= 2
+        if m.client_order_id is not None:
+            more -= 4
+        if more and not _explained(payload, more, _DELTA_MORE):
+            _check_once(payload, _DELTA_KEYS)
+            return
+    if b"\\" in payload:
         _check_once(payload, _DELTA_KEYS)
 
 

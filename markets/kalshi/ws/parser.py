@@ -31,6 +31,7 @@ from .frames import (
 from .lifecycle_parser import event_fee, event_lifecycle, lifecycle
 from .wire import (
     Delta,
+    DeltaMsg,
     Error,
     EventFee,
     EventLifecycle,
@@ -89,17 +90,19 @@ def delta(wire: Delta, no_is_yes_priced: bool) -> BookDelta:
     With ``no_is_yes_priced`` a NO level's price came as the YES price it is an ask at.
     """
     m = wire.msg
+    is_yes, price, change = level_change(m, no_is_yes_priced)
+    side = _YES if is_yes else _NO
+    return BookDelta(wire.sid, wire.seq, m.market_ticker, side, price, change, m.clock, m.ts_ms, m.client_order_id)
+
+
+def level_change(m: DeltaMsg, no_is_yes_priced: bool) -> tuple[bool, Price, Count]:
+    """Whether a change is of a YES level, at which price, and by how much: what ``delta`` has of it, for who needs no more."""
     price = PRICES[m.price_dollars]
     if not 0 < price < _TOP:
         raise UnitError(f"no level can have the price {m.price_dollars!r}")
-    side = _YES
     if m.side == "no":
-        side = _NO
-        if no_is_yes_priced:
-            price = complement(price)
-    return BookDelta(
-        wire.sid, wire.seq, m.market_ticker, side, price, COUNTS[m.delta_fp], m.clock, m.ts_ms, m.client_order_id
-    )
+        return False, complement(price) if no_is_yes_priced else price, COUNTS[m.delta_fp]
+    return True, price, COUNTS[m.delta_fp]
 
 
 def snapshot(wire: Snapshot, no_is_yes_priced: bool) -> BookSnapshot:

@@ -28,6 +28,9 @@ class Arrival(Enum):
     """Too far ahead to be believed, or no number at all (they begin at 1): the frame is not applied, and the count stays where it was."""
 
 
+_NEXT: Final = Arrival.NEXT
+
+
 class SequenceTracker:
     """Knows for every ``sid`` which number comes next. The first is 1; another first one is a gap, however large.
 
@@ -60,7 +63,7 @@ class SequenceTracker:
             self._last[sid] = seq
             if self._old:
                 self._old.pop(sid, None)
-            return Arrival.NEXT
+            return _NEXT
         if seq < 1 or (seq > expected + LARGEST_JUMP and sid in self._last):
             return self._jump(expected)
         if seq < expected and not self._was_skipped(sid, seq) and not self._restarted(sid, seq):

@@ -27,28 +27,33 @@ def fee_table(multiplier_e6: int) -> array[int]:
     return array("i", (7 * multiplier_e6 * p * (top - p) // 10**12 for p in range(top + 1)))
 
 
+@lru_cache(maxsize=64)
+def _tables(multiplier_e6: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What YES costs by the best NO bid, and what NO of a market adds by its best YES bid, fees included."""
+    fees, top = fee_table(multiplier_e6), DOLLAR_PRICE
+    return tuple(top - bid + fees[bid] for bid in range(top + 1)), tuple(bid - fees[bid] for bid in range(top + 1))
+
+
 def distance(markets: Iterable[MarketState], multiplier_e6: int) -> int:
     """How far the cheaper of the two baskets is from paying for itself: cost - payout of one set, <= 0 when it pays.
 
     ``all_yes`` buys YES of every market and pays one dollar; a market without a price makes it impossible. ``all_no`` buys NO of k
     markets and pays k - 1 dollars: each adds its YES bid less the fee, so every market that adds something is in the best choice.
     """
-    fees, top = fee_table(multiplier_e6), DOLLAR_PRICE
-    yes_cost, gain, legs = -top, 0, 0
+    costs, adds = _tables(multiplier_e6)
+    yes_cost, gain, legs = -DOLLAR_PRICE, 0, 0
     for market in markets:
-        book = market.book
         if market.suspect or not market.has_book or market.status != "active":
             yes_cost = NEVER
             continue
-        if book.best_no:
-            yes_cost += top - book.best_no + fees[book.best_no]
-        else:
-            yes_cost = NEVER
-        added = book.best_yes - fees[book.best_yes]
+        book = market.book
+        bid = book.best_no
+        yes_cost = yes_cost + costs[bid] if bid else NEVER
+        added = adds[book.best_yes]
         if added > 0:
             gain += added
             legs += 1
-    return min(yes_cost, top - gain if legs > 1 else NEVER)
+    return min(yes_cost, DOLLAR_PRICE - gain if legs > 1 else NEVER)
 
 
 def is_worth_evaluating(markets: Iterable[MarketState], multiplier_e6: int) -> bool:

@@ -117,34 +117,48 @@ class Books:
         self._touch(state)
 
     def delta(self, frame: BookDelta, at: int) -> None:
-        """One changed level. A delta that the snapshot contains already (its clock is not above the snapshot's,
-        docs/kalshi-protocol.md 12.4) is ignored, and so is any delta of a suspect book."""
-        state = self.markets.get(frame.market_ticker)
+        """One changed level: see ``change``."""
+        is_yes = frame.side is _YES
+        self.change(frame.market_ticker, is_yes, frame.price, frame.delta, frame.seq, frame.clock, frame.ts_ms, at)
+
+    def change(
+        self,
+        ticker: str,
+        is_yes: bool,
+        price: int,
+        change: int,
+        seq: int,
+        clock: int | None,
+        ts_ms: int | None,
+        at: int,
+    ) -> None:
+        """Add ``change`` to one level. One that the snapshot contains already (its clock is not above the snapshot's,
+        docs/kalshi-protocol.md 12.4) is ignored, and so is any of a suspect book."""
+        state = self.markets.get(ticker)
         if state is None or not state.has_book or state.suspect:
             self.ignored += 1
             return
-        clock = frame.clock
         if clock:
             if clock <= state.snapshot_clock:
                 self.ignored += 1
                 return
             state.clock = clock
         try:
-            if frame.side is _YES:
-                is_best = state.book.apply_delta("yes", frame.price, frame.delta)
+            if is_yes:
+                is_best = state.book.apply_delta("yes", price, change)
                 state.packed_yes = None
             else:
-                is_best = state.book.apply_delta("no", frame.price, frame.delta)
+                is_best = state.book.apply_delta("no", price, change)
                 state.packed_no = None
         except BookError:
-            self.mark_suspect((state.ticker,))
+            self.mark_suspect((ticker,))
             return
         if is_best:
             self.moved.add(state.event)
             self._check_crossing(state, at)
-        state.seq = frame.seq
+        state.seq = seq
         state.receive_ms = at
-        state.exchange_ms = frame.ts_ms or at
+        state.exchange_ms = ts_ms or at
         state.packed = None
         self._changed.add(state.event)
 

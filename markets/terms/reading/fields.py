@@ -13,7 +13,7 @@ from typing import Final
 from markets.terms.facts import UNREADABLE, EventFacts, MarketFacts
 from markets.terms.reading.rules import NotRead, Texts
 from markets.terms.reading.secondary import Topic
-from markets.terms.reading.text import DATE, counted, plain, same_day
+from markets.terms.reading.text import counted, plain, same_day
 
 NAME_LENGTH: Final = 300
 TITLE_LENGTH: Final = 400
@@ -65,7 +65,7 @@ def _check_market(market: MarketFacts) -> None:
 
 def check_topic(event: EventFacts, texts: Texts, topic: Topic) -> None:
     """Raises NotRead where date or metadata of the event do not fit rules of this topic."""
-    _check_strike_date(event.strike_date, {same_day(found) for head in texts.heads for found in re.findall(DATE, head)})
+    _check_strike_date(event.strike_date, texts.days)
     for key, value in event.metadata:
         if key == "competition_scope":
             fits = value in _SCOPES.get(topic, ())

@@ -42,7 +42,7 @@ def check_labels(event: EventFacts, texts: Texts, known: Iterable[str]) -> None:
     ``known``: other words for what the conditions name (a city's short name).
     """
     rules = " ".join(texts.heads)
-    days = {same_day(found) for found in re.findall(DATE, rules)}
+    days = texts.days
     names = [market.yes_sub_title for market in event.markets]
     whole = _Said.of([rules, *names, *known], event, days)
     for label in (event.title, event.sub_title, event.strike_period):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from markets.terms.facts import EventFacts, MarketFacts
 from markets.terms.reading.meanings import Meaning
 from markets.terms.reading.secondary import Topic, read_sentence
-from markets.terms.reading.text import THEN_YES, one_spelling, plain, sentences, yes_of
+from markets.terms.reading.text import THEN_YES, days_of, one_spelling, plain, sentences, yes_of
 
 
 class NotRead(Exception):
@@ -29,6 +29,11 @@ class Texts:
     tails: tuple[str, ...]
     common: str
     meanings: dict[Meaning, str] = field(default_factory=dict)
+
+    @property
+    def days(self) -> set[str]:
+        """Every day that a condition names, in one spelling (``text.same_day``)."""
+        return set().union(*map(days_of, self.heads))
 
     def read_others(self, introductions: Iterable[str] = (), *, topic: Topic) -> None:
         """Read every sentence but the conditions into ``meanings``. Raises NotRead with the first that was not read, or that says how

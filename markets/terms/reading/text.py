@@ -25,6 +25,7 @@ MONTH: Final = (
 )
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DATE: Final = rf"(?:{MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}|\d{{1,2}} {MONTH} \d{{4}}|\d{{4}}-\d{{2}}-\d{{2}})"
+_DAYS: Final = re.compile(DATE)
 _DATED: Final = re.compile(
     rf"\b(?:(?P<weekday>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:\.|(?:s|nes|rs|ur)?day)?),? )?(?P<date>{DATE})", re.ASCII
 )
@@ -73,6 +74,12 @@ def same_day(text: str) -> str:
     if not 1 <= month <= len(MONTHS) or not 1 <= day <= calendar.monthrange(year, month)[1]:
         raise ValueError(f"no day of the calendar: {text}")
     return f"{MONTHS[month - 1]} {day}, {year}"
+
+
+@lru_cache(maxsize=8192)
+def days_of(text: str) -> frozenset[str]:
+    """Every day that a text names, in the spelling of ``same_day``. Raises ValueError for a day that no calendar has."""
+    return frozenset(same_day(found) for found in _DAYS.findall(text))
 
 
 @lru_cache(maxsize=8192)

@@ -12,9 +12,12 @@ from markets.book import Depth, Side
 from markets.fees import FeeSchedule
 from markets.terms.special_settlements import ORDINARY, SettlementTerms, residual
 from markets.terms.states import State, any_no, floor, listed_states, none, several, split, void
+from strategies.cycle.evaluation import basket_summary, verdict_of
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused, Shape
+from strategies.dutch.event import Event
 from strategies.dutch.explain import explain
 from strategies.dutch.search import best_basket
+from strategies.models import Profile
 from strategies.reasons import Reason
 
 FREE = FeeSchedule("quadratic", 0)
@@ -314,3 +317,35 @@ def test_legs_are_matched_by_ticker_not_by_place() -> None:
     }
     for whole in forward.legs:
         assert whole.limit_price == books[whole.ticker].best_ask(Side.YES)
+
+
+def test_the_basket_of_a_miss_is_built_once_and_only_for_who_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Kind] = []
+    build = Event.basket
+
+    def counted(self: Event, kind: Kind, *args: Any) -> Basket:
+        built.append(kind)
+        return build(self, kind, *args)
+
+    monkeypatch.setattr(Event, "basket", counted)
+    outcome = refused(PRICEY)
+    verdict = verdict_of(outcome, Profile())
+    assert verdict.constraint is Reason.PRICE
+    assert not built, "to say by how much it misses takes no basket"
+    assert outcome.nearest is not None
+    assert verdict.summary == basket_summary(outcome.nearest)
+    assert [leg["ticker"] for leg in verdict.summary["legs"]] == ["M0", "M1", "M2"]
+    assert built == [Kind.ALL_NO]
+    assert verdict_of(refused(PRICEY, min_count=Count(10**9)), Profile()).summary == {}, "no leg is so deep"
+
+
+def test_a_fault_in_the_basket_of_a_miss_leaves_the_verdict(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(self: Event, *args: object) -> Basket:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Event, "basket", fails)
+    verdict = verdict_of(refused(PRICEY), Profile())
+    assert (dict(verdict.summary), verdict.constraint) == ({}, Reason.PRICE)
+    assert "cannot be worked out" in caplog.text
