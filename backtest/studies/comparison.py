@@ -21,7 +21,7 @@ from backtest.options import WHOLE, Options, checked, columns_of
 from backtest.replay import session
 from backtest.replay.engine import JUDGED_AGAIN
 from backtest.replay.turns import SAME_NS
-from backtest.studies.recorded import MS, measured_latency, milliseconds, recorded_run
+from backtest.studies.recorded import MS, measured_latency, milliseconds, quoted_at, recorded_run
 from kalbot.common import clock, messages
 from strategies.cycle.claims import CLAIMED_FOR
 from strategies.models import Decision, Mode, Profile, Verdict
@@ -29,6 +29,7 @@ from trading.models import ExchangeAccount
 from trading.venues.replay import Latency
 
 WINDOW_MS: Final = SAME_NS // MS
+CYCLE_MS: Final = 1_000  # what a cycle begins by its end
 SUMS: Final = ("decisions", "spent", "profit")
 DECIDING: Final = (JUDGED_AGAIN, messages.SCREEN)
 
@@ -52,6 +53,7 @@ class Taken:
     """When the newest book of each leg had come (Unix ms)."""
     denied: str = ""
     """The code with which trading refused it."""
+    is_quote: bool = False
 
     @property
     def markets(self) -> frozenset[tuple[str, str]]:
@@ -181,7 +183,6 @@ def _compared(
     """One profile's part. ``recorded`` and ``replayed``: decisions by profile, of all that share its exchange."""
     name = profile.name
     found = Compared(name, latency)
-    last = dict(Verdict.objects.filter(profile=profile).values_list("event_id", "live_constraint"))
     for one, other in matched(recorded[name], replayed[name]):
         cause = why = ""
         if one is not None and other is not None:
@@ -189,10 +190,8 @@ def _compared(
         elif one is not None:
             cause, why = taken_before(replayed, name, one) or seen.at(name, one.event, one.at_ms + WINDOW_MS // 3)
         elif other is not None:
-            verdict = last.get(other.event) or "none"
-            said = f"verdict: {verdict}", f"its last verdict there: {verdict}"
             refused = (f"denied: {other.denied}", f"the replay denied it: {other.denied}") if other.denied else None
-            cause, why = refused or taken_before(recorded, name, other) or said
+            cause, why = refused or taken_before(recorded, name, other) or known_then(profile, other)
         found.pairs.append(Pair(one, other, why, cause))
     return found
 
@@ -217,6 +216,19 @@ def taken_before(taken: Mapping[str, Iterable[Taken]], profile: str, one: Taken)
         if earlier:
             return "another of the account had it", f"{name} had taken it at {_clock(earlier[0].at_ms)}"
     return None
+
+
+def known_then(profile: Profile, one: Taken) -> tuple[str, str]:
+    """Kind and words of why the recorded profile did not take ``one``, as far as rows say so: of an event they hold the last verdict."""
+    quoted = quoted_at(profile, one.at_ms + CYCLE_MS) if one.is_quote else []
+    if quoted and len(quoted) >= profile.max_quotes:
+        return "as many quotes as it may", f"it quoted {', '.join(quoted)} at {_clock(one.at_ms)}"
+    row = Verdict.objects.filter(profile=profile, event_id=one.event).first()
+    if row is None:
+        return "verdict: none", "it had no verdict there"
+    if row.live_at is not None and abs(milliseconds(row.live_at) - one.at_ms) <= WINDOW_MS:
+        return f"verdict: {row.live_constraint}", f"its verdict there: {row.live_constraint} ({row.live_value})"
+    return "not known", "no row says any more what it thought of the event then"
 
 
 def matched(recorded: Sequence[Taken], replayed: Sequence[Taken]) -> list[tuple[Taken | None, Taken | None]]:
@@ -250,9 +262,10 @@ def _taken(rows: Any) -> list[Taken]:
         at_ms = milliseconds(row.created_at)
         profit = 0 if position is None else position.realised
         books = tuple(leg["receive_ms"] for leg in sorted(row.legs, key=lambda leg: (leg["ticker"], leg["side"])))
-        denial = getattr(row, "denial", None)
-        refused = "" if denial is None else denial.code
-        found.append(Taken(at_ms, row.event_id, row.kind, legs, row.cost, spent, profit, books, refused))
+        refused = getattr(getattr(row, "denial", None), "code", "")
+        found.append(
+            Taken(at_ms, row.event_id, row.kind, legs, row.cost, spent, profit, books, refused, bool(row.quote))
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""When profiles did what while a tape was recorded, by the database: their cycles, screenings and orders."""
+"""When profiles did what while a tape was recorded, by the database: their cycles, screenings, quotes and orders."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from statistics import median, quantiles
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Case, F, When
+from django.db.models import Case, F, OuterRef, Q, Subquery, When
 from django.db.models.functions import Coalesce
 
 from backtest.replay.turns import Judged, Recorded
+from kalbot.common import clock
 from kalbot.common.trace import Stage
 from strategies.cycle.cycle import BEAT
 from strategies.models import Cycle, Decision, Mode, Profile, Screening
-from trading.models import Order
+from trading.models import Order, Position, PositionEvent, PositionStatus
 
 IMMEDIATE: Final = "immediate_or_cancel"
 MS: Final = 1_000_000
 """Nanoseconds."""
+RESTING: Final = (PositionStatus.PENDING, PositionStatus.QUOTING)
+"""What a quote is until it has filled or ended."""
 
 
 class CyclesUnknown(ValueError):
@@ -38,6 +41,15 @@ def recorded_run(profile: Profile) -> Recorded:
     waits = [at - decided for pairs in taken_up.values() for decided, at in pairs]
     usual = round(median(waits)) if waits else 0
     return Recorded(recorded_cycles(profile), [at * MS for at in wrote], taken_up, usual)
+
+
+def quoted_at(profile: Profile, at_ms: int) -> list[str]:
+    """The events that the profile quoted then, by the database. A further quote has no place while there are as many as it may have."""
+    at = clock.from_ms(at_ms)
+    ends = PositionEvent.objects.filter(position=OuterRef("pk")).exclude(to_status__in=RESTING)
+    begun = Position.objects.filter(profile=profile, created_at__lte=at).exclude(decision__quote={})
+    rows = begun.annotate(over=Subquery(ends.order_by("at", "pk").values("at")[:1]))
+    return sorted(rows.filter(Q(over=None) | Q(over__gt=at)).values_list("event_id", flat=True))
 
 
 def milliseconds(moment: datetime) -> int:

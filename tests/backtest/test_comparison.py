@@ -17,7 +17,7 @@ from backtest.studies.comparison import Compared, Pair, Taken, matched, taken_be
 from backtest.studies.recorded import CyclesUnknown, measured_latency, recorded_cycles, recorded_run
 from kalbot.common import clock
 from markets.models import Scan
-from strategies.models import Cycle, Decision, Screening
+from strategies.models import Cycle, Decision, Profile, Screening, Verdict
 from tests.conftest import ROOT
 from tests.local.test_demo import CLEAN
 from tests.trading.world import add_event, add_order, add_profile, decide
@@ -166,6 +166,39 @@ def test_what_only_the_replay_decided_and_denied_is_counted_by_its_denial(db: No
     recorded = {"live": [replace(replayed["live"][0], at_ms=0, denied="")]}
     found = comparison._compared(profile, (1, 1, 1), recorded, replayed, comparison._Seen())
     assert [pair.cause for pair in found.pairs if pair.recorded is None] == ["denied: locked"]
+
+
+def test_what_only_the_replay_took_is_explained_by_rows_of_then_and_by_no_later_verdict(db: None) -> None:
+    """A quote that began at 10 and had filled by 30 took the only place; a verdict of five minutes later says nothing of then."""
+    profile, start = add_profile("live", max_quotes=1), clock.now()
+    began = round(start.timestamp() * 1000)
+    position = add_order(1, profile).position
+    legs = [{**leg, "receive_ms": 1} for leg in position.decision.legs]
+    Decision.objects.update(quote={"way": "all_legs"}, legs=legs)
+    Position.objects.update(created_at=start + timedelta(seconds=10))
+    for second, before, after in [(10, "pending", "quoting"), (20, "quoting", "quoting"), (30, "quoting", "open")]:
+        row = position.events.create(from_status=before, to_status=after)
+        position.events.filter(pk=row.pk).update(at=start + timedelta(seconds=second))
+    add_event("KXT-2")
+
+    def why(seconds: float, *, is_quote: bool = True) -> tuple[str, str]:
+        one = replace(_taken(began + round(seconds * 1000), "KXT-2"), is_quote=is_quote)
+        return comparison.known_then(profile, one)
+
+    assert why(25)[0] == "as many quotes as it may"
+    assert why(25)[1].startswith("it quoted KXT-1 at ")
+    assert why(9.5)[0] == "as many quotes as it may", "what began in the same cycle took its place"
+    assert {why(8.5)[0], why(31)[0], why(25, is_quote=False)[0]} == {"verdict: none"}
+    Profile.objects.update(max_quotes=2)
+    profile.refresh_from_db()
+    assert why(25)[0] == "verdict: none"
+    at = start + timedelta(seconds=300)
+    columns = {"status": "rejected", "since": at, "live_at": at, "live_constraint": "price", "live_value": "$1"}
+    Verdict.objects.create(profile=profile, event_id="KXT-2", **columns)
+    assert why(25) == ("not known", "no row says any more what it thought of the event then")
+    assert why(290) == ("verdict: price", "its verdict there: price ($1)")
+    decided = comparison._taken(Decision.objects.all())
+    assert [one.is_quote for one in decided] == [True]
 
 
 def test_two_decisions_of_one_opportunity_differ_by_their_books_or_else_by_what_was_left() -> None:
