@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -139,7 +140,9 @@ def why(client: Client, options: argparse.Namespace, out: Console) -> Any:
     found = client.get(f"/why/{quote(options.event, safe='')}", profile=options.profile)
     _stops(found.get("stops", []), out)
     for line in found["lines"]:
-        out.print(line, markup=False, highlight=False)
+        indent = " " * (len(line) - len(line.lstrip()) + 4)
+        words = textwrap.wrap(line, out.width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+        out.print("\n".join(words), markup=False, highlight=False, soft_wrap=True)
     return found
 
 
@@ -173,8 +176,10 @@ def leave(client: Client, options: argparse.Namespace, out: Console) -> Any:
         raise Failed("--least-price: say below which price nothing of this position may be sold.")
     else:
         counts = dict(one.rsplit("=", 1) for one in options.count if "=" in one)
-        if len(counts) != len(options.count):
+        if any("=" not in one for one in options.count):
             raise Failed('--count is written "yes MARKET=CONTRACTS".')
+        if len(counts) != len(options.count):
+            raise Failed("--count names a leg twice.")
         found = client.post(f"/positions/{options.position[0]}/exit", {**body, "counts": counts})
     _done(found, out)
     return found
@@ -235,7 +240,11 @@ def parser() -> argparse.ArgumentParser:
         switch.add_argument("--reason", required=True, help="why, at least three characters; it is kept")
         switch.add_argument("--profile", default=None, help="only this one; default: everything")
         if run is halt:
-            switch.add_argument("--everything", action="store_true", help="exits too, and cancel what rests")
+            switch.add_argument(
+                "--everything",
+                action="store_true",
+                help="exits too, cancel what rests, and leave what is half-bought naked",
+            )
     sale = command("exit", leave, 'kalbot exit 12 --least-price 0.40 --reason "rain"')
     sale.add_argument(
         "position", type=int, nargs="+", help="its number; several of one mode are exited with one reason"

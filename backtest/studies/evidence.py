@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
@@ -193,11 +194,39 @@ def _row(pair: Ran) -> tuple[str, ...]:
     )
 
 
-def tapes_table(folder: Path) -> str:
-    """What each tape is: hours, records, what it lacks."""
-    head = ("tape", "from", "to", "hours present", "degraded", "missing", "records", "not recorded", "fees assumed")
+AGED: Final = re.compile(r"(.*), ([\d,]+) days (later|earlier)")
+
+
+def folded(fees: Sequence[str]) -> list[str]:
+    """The fees of a long tape were read for each of its days: those that differ in the age of their list alone are one line."""
+    ages: dict[tuple[str, ...], list[int]] = {}
+    for text in fees:
+        aged = AGED.fullmatch(text)
+        key = (aged[1], aged[3]) if aged else (text,)
+        ages.setdefault(key, []).extend([int(aged[2].replace(",", ""))] if aged else [])
+    return [key[0] if not days else f"{key[0]}, {_span(days)} days {key[1]}" for key, days in ages.items()]
+
+
+def _span(days: Sequence[int]) -> str:
+    first, last = min(days), max(days)
+    return f"{first:,}" if first == last else f"{first:,} to {last:,}"
+
+
+def tapes_table(folder: Path, only: str = "") -> str:
+    """What each tape whose name contains ``only`` is: hours, records, what it lacks."""
+    head = (
+        "tape",
+        "from, UTC",
+        "to, UTC",
+        "hours present",
+        "degraded",
+        "missing",
+        "records",
+        "not recorded",
+        "fees assumed",
+    )
     rows: list[tuple[str, ...]] = [head, tuple("---" for _ in head)]
-    for path in tapes(folder):
+    for path in (one for one in tapes(folder) if only in one.name):
         tape = Tape.open(path)
         found = coverage(tape)
         lacking = sorted({one for about in found.about for one in about.get("absent", [])})
@@ -205,7 +234,7 @@ def tapes_table(folder: Path) -> str:
         first, last = found.hours[0].text, found.hours[-1].text
         records = sum(found.kinds.values())
         fees = [one.removeprefix(FEES) for one in found.assumed if one.startswith(FEES)]
-        rows.append((path.name, first, last, *covered, f"{records:,}", ", ".join(lacking), "; ".join(fees)))
+        rows.append((path.name, first, last, *covered, f"{records:,}", ", ".join(lacking), "; ".join(folded(fees))))
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
 
 

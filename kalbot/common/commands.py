@@ -21,6 +21,10 @@ class Command(BaseCommand):
         """See Django's."""
         return super().create_parser(prog_name, subcommand, epilog=f"Example: {self.example}", **kwargs)
 
+    def progress(self, text: str) -> None:
+        """A line for whoever waits, beside the output and in no colour: Django writes what goes to its stderr in the red of errors."""
+        self.stderr.write(text, style_func=str)
+
 
 def words(error: BaseException) -> str:
     """What an error says to a person: of a file, its name and what is wrong with it, without the system's number."""

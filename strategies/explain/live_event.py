@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
@@ -28,6 +29,9 @@ from strategies.reasons import Reason
 from strategies.screening.filters import FILTERS, Miss, Rules
 from strategies.screening.price_screen import DOLLAR, Quoted, quoted
 from strategies.screening.verdict import KINDS, price_of
+
+FAR_PPM: Final = 10_000_000
+"""Ten times the limit."""
 
 
 class NoSuchEvent(KalbotError):
@@ -105,8 +109,14 @@ def _filters(event: EventView, profile: Profile) -> Iterator[str]:
 
 def _missed(miss: Miss) -> str:
     against = f"{miss.value}, required {miss.limit}" if miss.limit else miss.value
-    away = "" if miss.distance_ppm is None else f", {percent(miss.distance_ppm)} away"
-    return f"{miss.code}: {against}{away}".rstrip(": ")
+    return f"{miss.code}: {against}{_away(miss.distance_ppm)}".rstrip(": ")
+
+
+def _away(ppm: int | None) -> str:
+    """How far from passing; a distance of many times the limit says nothing more than that."""
+    if ppm is None:
+        return ""
+    return f", {percent(ppm)} away" if abs(ppm) <= FAR_PPM else f", over {FAR_PPM // 10_000:,} % away"
 
 
 def _certificate(event: EventView) -> Iterator[str]:

@@ -139,10 +139,18 @@ def _closes(event: EventView, rules: Rules, now_ms: int) -> Miss | None:
     if left >= least and days <= most:
         return None
     if left < least:
-        shown = f"{left} s to the end" if left >= 0 else f"ended {-left} s ago"
+        shown = f"{left} s to the end" if left >= 0 else f"ended {_length(-left)} ago"
         late = _below(Reason.CLOSES_SOON, left, least, shown, f"at least {least} s")
         return None if late is None else late._replace(flip="nothing: it is too late for this event")
     return _above(Reason.CLOSES_LATE, days, most, f"{days:.2f} days to the end", f"at most {most:g} days")
+
+
+def _length(seconds: int) -> str:
+    """A length of time in a unit in which it is a number that people read, rounded down."""
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {name}"
+    return f"{seconds} s"
 
 
 def _volume(event: EventView, rules: Rules, now_ms: int) -> Miss | None:

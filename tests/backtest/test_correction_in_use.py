@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError, transaction
 
+from backtest.calibration.in_force import use
 from backtest.calibration.report import report
-from backtest.management.commands.calibration import use
 from backtest.replay.session import run
 from markets.book import Depth
 from strategies.catalogue.corrections import HOUR_MS, LEADS, power_of, powers

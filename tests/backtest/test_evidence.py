@@ -10,6 +10,7 @@ import pytest
 
 from backtest.replay import session
 from backtest.studies import evidence
+from backtest.studies.cards import cards
 from backtest.studies.touch import measure
 from kalbot.common.units import DOLLAR_PRICE
 from markets.tape import store
@@ -121,3 +122,20 @@ def test_rules_of_a_captured_event_are_used_from_its_capture_on_and_for_the_same
     known = listing.as_captured("G-1", legs, captured)
     assert [one["rules_primary"] for one in known] == ["If A wins", "If B wins"]
     assert "last_price_dollars" not in known[0]
+
+
+def test_fees_of_a_long_tape_are_one_line_and_a_terminal_has_a_paragraph_a_row() -> None:
+    fees = [f"KXA: quadratic x 1, as listed on 2026-01-31, {days} days later" for days in (47, 58, 50)]
+    found = evidence.folded([*fees, "KXB: none x 1", "KXA: quadratic x 1, as listed on 2026-07-16, 1 days later"])
+    assert found == [
+        "KXA: quadratic x 1, as listed on 2026-01-31, 47 to 58 days later",
+        "KXB: none x 1",
+        "KXA: quadratic x 1, as listed on 2026-07-16, 1 days later",
+    ]
+    table = (
+        f"| tape | profile | events | fees |\n| --- | --- | --- | --- |\n| t | careful | 10 | {'; '.join(found)} |\n"
+    )
+    shown = cards(table, 60, titles=2)
+    assert shown.startswith("t, careful\n  events 10; fees KXA: quadratic")
+    assert max(map(len, shown.splitlines())) <= 60
+    assert cards("| tape |  |\n| --- | --- |\n", 60) == ""

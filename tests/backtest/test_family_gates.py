@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from backtest.calibration.in_force import use, use_families
 from backtest.calibration.observe import HOUR, observe
 from backtest.calibration.report import report
-from backtest.management.commands.calibration import use, use_families
 from backtest.replay.session import run
+from kalbot.console.models import Act
 from markets.tape import store
 from markets.tape.imports.rest_books import settlement
 from markets.tape.imports.source import iso
@@ -132,7 +133,12 @@ def test_what_is_earned_is_stored_and_ended_by_a_later_tape_on_which_it_is_not()
 @pytest.mark.django_db
 def test_the_command_opens_gates_and_says_so(tmp_path: Path, capsys: Any) -> None:
     store.write(tmp_path / "tape", "w", {"source": "test"}, tape(60, 11, knows=True))
-    call_command("calibration", "--tape", str(tmp_path / "tape"), "--use")
+    call_command("calibration", "--tape", str(tmp_path / "tape"), "--use", "--reason", "earned its use")
+    act = Act.objects.get(name="use_calibration")
+    assert (act.reason, act.result.split(",")[1]) == (
+        "earned its use",
+        f" {FamilyGate.objects.count()} gates open for families",
+    )
     said = capsys.readouterr()
     assert f"{FamilyGate.objects.count()} gates are open for probabilities of families from now on" in said.err
     assert FamilyGate.objects.exists()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sample_rows
 from django.contrib import admin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
@@ -166,3 +166,27 @@ def test_an_address_that_tries_many_names_waits(db: None, redis_db: object, sett
     assert stranger.post(login, {"username": "rita", "password": "let-me-in-please"}).status_code == 429
     elsewhere = Client(REMOTE_ADDR="192.0.2.10")
     assert elsewhere.post(login, {"username": "rita", "password": "let-me-in-please"}).status_code == 302
+
+
+def test_a_page_shows_of_a_list_only_what_the_list_would(sample: dict[str, Any]) -> None:
+    """Somebody in a group of their own, who may see positions and events: no orders, fills, ledger, verdicts or differences beside them."""
+    held, event = sample["held"], sample["events"][0]
+    somebody = User.objects.create_user("auditor", is_staff=True)
+    somebody.user_permissions.set(
+        Permission.objects.filter(codename__in=("view_position", "view_event", "view_tradingstate", "view_logrecord"))
+    )
+    client = Client()
+    client.force_login(somebody)
+    for address in (
+        reverse("admin:trading_position_change", args=[held.pk]),
+        reverse("admin:position_progress", args=[held.pk]),
+    ):
+        page = client.get(address).content.decode()
+        assert "Everything that happened" in page
+        for model in ("order", "fill", "ledgertransaction", "exitrequest", "positionevent"):
+            assert f"/trading/{model}/" not in page.partition("Everything that happened")[2], model
+    page = client.get(reverse("admin:markets_event_change", args=[event.pk])).content.decode()
+    assert "Held on it" in page
+    assert "?profile=careful" not in page
+    assert client.get(reverse("admin:operate")).status_code == 403
+    assert client.get(reverse("admin:why_event", args=[event.pk])).status_code == 403

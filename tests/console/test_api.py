@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -11,7 +12,8 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import pytest
 import sample_rows
@@ -19,13 +21,14 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
+from rich.console import Console
 
 from kalbot import client
 from kalbot.common import cache, clock
 from kalbot.console.api import tokens
 from kalbot.console.api.views import api
 from kalbot.console.models import Act, ApiToken
-from trading.models import ExitRequest, Position, TradingState
+from trading.models import ExitRequest, Leg, Lock, Position, TradingState
 from trading.safety import halt
 from triage.models import Recommendation
 
@@ -385,6 +388,25 @@ def test_hostile_values_are_refused_and_break_nothing(
     assert not TradingState.objects.exclude(state="active").exists()
 
 
+def test_what_the_switch_leaves_is_said_to_who_turns_it(call: Call, sample: dict[str, Any]) -> None:
+    """A halt names what stays naked, an exit under it that it waits, and a resume what still stops new baskets."""
+    held = sample["held"]
+    Leg.objects.filter(pk=held.legs.latest("pk").pk).update(bought_count=0, open_cost=0, open_fees=0)
+    halted = call("operator", "POST", "/halt", {**WHY, "level": "halted"}).json()["result"]
+    assert f"Naked until somebody resumes: #{held.pk}: " in halted
+    body = {**WHY, "least_price": "0.4", "below_floor": "a test"}
+    sold = call("operator", "POST", f"/positions/{held.pk}/exit", body).json()["result"]
+    assert "only cancels are sent" in sold
+    Recommendation.objects.update(advice="exit")
+    advice = Recommendation.objects.get(position=held.pk)
+    taken = call("operator", "POST", f"/recommendations/{advice.pk}/accept", WHY).json()["result"]
+    assert "only cancels are sent" in taken
+    Lock.objects.create(code="leg_failures", reason="three", actor="kalbot", until=clock.now() + timedelta(hours=1))
+    resumed = call("risk manager", "POST", "/resume", WHY).json()["result"]
+    assert "New baskets stay impossible for all profiles all the same: " in resumed
+    assert "locked" in resumed
+
+
 @pytest.fixture
 def terminal(live_server: Any, sample: dict[str, Any]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs ``kalbot …`` as a process of its own against a real server."""
@@ -539,3 +561,15 @@ def test_a_part_and_several_are_exited_as_in_the_console(call: Call, sample: dic
     assert "1 exit is on the way" in whole.json()["result"]
     assert [one.status for one in ExitRequest.objects.order_by("id")] == ["cancelled", "open"]
     assert call("viewer", "POST", "/exits", {**WHY, "positions": [held.pk]}).status_code == 403
+
+
+def test_long_lines_of_why_are_wrapped_under_their_beginning(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["Verdict: none yet.", "", f"  closes         MISSED  closes_soon: {'very ' * 12}long ago"]
+    answer = {"stops": [], "lines": lines}
+    wanted = argparse.Namespace(event="E", profile="p")
+    client.why(cast("client.Client", SimpleNamespace(get=lambda *_, **__: answer)), wanted, Console(width=60))
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:2] == ["Verdict: none yet.", ""]
+    assert shown[2].startswith("  closes         MISSED  closes_soon: very")
+    assert all(line.startswith("      very") or line.startswith("      long") for line in shown[3:])
+    assert max(map(len, shown)) <= 60

@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from backtest import runs, stored
+from backtest.calibration.in_force import use_families
 from backtest.calibration.report import report
-from backtest.management.commands.calibration import use_families
 from backtest.models import BacktestRun, CalibrationReport
 from backtest.replay import session
 from markets.tape.coverage import coverage

@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -350,6 +350,35 @@ def test_the_same_trades_cut_into_other_lines_are_said_to_be_the_same_in_sum() -
     )
     (found,) = compare.compare([line("3", "1.8")], theirs).differences
     assert found.sentence == "the same in sum, cut into other lines"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.encode("utf-16"), "not text in UTF-8. Upload it as it was downloaded"),
+        (lambda text: text.replace(",", ";").encode(), "columns are missing: market_ticker, side"),
+        (lambda text: text.rstrip().rpartition(",0.6")[0].encode(), "Line 2 ends before its column realized_pnl_with"),
+        (lambda text: text.replace(",0.4,", ",$0.4,").encode(), "Line 2: not a decimal string"),
+        (lambda text: b"", "columns are missing"),
+    ],
+)
+def test_a_file_that_a_spreadsheet_or_a_bad_line_changed_is_refused_in_words(
+    change: Callable[[str], bytes], words: str
+) -> None:
+    text = f"{','.join(compare.NEEDED)}\nM,yes,1,0.4,1,0,0,0.6,0.6\n"
+    assert len(compare.read(text.encode())[0]) == 1
+    with pytest.raises(compare.NotTheForm) as refused:
+        compare.read(change(text))
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "price"),
+    [("0.41333333", 4_133), ("0.12345", 1_235), ("0.123449999999", 1_234), ("0.005", 50), ("1", 10_000)],
+)
+def test_an_average_price_is_rounded_as_ours_is(written: str, price: int) -> None:
+    ((line,), _) = compare.read(f"{','.join(compare.NEEDED)},note\nM,yes,1,{written},1,0,0,0.6,0.6,x\n".encode())
+    assert (line.trade.entry, line.trade.exit) == (price, 10_000)
 
 
 def test_each_line_of_the_file_says_which_row_it_is(sample: dict[str, Any], login: Any) -> None:

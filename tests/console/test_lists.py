@@ -27,7 +27,7 @@ from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.ui import empty_lists, formats
 from strategies.models import Cycle, NearMiss, Profile, Screening, Verdict
 from strategies.profiles import seeds
-from trading.models import Fill, Leg, Order, Position, Settlement
+from trading.models import Discrepancy, ExchangeAccount, Fill, Leg, Order, Position, Settlement
 
 BOUND = 20
 
@@ -62,6 +62,19 @@ def test_a_market_stands_with_its_event_s_title(model: str, sample: dict[str, An
     event = (one if model == "leg" else one.order.leg if model == "fill" else one.leg).market.event
     page = unescape(client.get(reverse(f"admin:trading_{model}_changelist")).content.decode())
     assert f">{event.title} · {event.pk}" in page
+
+
+def test_a_difference_names_its_market_with_its_title_and_is_found_by_it(sample: dict[str, Any], login: Any) -> None:
+    market = sample["events"][0].markets.first()
+    ExchangeAccount.objects.create(subaccount=3, opening=0, balance=0, seen_at=clock.now())
+    Discrepancy.objects.create(code="position", mode="live", key=f"3:{market.pk}", ours="1", theirs="2")
+    title, client = f"{market.yes_sub_title}: {market.event.title}", login()
+    listed = client.get(reverse("admin:trading_discrepancy_changelist"), {"q": market.yes_sub_title})
+    assert [one.key for one in listed.context["cl"].result_list] == [f"3:{market.pk}"]
+    for page in (listed, client.get(reverse("admin:operate"))):
+        assert title in unescape(page.content.decode())
+    states = client.get(reverse("admin:trading_tradingstate_changelist")).content.decode()
+    assert "all profiles" in states
 
 
 def test_every_list_has_an_order_also_where_only_its_names_are_searched(rf: Any) -> None:

@@ -97,7 +97,7 @@ def test_what_matches_is_what_a_screening_would_say(sample: dict[str, Any], logi
 
 
 def test_before_the_first_screening_nothing_is_claimed(sample: dict[str, Any], login: Login, redis_db: Any) -> None:
-    assert "after the first scan" in login("viewer").post(reverse("admin:profile_matches"), {}).content.decode()
+    assert "after the next scan" in login("viewer").post(reverse("admin:profile_matches"), {}).content.decode()
 
 
 @pytest.mark.parametrize(

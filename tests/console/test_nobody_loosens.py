@@ -165,7 +165,7 @@ def test_a_resume_of_another_halt_is_not_confirmed(sample: dict[str, Any], login
 def test_the_command_line_is_in_the_audit_log(sample: dict[str, Any]) -> None:
     out = StringIO()
     call_command("halt", "--reason", "thin books", "--actor", "root", stdout=out)
-    assert "global is reducing" in out.getvalue()
+    assert "all profiles: reducing" in out.getvalue()
     call_command("halt", "--reason", "odd prices", "--cancels-only", "--actor", "root", stdout=out)
     assert halt.current() == "halted"
     call_command("resume", "--reason", "sound again", "--actor", "root", stdout=out)
@@ -178,6 +178,7 @@ def test_a_blank_reason_is_none_at_the_command_line(sample: dict[str, Any]) -> N
     for command in (
         *(("halt",), ("resume",), ("shadow", "live"), ("reconcile", "--accept-cash"), ("adopt", "--leave", "K")),
         ("identity", "--accept"),
+        ("calibration", "--tape", "tape", "--use"),
     ):
         for reason in ("", "   ", " x "):
             with pytest.raises(CommandError, match="say why"):

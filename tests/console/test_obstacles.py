@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from kalbot.common import cache, clock, messages
 from kalbot.console.api import reads
@@ -251,6 +251,20 @@ def test_schedules_that_do_not_run_are_red(working: dict[str, Any]) -> None:
     assert (part("schedules").state, part("schedules").sentence) == (status.BAD, "sweep is disabled.")
     PeriodicTask.objects.filter(task=messages.SWEEP).delete()
     assert part("schedules").sentence == "sweep is missing."
+
+
+def test_a_schedule_that_runs_too_rarely_is_red_though_it_is_on(working: dict[str, Any]) -> None:
+    """A sweep once a day is as good as none, and every screen was green."""
+    day, _ = IntervalSchedule.objects.get_or_create(every=1, period="days")
+    often, _ = IntervalSchedule.objects.get_or_create(every=5, period="minutes")
+    rows = PeriodicTask.objects.filter(task=messages.SWEEP)
+    rows.update(interval=often)
+    assert part("schedules").state == "ok"
+    rows.update(interval=day)
+    assert part("schedules").sentence == "sweep is too rare."
+    assert part("schedules").state == "bad"
+    found = next(one for one in obstacles.found() if one.code == "schedule")
+    assert found.why == "runs every 1 d, planned is every 2 s"
 
 
 def part(name: str) -> status.Part:

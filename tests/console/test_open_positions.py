@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
 import sample_positions
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from test_dialogs import confirm
@@ -18,6 +20,7 @@ from kalbot.console.pages.positions import open_positions
 from trading.closing import exit_preview, exits, marks
 from trading.models import ExitRequest, Position
 from trading.safety import halt
+from triage.models import Recommendation
 
 pytestmark = pytest.mark.alike
 
@@ -193,3 +196,71 @@ def test_an_exit_under_way_is_said_and_can_be_withdrawn(sample: dict[str, Any], 
     confirm(client, withdraw)
     assert ExitRequest.objects.get().status == "cancelled"
     assert clock.now() >= ExitRequest.objects.get().created_at
+
+
+def test_an_exit_that_a_halt_holds_is_not_called_on_its_way(sample: dict[str, Any], login: Login) -> None:
+    halt.set_state(state="halted", actor="t", reason="t")
+    client, pk = login("operator"), sample["held"].pk
+    confirm(client, reverse("admin:act_force_exit_one", args=[pk]))
+    confirm(client, reverse("admin:act_exit_several_one", args=[str(pk)]), positions=str(pk))
+    Recommendation.objects.update(advice="exit")
+    advice = Recommendation.objects.get(position=pk, status="open")
+    address = reverse("admin:act_accept_advice_one", args=[advice.pk])
+    assert "only cancels are sent" in client.get(address).content.decode()
+    confirm(client, address)
+    results = dict(Act.objects.values_list("name", "result"))
+    assert set(results) == {"force_exit", "exit_several", "accept_advice"}
+    for name, result in results.items():
+        assert "only cancels are sent" in result, name
+        assert "on its way" not in result, name
+        assert "on the way" not in result, name
+
+
+def test_a_fault_of_one_exit_is_named_and_holds_up_no_other(
+    sample: dict[str, Any], login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sample["held"]
+    other = sample_positions.position(first.profile, sample["events"][1])
+    plain = exits.request_exit
+
+    def broken(**values: Any) -> ExitRequest:
+        if values["position_id"] == first.pk:
+            raise OperationalError("database is locked")
+        return plain(**values)
+
+    monkeypatch.setattr(exits, "request_exit", broken)
+    both = f"{first.pk},{other.pk}"
+    answer = confirm(login("operator"), reverse("admin:act_exit_several_one", args=[both]), positions=both)
+    assert answer.headers["HX-Redirect"]
+    assert [request.position_id for request in ExitRequest.objects.all()] == [other.pk]
+    result = Act.objects.get().result
+    assert result.startswith("1 exit is on the way.")
+    assert f"Could not be requested: #{first.pk}" in result
+
+
+def test_least_prices_of_another_position_or_of_a_leg_twice_are_refused(sample: dict[str, Any], login: Login) -> None:
+    held, client = sample["held"], login("operator")
+    leg = held.legs.first()
+    line = f"{leg.side} {leg.market_id}"
+    one, several = (reverse(f"admin:act_{name}_one", args=[held.pk]) for name in ("force_exit", "exit_several"))
+    other = confirm(client, several, positions=str(held.pk), least_prices=f"#{held.pk + 990} {line} 0.9")
+    assert "not among the chosen positions" in other.content.decode()
+    for address, prices in (
+        (several, f"#{held.pk} {line} 0.9\n#{held.pk} {line} 0.1"),
+        (one, f"{line} 0.9\n{line} 0.1"),
+    ):
+        answer = confirm(client, address, positions=str(held.pk), least_prices=prices)
+        assert "stands there twice" in answer.content.decode()
+    assert "stands there twice" in confirm(client, one, counts=f"{line} 3\n{line} 4").content.decode()
+    assert not ExitRequest.objects.exists()
+
+
+def test_exits_of_a_total_are_those_that_it_counts(sample: dict[str, Any], login: Login) -> None:
+    """The totals of a filtered page had buttons that would have exited every position of the mode."""
+    client, words = login("operator"), sample["paper"].event_id
+    assert len(open_positions.matching("sim")) > 1
+    page = client.get(reverse("admin:open_positions"), {"q": words}).content.decode()
+    link = re.search(r'href="([^"]+mode=sim&amp;q=[^"]+)">Exit these', page)
+    assert link is not None
+    shown = client.get(unescape(link[1])).content.decode()
+    assert f'name="positions" value="{sample["paper"].pk}"' in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,7 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console.api import tokens
+from kalbot.console.pages.results.results import curve
 from strategies.models import Profile
 from trading.accounting import balance_check, result_groups, results
 from trading.models import Position
@@ -97,6 +99,17 @@ def test_a_day_is_as_long_as_new_york_makes_it(day: str, hours: int) -> None:
     assert since is not None
     assert results.elapsed(since, until) == timedelta(hours=hours, microseconds=-1)
     assert results.days(first + timedelta(days=1), None, T0)[0] == until + timedelta(microseconds=1)
+
+
+def test_the_curve_of_days_that_are_past_ends_with_them(sample: dict[str, Any]) -> None:
+    """A week of last month was a corner of the weeks since."""
+    profile, now = sample["live"], clock.now()
+    since, until = now - timedelta(days=9), now - timedelta(days=3)
+    options = json.loads(curve([profile], since, until)["curve_options"])
+    points = json.loads(curve([profile], since, until)["curve_chart"])["datasets"][0]["data"]
+    assert options["scales"]["x"]["title"]["text"] == "days ago"
+    assert options["scales"]["x"]["min"] == pytest.approx(3, abs=0.01) == points[-1]["x"]
+    assert json.loads(curve([profile], since, clock.now())["curve_options"])["scales"]["x"]["min"] == 0
 
 
 def test_groups_hold_every_ended_basket_once(sample: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,24 +13,40 @@ from trading.closing.exit_counts import Counts
 from trading.closing.exit_prices import LeastPrices
 from trading.denials import DenialCode, Refusal
 from trading.models import ACTIVE, Position
+from trading.safety import halt
 
+log = logging.getLogger(__name__)
 MOST: Final = 200
 """Positions in one request; each costs a transaction and a reading of its books."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Whose exit is under way, and whose was refused and why, by the position's id."""
+    """Whose exit is under way, whose was refused and why, and whose could not be requested, by the position's id. ``waiting``: of those
+    under way the ones that a halt holds."""
 
     requested: list[int] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)
     refused: dict[int, Refusal] = field(default_factory=dict)
+    failed: list[int] = field(default_factory=list)
 
     @property
     def sentence(self) -> str:
-        """Both in words."""
-        words = f"{len(self.requested)} {'exit is' if len(self.requested) == 1 else 'exits are'} on the way."
-        said = [f"#{pk} is not: {one.code.sentence} {one.detail}".strip() for pk, one in self.refused.items()]
-        return " ".join([words, *said])
+        """All of it in words."""
+        number = len(self.requested)
+        words = [
+            f"{number} {'exit is' if number == 1 else 'exits are'} {'requested' if self.waiting else 'on the way'}."
+        ]
+        if self.waiting:
+            named = ", ".join(f"#{pk}" for pk in self.waiting)
+            words.append(
+                f"Trading is halted, so only cancels are sent: {named} wait until a risk manager resumes or reduces."
+            )
+        words += [f"#{pk} is not: {one.code.sentence} {one.detail}".strip() for pk, one in self.refused.items()]
+        if self.failed:
+            named = ", ".join(f"#{pk}" for pk in self.failed)
+            words.append(f"Could not be requested: {named}; the log has the details.")
+        return " ".join(words)
 
 
 def chosen(ids: Iterable[int]) -> list[Position]:
@@ -68,8 +85,8 @@ def request(
     below_floor: str = "",
     by_rest: bool = False,
 ) -> Outcome:
-    """Request the exit of each. ``share_ppm``: how much of each; ``least_prices``: by the position's id, else the bids of now less
-    the tolerance. The other words are ``exits.request_exit``'s."""
+    """Request the exit of each; a fault of one holds up no other. ``share_ppm``: how much of each; ``least_prices``: by the position's id,
+    else the bids of now less the tolerance. The other words are ``exits.request_exit``'s."""
     found = Outcome()
     for position in positions:
         counts = part_of(position, share_ppm)
@@ -87,6 +104,11 @@ def request(
             )
         except exits.CannotExit as error:
             found.refused[position.pk] = error.refusal
+        except Exception:
+            log.exception("the exit of position %s could not be requested", position.pk)
+            found.failed.append(position.pk)
         else:
             found.requested.append(position.pk)
+            if halt.exit_waits(position.profile):
+                found.waiting.append(position.pk)
     return found

@@ -24,6 +24,9 @@ GLOBAL: Final = "global"
 _STRICTNESS: Final = {State.ACTIVE: 0, State.REDUCING: 1, State.HALTED: 2}
 ABSENT: Final = TradingState(scope=GLOBAL, state=State.HALTED, reason="no trading state is stored", actor="kalbot")
 """What holds while no global state is stored."""
+EXIT_WAITS: Final = (
+    "Trading is halted, so only cancels are sent: this exit waits until a risk manager resumes or reduces."
+)
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +44,11 @@ def current(profile: Profile | None = None) -> State:
         log.exception("the trading state cannot be read: halted")
         return State.HALTED
     return stricter(rows.get(GLOBAL), None if profile is None else rows.get(scope_of(profile)))
+
+
+def exit_waits(profile: Profile) -> str:
+    """Why an exit of ``profile`` that is requested now does not begin, for people to read; empty when the switch lets it."""
+    return EXIT_WAITS if current(profile) == State.HALTED else ""
 
 
 def stricter(of_all: str | None, own: str | None) -> State:

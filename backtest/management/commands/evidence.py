@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from backtest.options import rules_files
 from backtest.studies import evidence
+from backtest.studies.cards import cards
 from backtest.studies.evidence import Line
 from kalbot.common import commands
 from kalbot.common.units import dollars
@@ -43,13 +45,18 @@ class Command(commands.Command):
         ]
         if not wanted:
             raise CommandError(f"{options['folder']} holds no tape")
-        self.stderr.write(f"{len(wanted)} runs; each is named when it is done")
+        self.progress(f"{len(wanted)} runs; each is named when it is done")
         results = evidence.run_all(wanted, options["jobs"], options["kept"], self._done)
         if options["json"]:
             options["json"].write_text(json.dumps(evidence.document(results), default=str))
-        self.stdout.write(evidence.tapes_table(options["folder"]))
-        self.stdout.write(evidence.markdown(results))
-        self.stdout.write(evidence.touch_table(options["folder"], options["only"]))
+        self._table(evidence.tapes_table(options["folder"], options["only"]))
+        self._table(evidence.markdown(results), titles=2)
+        self._table(evidence.touch_table(options["folder"], options["only"]), titles=2)
+
+    def _table(self, table: str, titles: int = 1) -> None:
+        """Markdown for a file; at a terminal a paragraph a row."""
+        width = shutil.get_terminal_size().columns
+        self.stdout.write(f"\n{cards(table, width, titles)}" if self.stdout.isatty() else table)
 
     def _done(self, line: Line, result: dict[str, Any]) -> None:
-        self.stderr.write(f"{line.tape.name}, {line.name}: {result['baskets']} baskets, {dollars(result['profit'])}")
+        self.progress(f"{line.tape.name}, {line.name}: {result['baskets']} baskets, {dollars(result['profit'])}")

@@ -68,7 +68,7 @@ class Command(commands.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             assumed = FeeSchedule(options["assume_fees"]) if options["assume_fees"] else None
-            self.stderr.write(f"reading {options['tape']}")
+            self.progress(f"reading {options['tape']}")
             events = prints.read(tapes(options["tape"]), assumed)
             setups = _setups(options)
         except (FileNotFoundError, ValueError) as error:

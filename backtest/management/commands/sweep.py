@@ -105,7 +105,7 @@ class Command(commands.Command):
     def _by_workers(self, base: Options, settings: list[dict[str, Any]], folds: int) -> Found:
         """Queue the sweep and wait for it. What is queued goes on when this command is ended."""
         study = by_workers.over_workers(base, settings, actor="sweep", folds=folds)
-        self.stderr.write(f"study {study.pk}: {(folds + 1) * len(settings)} runs are queued")
+        self.progress(f"study {study.pk}: {(folds + 1) * len(settings)} runs are queued")
         while (state := by_workers.progress(study)).left:
             time.sleep(POLL_SECONDS)
         result = by_workers.swept(study)

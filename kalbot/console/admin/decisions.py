@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -190,15 +191,16 @@ class DecisionAdmin(ExportedAdmin):
             (
                 (
                     trace.SENTENCES[stage],
-                    f"{clock.from_us(at):%H:%M:%S.%f}",
+                    f"{timezone.localtime(clock.from_us(at)):%H:%M:%S.%f}",
                     "" if taken is None else f"{taken / 1000:+.1f} ms",
                 )
                 for stage, at, taken in known
             ),
         )
         return format_html(
-            '<table class="k-table"><thead><tr><th>Stage</th><th>At (UTC)</th><th class="k-right">After the one before</th>'
+            '<table class="k-table"><thead><tr><th>Stage</th><th>At ({})</th><th class="k-right">After the one before</th>'
             "</tr></thead><tbody>{}</tbody></table>",
+            timezone.localtime(decision.created_at).tzname(),
             rows,
         )
 

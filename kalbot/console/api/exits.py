@@ -12,6 +12,7 @@ from kalbot.common.units import PPM
 from kalbot.console.api import requested, shapes
 from kalbot.console.api.shapes import ExitIn
 from kalbot.console.api.writes import once
+from kalbot.console.dialogs.exits import on_its_way
 from trading.closing import exit_many, exits
 from trading.closing.exit_counts import Counts
 from trading.closing.exit_prices import LegKey
@@ -45,7 +46,8 @@ def force_exit(request: HttpRequest, pk: int, body: ExitIn) -> shapes.Done:
         if (made.actor, made.reason) != (actor, body.reason):
             return f"The exit that {made.actor} requested before ({made.reason}) is the same; it goes on as it is."
         part = "a part of " if made.counts else ""
-        return f"The exit of {part}position #{pk} is on its way; nothing is sold below its least price."
+        what = f"The exit of {part}position #{pk}"
+        return on_its_way(what, position.profile, "nothing is sold below its least price")
 
     named = ", ".join(f"{count:f} {leg}" for leg, count in body.counts.items()) or f"{body.share:f} %"
     target = f"position #{pk}, {named}, at ${body.least_price} or better"

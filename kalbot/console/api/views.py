@@ -12,6 +12,9 @@ from kalbot.common.errors import KalbotError
 from kalbot.console.api import exits, reads, requested, shapes
 from kalbot.console.api.tokens import Bearer, require
 from kalbot.console.api.writes import once
+from kalbot.console.dialogs.exits import on_its_way
+from kalbot.console.dialogs.halt import stays_naked
+from kalbot.console.pages.home import obstacles
 from strategies.models import NearMiss
 from trading.models import ACTIVE, Position
 from trading.safety import halt
@@ -113,7 +116,8 @@ def stop(request: HttpRequest, body: shapes.HaltIn) -> shapes.Done:
             cancel_resting=cancels,
             may_loosen=False,
         )
-        return f"{profile or 'All profiles'}: {body.level}."
+        naked = f" {stays_naked(profile)}" if cancels else ""
+        return f"{profile or 'All profiles'}: {body.level}.{naked}"
 
     target = f"{profile or 'all profiles'}: {body.level}"
     return once(request, name="halt", permission="console.halt", target=target, reason=body.reason, act=act)
@@ -125,7 +129,8 @@ def resume(request: HttpRequest, body: shapes.ResumeIn) -> shapes.Done:
 
     def act(actor: str) -> str:
         halt.set_state(state=body.level, actor=actor, reason=body.reason, profile=profile)
-        return f"{profile or 'All profiles'}: {body.level}."
+        stops = obstacles.still_stopped(profile) if body.level == "active" else ""
+        return f"{profile or 'All profiles'}: {body.level}. {stops}".strip()
 
     target = str(profile or "all profiles") if body.level == "active" else f"{profile or 'all profiles'}: {body.level}"
     return once(request, name="resume", permission="console.resume", target=target, reason=body.reason, act=act)
@@ -137,7 +142,7 @@ def resume(request: HttpRequest, body: shapes.ResumeIn) -> shapes.Done:
 def answer_advice(
     request: HttpRequest, pk: int, answer: Literal["accept", "dismiss"], body: shapes.Because
 ) -> shapes.Done:
-    row = requested.row(Recommendation.objects.all(), pk)
+    row = requested.row(Recommendation.objects.select_related("position__profile"), pk)
 
     def accept(actor: str) -> str:
         if row.advice != Advice.EXIT:
@@ -148,7 +153,8 @@ def answer_advice(
             raise KalbotError(str(error)) from error
         if not done:
             raise KalbotError("This advice is closed.")
-        return f"Accepted; the exit of position #{row.position_id} is on its way."
+        what = f"Accepted; the exit of position #{row.position_id}"
+        return on_its_way(what, row.position.profile, "its page follows it")
 
     def dismiss(actor: str) -> str:
         if not advice.dismiss(pk, actor=actor, reason=body.reason):

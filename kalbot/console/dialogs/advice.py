@@ -6,10 +6,12 @@ from django.shortcuts import get_object_or_404
 
 from kalbot.common.errors import KalbotError
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm, version_of
+from kalbot.console.dialogs.exits import on_its_way
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
 from trading.closing import exits
 from trading.models import ACTIVE, Position
+from trading.safety import halt
 from triage import advice as triage
 from triage import policy
 from triage.models import Advice, Recommendation
@@ -25,7 +27,7 @@ class Answer(Dialog):
         return Briefing(
             target=f"{advice}",
             url=page_url("trading.position", advice.position_id),
-            sentences=[advice.detail],
+            sentences=self.sentences(advice),
             numbers=[
                 ("Advice", advice.get_advice_display()),
                 ("Gain of selling now", formats.gain(advice.gain)),
@@ -34,6 +36,10 @@ class Answer(Dialog):
             refusal=self.refusal(advice),
             version=version_of(advice.status, advice.advice, advice.detail),
         )
+
+    def sentences(self, advice: Recommendation) -> list[str]:
+        """What a person should know before answering."""
+        return [advice.detail]
 
     def refusal(self, advice: Recommendation) -> str:
         """Why it cannot be answered, "" if it can."""
@@ -60,15 +66,21 @@ class AcceptAdvice(Answer):
         found = exits.why_not(advice.position)
         return "" if found is None else f"{found.code.sentence} ({found.detail})"
 
+    def sentences(self, advice: Recommendation) -> list[str]:
+        """An exit that a halt will hold is no exit yet."""
+        waits = halt.exit_waits(advice.position.profile)
+        return [*super().sentences(advice), *([waits] if waits else ())]
+
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
-        advice = get_object_or_404(Recommendation, pk=pk)
+        advice = get_object_or_404(Recommendation.objects.select_related("position__profile"), pk=pk)
         try:
             done = triage.accept(advice.pk, actor=actor, reason=f"accepted advice: {reason}")
         except ValueError as error:
             raise KalbotError(str(error)) from error
         if not done:
             raise KalbotError("This advice was closed in the meantime.")
-        return f"Accepted; the exit of position #{advice.position_id} is on its way."
+        what = f"Accepted; the exit of position #{advice.position_id}"
+        return on_its_way(what, advice.position.profile, "its page follows it")
 
 
 class DismissAdvice(Answer):

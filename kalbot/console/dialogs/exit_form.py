@@ -80,9 +80,19 @@ class ManyForm(ShareForm):
             match = OF_POSITION.fullmatch(line)
             if match is None:
                 raise forms.ValidationError(f"This line is not a position, a leg and a price: {line}")
-            name, price = leg_line(match[2], "price")
-            found.setdefault(int(match[1]), {})[name] = price
+            of_position = found.setdefault(int(match[1]), {})
+            add(of_position, line, *leg_line(match[2], "price"))
         return found
+
+    def clean(self) -> dict[str, Any]:
+        """A line for a position that is not chosen would be ignored, and the one that was meant sold at the bids less the tolerance."""
+        cleaned = super().clean() or {}
+        chosen = {one.strip().lstrip("0") for one in str(cleaned.get("positions", "")).split(",")}
+        others = [pk for pk in cleaned.get("least_prices") or () if str(pk) not in chosen]
+        if others:
+            named = ", ".join(f"#{pk}" for pk in others)
+            self.add_error("least_prices", f"There are prices for {named}, which is not among the chosen positions.")
+        return cleaned
 
 
 class ExitForm(ShareForm):
@@ -107,15 +117,11 @@ class ExitForm(ShareForm):
 
     def clean_counts(self) -> Counts | None:
         """The counts by leg; None when the field is empty: then the share counts."""
-        found = {}
-        for line in lines_of(self.cleaned_data["counts"]):
-            name, count = leg_line(line, "count")
-            found[name] = count
-        return found or None
+        return legs_in(self.cleaned_data["counts"], "count") or None
 
     def clean_least_prices(self) -> LeastPrices | None:
         """The prices by leg; None when the field is empty: then the bids less the tolerance count."""
-        return dict(leg_line(line, "price") for line in lines_of(self.cleaned_data["least_prices"])) or None
+        return legs_in(self.cleaned_data["least_prices"], "price") or None
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -127,6 +133,21 @@ class ExitForm(ShareForm):
 def lines_of(text: str) -> list[str]:
     """The lines that are not empty."""
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def legs_in(text: str, what: str) -> dict[LegKey, int]:
+    """The price or count of each leg that a text names, one a line. ValidationError for a line that is none, or a leg named twice."""
+    found: dict[LegKey, int] = {}
+    for line in lines_of(text):
+        add(found, line, *leg_line(line, what))
+    return found
+
+
+def add(found: dict[LegKey, int], line: str, name: LegKey, value: int) -> None:
+    """Keep the ``value`` of a leg. ValidationError where it has one: whichever of two counted, the other would be ignored in silence."""
+    if name in found:
+        raise forms.ValidationError(f"This leg stands there twice: {line}")
+    found[name] = value
 
 
 def leg_line(line: str, what: str) -> tuple[LegKey, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -15,10 +14,11 @@ from kalbot.console.dialogs import exit_form
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.dialogs.exit_form import ManyForm
 from kalbot.console.dialogs.exits import refusal
+from kalbot.console.pages.positions import open_positions
 from kalbot.console.ui import formats
 from trading.closing import exit_many, exit_preview, exit_prices
 from trading.closing.exit_preview import ExitPreview
-from trading.models import ACTIVE, Position
+from trading.models import Position
 from trading.safety import halt
 
 LARGEST_ID = 2**63 - 1
@@ -59,14 +59,16 @@ class ExitSeveral(Dialog):
         return super().post(request, pk)
 
     def positions(self, pk: str) -> list[Position]:
-        """Those of the address (``7,12``), of the form, or of a mode and a profile; none for what names none."""
+        """Those of the address (``7,12``), of the form, or that the page of open positions lists for a mode, a profile and words; none
+        for what names none."""
         data = self.request.POST if self.request.method == "POST" else self.request.GET
         named = pk or data.get("positions", "") or ",".join(data.getlist("id"))
         if named:
             return exit_many.chosen(ids_in(named))
         if self.request.method == "POST" or not data.get("mode"):
             return []
-        return exit_many.chosen(of_group(data["mode"], data.get("profile", "")).values_list("pk", flat=True))
+        listed = open_positions.matching(data["mode"], data.get("profile", ""), data.get("q", ""))
+        return exit_many.chosen(listed.values_list("pk", flat=True))
 
     def initial(self, pk: str) -> dict[str, Any]:
         shown = self.shown(pk)
@@ -151,19 +153,11 @@ class ExitSeveral(Dialog):
         return found.sentence
 
 
-def of_group(mode: str, profile: str) -> QuerySet[Position]:
-    """The active positions of a mode, or of one of its profiles by name."""
-    rows = Position.objects.filter(status__in=ACTIVE, mode=mode)
-    return rows.filter(profile__name=profile) if profile else rows
-
-
 def sentences(shown: list[Shown]) -> list[str]:
     """What a person should know before confirming."""
     words = ["Sells what these positions hold at the bids, immediately or as they come. Each is an exit of its own."]
     able = [one for one in shown if not one.refusal]
-    waiting = {
-        profile.pk for profile in {one.position.profile for one in able} if halt.current(profile) == halt.State.HALTED
-    }
+    waiting = {profile.pk for profile in {one.position.profile for one in able} if halt.exit_waits(profile)}
     held = [f"#{one.position.pk}" for one in able if one.position.profile_id in waiting]
     if held:
         words.append(

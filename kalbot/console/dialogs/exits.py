@@ -13,13 +13,12 @@ from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm, version_
 from kalbot.console.dialogs.exit_form import ExitForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
+from strategies.models import Profile
 from trading.closing import exit_many, exit_preview, exit_prices, exits
 from trading.closing.exit_counts import Counts
 from trading.closing.exit_preview import ExitPreview
 from trading.models import ExitRequest, Position, PositionStatus
 from trading.safety import halt
-
-WAITS = "Trading is halted, so only cancels are sent: this exit waits until a risk manager resumes or reduces."
 
 
 class ForceExit(Dialog):
@@ -89,7 +88,7 @@ class ForceExit(Dialog):
         if (made.actor, made.reason) != (actor, reason):
             return f"The exit that {made.actor} requested before ({made.reason}) is the same; it goes on as it is."
         what = "a part of " if made.counts else ""
-        return f"The exit of {what}position #{pk} is on its way; this page follows it."
+        return on_its_way(f"The exit of {what}position #{pk}", made.position.profile, "this page follows it")
 
 
 class WithdrawExit(Dialog):
@@ -134,6 +133,12 @@ def _held(position: Position) -> list[tuple[int, int]]:
     return [(leg.pk, leg.held) for leg in position.legs.order_by("pk")]
 
 
+def on_its_way(what: str, profile: Profile, then: str) -> str:
+    """That an exit was requested, and what holds it up if anything does: what waits is not on its way."""
+    waits = halt.exit_waits(profile)
+    return f"{what} is requested. {waits}" if waits else f"{what} is on its way; {then}."
+
+
 def refusal(position: Position) -> str:
     """Why this position cannot be exited now, or empty text. The rule is trading's own."""
     found = exits.why_not(position)
@@ -173,8 +178,8 @@ def sentences(position: Position, preview: ExitPreview) -> list[str]:
     under_way = exits.open_request(position)
     if under_way is not None:
         words.append(f"{under_way_in_words(under_way)} What you confirm here takes its place where it differs.")
-    if halt.current(position.profile) == halt.State.HALTED:
-        words.append(WAITS)
+    if waits := halt.exit_waits(position.profile):
+        words.append(waits)
     if position.status == PositionStatus.QUOTING:
         words.append(
             "Its quotes are withdrawn first. What fills until then is sold too, for at least what it costs less the usual tolerance."

@@ -16,6 +16,7 @@ from strategies.models import Profile
 from trading import selectors
 from trading.models import ACTIVE, Order, OrderStatus, Position
 from trading.safety import halt
+from trading.selectors import HeldLeg
 
 
 class HaltForm(ReasonForm):
@@ -90,13 +91,30 @@ def costs(positions: QuerySet[Position]) -> list[tuple[str, str]]:
 
 def naked_in_words(profile: Profile | None) -> str:
     """What the second level would leave naked, by position."""
-    mine: dict[str, Any] = {"profile": profile} if profile else {}
-    naked = selectors.naked_legs(Position.objects.filter(status__in=ACTIVE, **mine))
+    naked = naked_legs(profile)
     if not naked:
         return "No position has naked legs now, so halting fully would leave none."
-    listed = "; ".join(f"#{pk}: {', '.join(str(one.leg) for one in naked[pk])}" for pk in sorted(naked)[:5])
-    more = f" and {len(naked) - 5} more" if len(naked) > 5 else ""
-    return f"Halting fully would leave {len(naked)} position{'s' * (len(naked) > 1)} with naked legs: {listed}{more}."
+    return f"Halting fully would leave {len(naked)} position{'s' * (len(naked) > 1)} with naked legs: {listed(naked)}."
+
+
+def stays_naked(profile: Profile | None) -> str:
+    """What a full halt that holds now leaves naked, by position, for the answer to whoever halted."""
+    naked = naked_legs(profile)
+    if not naked:
+        return "No position has naked legs."
+    return f"Naked until somebody resumes: {listed(naked)}."
+
+
+def naked_legs(profile: Profile | None) -> dict[int, tuple[HeldLeg, ...]]:
+    """The active positions with naked legs, by id."""
+    mine: dict[str, Any] = {"profile": profile} if profile else {}
+    return selectors.naked_legs(Position.objects.filter(status__in=ACTIVE, **mine))
+
+
+def listed(naked: dict[int, tuple[HeldLeg, ...]]) -> str:
+    """The first few of them with their legs."""
+    first = "; ".join(f"#{pk}: {', '.join(str(one.leg) for one in naked[pk])}" for pk in sorted(naked)[:5])
+    return f"{first}{f' and {len(naked) - 5} more' if len(naked) > 5 else ''}"
 
 
 class Halt(TradingSwitch):
@@ -131,7 +149,9 @@ class Halt(TradingSwitch):
             cancel_resting=level == "halted",
             may_loosen=False,
         )
-        return "Halted: only cancels are sent." if level == "halted" else "Reducing: no new baskets; exits go on."
+        if level == "halted":
+            return f"Halted: only cancels are sent. {stays_naked(self.profile(pk))}"
+        return "Reducing: no new baskets; exits go on."
 
 
 class Resume(TradingSwitch):
@@ -157,5 +177,8 @@ class Resume(TradingSwitch):
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         level = form.cleaned_data["level"]
-        halt.set_state(state=level, actor=actor, reason=reason, profile=self.profile(pk))
-        return "Trading is active again." if level == "active" else "Reducing: exits go on, no new baskets."
+        profile = self.profile(pk)
+        halt.set_state(state=level, actor=actor, reason=reason, profile=profile)
+        if level != "active":
+            return "Reducing: exits go on, no new baskets."
+        return f"{profile or 'Trading'} is active again. {obstacles.still_stopped(profile)}".strip()

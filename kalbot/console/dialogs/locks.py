@@ -40,4 +40,4 @@ class RemoveLock(Dialog):
         lock = get_object_or_404(Lock.objects.select_related("profile"), pk=pk)
         if not lock_causes.close(lock, f"lifted by {actor}: {reason}"):
             raise KalbotError("This lock has ended already.")
-        return "The lock is lifted."
+        return f"The lock is lifted. {obstacles.still_stopped(lock.profile)}".strip()

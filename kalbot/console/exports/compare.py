@@ -29,6 +29,11 @@ MONEY: Final = (
 PRICES: Final = ("entry_price_dollars", "exit_price_dollars")
 NEEDED: Final = ("market_ticker", "side", COUNT, *PRICES, *MONEY)
 CLOSED: Final = "close_timestamp"
+AS_DOWNLOADED: Final = (
+    "Upload it as it was downloaded: a spreadsheet that saves it may change columns, numbers and times."
+)
+FINER: Final = 10**8
+"""The finest that an average price is written with, in parts of 1/10,000 dollar."""
 LARGEST: Final = 20 * 2**20
 AGREES: Final = "agrees"
 OTHER_YEAR: Final = "closed outside of the year"
@@ -135,7 +140,7 @@ def read(content: bytes) -> tuple[list[Entry], int]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise NotTheForm("The file is not text in UTF-8.") from None
+        raise NotTheForm(f"The file is not text in UTF-8. {AS_DOWNLOADED}") from None
     reader = csv.DictReader(io.StringIO(text, newline=""))
     try:
         return _entries(reader)
@@ -146,18 +151,20 @@ def read(content: bytes) -> tuple[list[Entry], int]:
 def _entries(reader: csv.DictReader[str]) -> tuple[list[Entry], int]:
     names = list(reader.fieldnames or [])
     if missing := [name for name in NEEDED if name not in names]:
-        raise NotTheForm(f"These columns are missing: {', '.join(missing)}.")
+        raise NotTheForm(f"These columns are missing: {', '.join(missing)}. {AS_DOWNLOADED}")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise NotTheForm(f"These columns stand there twice: {', '.join(twice)}.")
     entries, skipped = [], 0
     for row in reader:
-        if not (row["realized_pnl_without_fees_dollars"] or "").strip():
+        if lacking := [name for name in NEEDED if row[name] is None]:
+            raise NotTheForm(f"Line {reader.line_num} ends before its column {lacking[0]}.")
+        if not row["realized_pnl_without_fees_dollars"].strip():
             skipped += 1
             continue
         try:
             entries.append(Entry(_trade(row), reader.line_num, _moment(row)))
-        except (UnitError, AttributeError) as error:
-            raise NotTheForm(f"Line {reader.line_num}: {error}") from None
+        except UnitError as error:
+            raise NotTheForm(f"Line {reader.line_num}: {error}. {AS_DOWNLOADED}") from None
     return entries, skipped
 
 
@@ -167,11 +174,16 @@ def _trade(row: Line) -> Trade:
         market=row["market_ticker"].strip(),
         side=row["side"].strip().lower(),
         count=parse_decimal(row[COUNT].strip(), 2),
-        entry=parse_decimal(row["entry_price_dollars"].strip(), 6) // 100,
-        exit=parse_decimal(row["exit_price_dollars"].strip(), 6) // 100,
+        entry=_price(row["entry_price_dollars"]),
+        exit=_price(row["exit_price_dollars"]),
         fees=money["open_fees_dollars"] + money["close_fees_dollars"],
         profit=money["realized_pnl_with_fees_dollars"],
     )
+
+
+def _price(text: str) -> int:
+    """1/10,000 dollar: an average of several fills may be finer, and is rounded as ours are."""
+    return (2 * parse_decimal(text.strip(), 12) + FINER) // (2 * FINER)
 
 
 def _moment(row: Line) -> datetime | None:

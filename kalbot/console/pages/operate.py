@@ -17,14 +17,18 @@ from kalbot.console.ops.health import heartbeats
 from kalbot.console.ops.records import task_runs
 from kalbot.console.pages.home import dashboard, obstacles
 from kalbot.console.pages.home.reading import Reading
-from kalbot.console.ui import formats
+from kalbot.console.ui import formats, tickers
 from strategies.models import Profile
 from trading.models import Discrepancy, Lock, Order, OrderStatus, Reconciliation
 from trading.safety import halt
 
 
 @permission_required(
-    ["trading.view_tradingstate", "console.view_logrecord", "console.view_act", "console.view_taskrecord"],
+    [
+        *("trading.view_tradingstate", "trading.view_lock", "trading.view_discrepancy", "trading.view_order"),
+        *("console.view_logrecord", "console.view_act", "console.view_taskrecord"),
+        *("strategies.view_profile", "django_celery_beat.view_periodictask"),
+    ],
     raise_exception=True,
 )
 def page(request: HttpRequest) -> HttpResponse:
@@ -38,7 +42,9 @@ def page(request: HttpRequest) -> HttpResponse:
         "state": halt.row_of(),
         "profiles": [(*row, own.get(row[0].pk)) for row in halt.of_each(Profile.objects.order_by("name"))],
         "locks": Lock.objects.filter(until__gt=clock.now()).select_related("profile").order_by("until")[:20],
-        "discrepancies": Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20],
+        "discrepancies": tickers.named(
+            list(Discrepancy.objects.filter(resolved_at=None).select_related("profile").order_by("-id")[:20]), "key"
+        ),
         "compared": Reconciliation.objects.filter(error="").exclude(finished_at=None).order_by("-id").first(),
         "at_work": Order.objects.filter(status__in=[OrderStatus.SENDING, OrderStatus.RESTING, OrderStatus.UNKNOWN])
         .select_related("profile", "leg")

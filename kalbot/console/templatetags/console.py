@@ -54,6 +54,12 @@ def _at(row: Any, path: str) -> Any:
 
 
 @register.filter
+def named(titles: dict[str, str], ticker: str) -> str:
+    """The title of a ticker; empty where it is not known."""
+    return titles.get(ticker, "")
+
+
+@register.filter
 def strikes(rule: str) -> str:
     """A rule of several markets with the place of the strike named, for the reading keeps it as ``{}``."""
     return rule.replace("{}", "[the strike]")

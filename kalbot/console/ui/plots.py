@@ -18,11 +18,21 @@ Points = Sequence[tuple[datetime, float | None]]
 
 
 class Plot:
-    """Lines of one plot, in steps (a value holds until the next one); ``unit`` names the vertical axis. A value of None is a gap."""
+    """Lines of one plot, in steps (a value holds until the next one); ``unit`` names the vertical axis. A value of None is a gap.
+    ``until``: where the time ends, if that is not now: a month of last year is not a corner of the year since."""
 
-    def __init__(self, unit: str, *, legend: bool = True, from_zero: bool = False, dots: bool = False) -> None:
+    def __init__(
+        self,
+        unit: str,
+        *,
+        legend: bool = True,
+        from_zero: bool = False,
+        dots: bool = False,
+        until: datetime | None = None,
+    ) -> None:
         self.unit, self.legend, self.from_zero, self.dots = unit, legend, from_zero, dots
         self.now = clock.now()
+        self.until = min(until or self.now, self.now)
         self.lines: list[tuple[str, Points, dict[str, Any]]] = []
 
     def line(self, label: str, points: Points, **style: Any) -> None:
@@ -46,18 +56,19 @@ class Plot:
             {"label": label, "data": [{"x": self.before(at, seconds), "y": value} for at, value in points], **style}
             for label, points, style in self.lines
         ]
-        return {f"{name}_chart": json.dumps({"datasets": datasets}), f"{name}_options": self.options(unit)}
+        least = self.before(self.until, seconds)
+        return {f"{name}_chart": json.dumps({"datasets": datasets}), f"{name}_options": self.options(unit, least)}
 
     def before(self, at: datetime, seconds: int) -> float:
         """How many units before now ``at`` is."""
         return round((self.now - at).total_seconds() / seconds, 3)
 
-    def options(self, unit: str) -> str:
-        """Chart.js options of this plot."""
+    def options(self, unit: str, least: float) -> str:
+        """Chart.js options of this plot; ``least``: how many units ago it ends."""
         horizontal = {
             "type": "linear",
             "reverse": True,
-            "min": 0,
+            "min": least,
             "grid": {"display": False},
             "ticks": {"maxTicksLimit": 7, "maxRotation": 0},
             "title": {"display": True, "text": f"{unit} ago"},

@@ -14,25 +14,25 @@ from kalbot.console.ui import formats
 from kalbot.console.ui.display import display
 from kalbot.console.ui.links import page_url
 from kalbot.console.ui.search import each
+from kalbot.console.ui.tickers import named, title_of
 from markets.models import Market
 
 MOST_FOUND = 1_000
 
 
-def ticker_column(field: str) -> Column:
-    """A column with the outcome that ``field`` names, and its event."""
+def ticker_column(field: str, title: str = "Market") -> Column:
+    """A column with the outcome that ``field`` names, and its event; where it names none, what it says."""
 
     def shown(obj: Any) -> SafeString | str:
-        ticker = getattr(obj, field)
-        market = getattr(obj, "_markets", {}).get(ticker)
+        text = getattr(obj, field)
+        market = getattr(obj, "market_named", None)
         if market is None:
-            return ticker or formats.NOTHING
-        title = f"{market.yes_sub_title or ticker}: {market.event.title}"
-        return titled(page_url("markets.market", ticker), title, ticker)
+            return text or formats.NOTHING
+        return titled(page_url("markets.market", market.pk), title_of(market), text)
 
     shown.__name__ = field
     shown.is_link = True  # type: ignore[attr-defined]
-    return display(description="Market", ordering=field)(shown)
+    return display(description=title, ordering=field)(shown)
 
 
 class TickerAdmin(ReadOnlyAdmin):
@@ -42,10 +42,7 @@ class TickerAdmin(ReadOnlyAdmin):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         found = super().get_changelist_instance(request)
-        tickers = {getattr(row, self.ticker_field) for row in found.result_list}
-        markets = {one.pk: one for one in Market.objects.filter(pk__in=tickers).select_related("event")}
-        for row in found.result_list:
-            row._markets = markets
+        named(found.result_list, self.ticker_field)
         return found
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Any], bool]:
@@ -53,5 +50,11 @@ class TickerAdmin(ReadOnlyAdmin):
         words = search_term.split()
         if not words:
             return found, duplicates
-        named = Market.objects.filter(each(Market, words, "yes_sub_title", "event__title")).values_list("pk", flat=True)
-        return found | queryset.filter(**{f"{self.ticker_field}__in": list(named[:MOST_FOUND])}), duplicates
+        outcomes = Market.objects.filter(each(Market, words, "yes_sub_title", "event__title"))
+        tickers = list(outcomes.values_list("pk", flat=True)[:MOST_FOUND])
+        keys = [f"{before}{ticker}" for before in self.before() for ticker in tickers]
+        return found | queryset.filter(**{f"{self.ticker_field}__in": keys}), duplicates
+
+    def before(self) -> list[str]:
+        """What may stand before the ticker."""
+        return [""]

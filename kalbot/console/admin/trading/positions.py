@@ -241,7 +241,7 @@ class PositionAdmin(ExportedAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("obj") is not None:
-            context.update(position_story.context(kwargs["obj"]))
+            context.update(position_story.seen_by(request, position_story.context(kwargs["obj"])))
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:

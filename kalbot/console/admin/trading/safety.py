@@ -27,6 +27,7 @@ from trading.models import (
     Correction,
     Denial,
     Discrepancy,
+    ExchangeAccount,
     ExitRequest,
     ForeignOrder,
     LiveEventClaim,
@@ -113,8 +114,13 @@ class LockAdmin(ReadOnlyAdmin):
 
 @admin.register(TradingState)
 class TradingStateAdmin(ReadOnlyAdmin):
-    list_display = ["scope", label("state"), "reason", "actor", column("changed_at", "ago", "Since")]
+    list_display = ["of", label("state"), "reason", "actor", column("changed_at", "ago", "Since")]
+    list_select_related = ["profile"]
     ordering = ["scope"]
+
+    @display(description="Scope", ordering="scope")
+    def of(self, row: TradingState) -> str:
+        return str(row.profile or "all profiles")
 
 
 @admin.register(Reconciliation)
@@ -141,12 +147,13 @@ class ReconciliationAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Discrepancy)
-class DiscrepancyAdmin(ReadOnlyAdmin):
+class DiscrepancyAdmin(TickerAdmin):
+    ticker_field = "key"
     list_display = [
         "code",
         label("mode"),
         key_link("profile"),
-        "key",
+        ticker_column("key", "About"),
         "ours",
         "theirs",
         column("first_seen_at", "ago", "First seen"),
@@ -161,6 +168,10 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
     actions_detail = ["resolve"]
     actions_row = ["resolve"]
     resolve = detail_action(ResolveDiscrepancy, "Resolve", icon="done_all", name="resolve")
+
+    def before(self) -> list[str]:
+        """Contracts of a market are compared by subaccount."""
+        return ["", *(f"{one}:" for one in ExchangeAccount.objects.values_list("subaccount", flat=True))]
 
 
 @admin.register(LiveEventClaim)

@@ -47,9 +47,9 @@ class Command(commands.Command):
             actor=options["actor"],
             reason=options["reason"],
             target=str(profile or "all profiles"),
-            result=f"{row.scope} is {row.state}, by the command line",
+            result=f"{row.state}, by the command line",
         )
-        self.stdout.write(f"{row.scope} is {row.state}")
+        self.stdout.write(f"{profile or 'all profiles'}: {row.state}")
         if row.state == halt.State.HALTED:
             mine = {} if profile is None else {"profile": profile}
             naked = selectors.naked_legs(Position.objects.filter(status__in=ACTIVE, **mine))

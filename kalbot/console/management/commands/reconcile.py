@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from kalbot.common import commands
 from kalbot.console.auth import audit
+from kalbot.console.ui import formats
 from strategies.models import Mode
 from trading.accounting import account_ledger
 from trading.reconciliation import reconcile
@@ -44,8 +45,8 @@ class Command(commands.Command):
                 actor=audit.terminal_user(),
                 reason=options["reason"],
                 target="the account's cash",
-                result=f"{moved:+d} micro-dollars taken as moved by a person, by the command line",
+                result=f"{formats.gain(moved)} taken as moved by a person, by the command line",
             )
-            self.stdout.write(f"Accepted {moved:+d} micro-dollars as moved by a person.")
+            self.stdout.write(f"Accepted {formats.gain(moved)} as moved by a person.")
         for one in discrepancies.open_ones():
             self.stdout.write(f"open: {one.mode} {one.code} {one.key}: ours {one.ours}, theirs {one.theirs}")

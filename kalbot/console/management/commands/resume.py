@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 
 from kalbot.common import commands
 from kalbot.console.auth import audit
+from kalbot.console.pages.home import obstacles
 from trading.management.commands.shadow_report import profile_named
 from trading.safety import halt
 
@@ -37,6 +38,8 @@ class Command(commands.Command):
             actor=options["actor"],
             reason=options["reason"],
             target=str(profile or "all profiles"),
-            result=f"{row.scope} is {row.state}, by the command line",
+            result=f"{row.state}, by the command line",
         )
-        self.stdout.write(f"{row.scope} is {row.state}; in force: {halt.current(profile)}")
+        self.stdout.write(f"{profile or 'all profiles'}: {row.state}; in force: {halt.current(profile)}")
+        if stops := "" if options["reducing"] else obstacles.still_stopped(profile):
+            self.stdout.write(stops)

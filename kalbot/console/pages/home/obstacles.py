@@ -130,6 +130,16 @@ def possible_again(profile: Profile | None, lifted: Obstacle) -> str:
     return f"New baskets become possible again at once for {who}.{rest}"
 
 
+def still_stopped(profile: Profile | None) -> str:
+    """What stops ``profile`` (None: all) after something was lifted, for the answer to whoever lifted it; empty when nothing does."""
+    others = [one.title for one in found(profile)]
+    return (
+        f"New baskets stay impossible for {profile or 'all profiles'} all the same: {'; '.join(others)}."
+        if others
+        else ""
+    )
+
+
 def by_profile(profiles: list[Profile], stops: Stops) -> dict[int, Obstacle]:
     """The first obstacle of each profile that has one of its own, by profile id; what stops everything is not repeated here."""
     first = ((profile.pk, next(iter(of_profile(profile, stops)), None)) for profile in profiles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.contrib.auth.decorators import permission_required
 from django.db.models import Sum
@@ -26,6 +26,7 @@ from strategies.models import Kind
 from trading import selectors, waiting
 from trading.models import ACTIVE, TERMINAL, ExitRequest, Fill, Leg, Position, PositionStatus
 from trading.quoted import open_quotes
+from trading.safety import halt
 from trading.selectors import Held
 
 
@@ -160,6 +161,7 @@ def progress(position: Position) -> dict[str, Any]:
         "active": position.status in ACTIVE,
         "now": clock.now(),
         "request_of_exit": ExitRequest.objects.filter(position=position).order_by("-id").first(),
+        "exit_waits": halt.exit_waits(position.profile),
         "last": position.events.order_by("-id").first(),
         "held": held,
         "waits": waits.sentence(waiting.of(position)),
@@ -182,7 +184,25 @@ def progress(position: Position) -> dict[str, Any]:
 def progress_part(request: HttpRequest, pk: int) -> HttpResponse:
     """The parts that refresh until the position has ended: the header, what is held, and everything that happened."""
     position = get_object_or_404(Position.objects.select_related("decision", "profile", "event"), pk=pk)
-    return render(request, "console/parts/position_refresh.html", progress(position))
+    return render(request, "console/parts/position_refresh.html", seen_by(request, progress(position)))
+
+
+SEEN_WITH: Final = {
+    "decision": "strategies.view_decision",
+    "event": "trading.view_positionevent",
+    "order": "trading.view_order",
+    "fill": "trading.view_fill",
+    "ledger": "trading.view_ledgertransaction",
+    "exit requested": "trading.view_exitrequest",
+    "advice": "triage.view_recommendation",
+}
+"""What a line of the timeline is, and the permission of the list that has it."""
+
+
+def seen_by(request: HttpRequest, shown: dict[str, Any]) -> dict[str, Any]:
+    """``shown`` with the lines of the timeline that this person may see in their lists."""
+    may = {what for what, permission in SEEN_WITH.items() if request.user.has_perm(permission)}
+    return {**shown, "timeline": [moment for moment in shown["timeline"] if moment.what in may]}
 
 
 def leg_name(leg: Leg, names: dict[str, str]) -> str:

@@ -19,6 +19,7 @@ from kalbot.console.exports import compare, rows, write
 from kalbot.console.exports.check import check
 from kalbot.console.exports.history import ZONE, DoesNotAddUp, Scope
 from kalbot.console.exports.kept import Line
+from kalbot.console.ui.tickers import titles
 from strategies.models import Mode, Profile
 
 LINES_SHOWN: Final = 1_000
@@ -141,7 +142,9 @@ def _shown(
     if found is not None:
         other = [line for line in found.lines if line.words == compare.AGREES]
         context["lines"] = [*found.missing, *found.unmatched, *other][:LINES_SHOWN]
-        context["number"] = len(found.missing) + len(found.lines)
+        context["differences"] = found.differences[:LINES_SHOWN]
+        shown = {one.trade.market for one in context["lines"]} | {one.market for one in context["differences"]}
+        context["titles"] = titles(shown)
     return TemplateResponse(request, "console/exports.html", context, status=status)
 
 

@@ -168,7 +168,7 @@ def unrealised_of(profiles: Sequence[Profile]) -> dict[int, tuple[int | None, in
 
 def curve(chosen: Sequence[Profile], since: datetime | None, until: datetime) -> dict[str, str]:
     """Realised profit of the chosen profiles over the time, a line each, from nothing at its beginning."""
-    plot = Plot("dollars", legend=len(chosen) > 1)
+    plot = Plot("dollars", legend=len(chosen) > 1, until=until)
     for profile in chosen:
         steps = results.by_basket(profile, since, until)
         if not steps:

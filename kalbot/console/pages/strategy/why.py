@@ -162,7 +162,7 @@ def verdict_url(profile: Profile, status: str, code: str) -> str:
     )
 
 
-@permission_required("strategies.view_verdict", raise_exception=True)
+@permission_required(["strategies.view_verdict", "strategies.view_nearmiss"], raise_exception=True)
 def event_page(request: HttpRequest, event: str) -> HttpResponse:
     """One event through the eyes of every profile, its near-miss episodes, and the best distance over time."""
     row = get_object_or_404(Event, pk=event)

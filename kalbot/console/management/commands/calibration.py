@@ -7,17 +7,17 @@ import sys
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import transaction
 from rich.console import Console
 from rich.table import Table
 
+from backtest.calibration.in_force import use, use_families
 from backtest.calibration.observe import Observed, observe
 from backtest.calibration.report import report
 from backtest.models import CalibrationReport
 from backtest.tapes_named import add_tapes, tapes_of
 from kalbot.common import commands
+from kalbot.console.auth import audit
 from markets.tape.reader import Tape
-from strategies.models import FamilyGate, ProbabilityCorrection
 
 
 class Command(commands.Command):
@@ -32,13 +32,16 @@ class Command(commands.Command):
             action="store_true",
             help="use the corrections and the families' probabilities that have earned it (e-value) for coverage, and no other",
         )
+        parser.add_argument("--reason", type=audit.reason_written, help="Needed with --use; it is kept.")
         parser.add_argument("--json", action="store_true", help="print JSON for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["use"] and not options["reason"]:
+            raise CommandError("--use needs --reason: it changes what coverage buys.")
         observed: list[Observed] = []
         folders = tapes_of(options)
         for folder in folders:
-            self.stderr.write(f"reading {folder.name}")
+            self.progress(f"reading {folder.name}")
             try:
                 observed += observe(Tape.open(folder).records())
             except FileNotFoundError as error:
@@ -47,8 +50,7 @@ class Command(commands.Command):
         if options["save"]:
             CalibrationReport.objects.create(tapes=[folder.name for folder in folders], document=found)
         if options["use"]:
-            self.stderr.write(f"{use(found)} corrections are used from now on")
-            self.stderr.write(f"{use_families(found)} gates are open for probabilities of families from now on")
+            self._use(found, options["reason"])
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2))
             return
@@ -62,38 +64,17 @@ class Command(commands.Command):
         for what, value, source in found["public"]:
             console.print(f"published: {what}: {value} ({source})")
 
-
-def use(found: dict[str, Any]) -> int:
-    """Put the corrections of a report that have earned their use in the place of those in force; returns how many."""
-    rows = [
-        ProbabilityCorrection(
-            category=one["category"],
-            lead_hours=one["lead"],
-            power=one["power"],
-            e_value=one["e_value"],
-            events=one["events"],
+    def _use(self, found: dict[str, Any], reason: str) -> None:
+        corrections, gates = use(found), use_families(found)
+        audit.record(
+            "use_calibration",
+            actor=audit.terminal_user(),
+            reason=reason,
+            target="probabilities of coverage",
+            result=f"{corrections} corrections in force, {gates} gates open for families, by the command line",
         )
-        for one in found["groups"]
-        if one["is_used"]
-    ]
-    with transaction.atomic():
-        ProbabilityCorrection.objects.all().delete()
-        ProbabilityCorrection.objects.bulk_create(rows)
-    return len(rows)
-
-
-def use_families(found: dict[str, Any]) -> int:
-    """The same of the probabilities of families: what is earned takes the place of the gates in force, with nothing scored since; returns
-    how many are open."""
-    rows = [
-        FamilyGate(category=one["category"], lead_hours=one["lead"], e_value=one["e_value"], events=one["events"])
-        for one in found["across"]
-        if one["has_earned"]
-    ]
-    with transaction.atomic():
-        FamilyGate.objects.all().delete()
-        FamilyGate.objects.bulk_create(rows)
-    return len(rows)
+        self.progress(f"{corrections} corrections are used from now on")
+        self.progress(f"{gates} gates are open for probabilities of families from now on")
 
 
 def _bins(part: dict[str, Any]) -> Table:
