@@ -19,6 +19,7 @@ from trading.models import (
     Denial,
     Discrepancy,
     ExchangeAccount,
+    Leg,
     Lock,
     Order,
     Position,
@@ -219,6 +220,16 @@ def test_contracts_that_a_comparison_books_meanwhile_are_not_taken_out_twice(
         _resolve("position")
     leg.refresh_from_db()
     assert leg.held == 900
+
+
+def test_contracts_of_a_market_whose_result_nobody_can_read_are_not_taken_out(twin: Twin) -> None:
+    """The record may be early: without the result nothing says what they are worth."""
+    assert _try(twin, world.add_profile("live", mode="live")) is not None
+    before = twin.held()
+    row = Discrepancy.objects.create(code="settlement_count", key=f"0:{twin.markets[0]}", mode="live")
+    with pytest.raises(resolution.CannotResolve, match="final result"):
+        resolution.resolve(row.pk, actor="anna", reason="checked it")
+    assert {leg.market_id: leg.held for leg in Leg.objects.all()} == before
 
 
 def test_a_rejected_order_that_has_filled_is_booked(twin: Twin) -> None:

@@ -21,7 +21,7 @@ from trading.execution import handed
 from trading.execution.orders import finality, gate, inflight, quote, record
 from trading.models import ExchangeAccount, ExitRequest, Leg, Order, PaperOrder, Position
 from trading.reconciliation import opening
-from trading.venues import connection, market_status
+from trading.venues import connection, groups, market_status
 from trading.venues.protocol import Ack
 
 QUOTES = [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]
@@ -257,3 +257,17 @@ def test_a_market_is_over_at_the_moment_of_its_close_by_our_row_and_by_the_excha
         monkeypatch.setattr(connection, "client", partial(SimpleNamespace, catalogue=catalogue))
         assert market_status.has_ended(Leg(market=later), live=True) is over
         assert not market_status.has_ended(Leg(market=later), live=False)
+
+
+@pytest.mark.parametrize(
+    ("ago_ms", "count", "rests"), [(14_999, 1_100, False), (15_000, 1_100, True), (0, 1_099, True)]
+)
+def test_a_group_on_paper_counts_the_fills_of_its_seconds_up_to_its_limit(ago_ms: int, count: int, rests: bool) -> None:
+    filled, other = (world.add_order(number, order_group="paper-1") for number in range(2))
+    fills = [["a", 3_000, 100, 0, True, clock.now_ms()], ["b", 3_000, count - 100, 0, True, clock.now_ms() - ago_ms]]
+    for order, booked in ((filled, fills), (other, [])):
+        columns = {"profile": order.profile, "market_id": order.leg.market_id, "side": "yes", "action": "buy"}
+        PaperOrder.objects.create(order=order, is_open=True, remaining_count=500, fills=booked, at=NOW, **columns)
+    groups.count_paper_fill(filled)
+    assert {one.is_open for one in PaperOrder.objects.all()} == {rests}
+    assert {one.remaining_count for one in PaperOrder.objects.all()} == {500 if rests else 0}
