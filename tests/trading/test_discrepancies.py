@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from random import Random
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
@@ -220,6 +222,20 @@ def test_contracts_that_a_comparison_books_meanwhile_are_not_taken_out_twice(
         _resolve("position")
     leg.refresh_from_db()
     assert leg.held == 900
+
+
+def test_contracts_of_a_subaccount_are_compared_with_its_own(twin: Twin) -> None:
+    world.add_profile("other", mode="live", subaccount=1)
+    world.add_profile("live", mode="live")
+    reconcile.run("live", "first")
+    buys = {"tickers": [twin.markets[0]], "side": "bid", "count": 300, "rest": False}
+    assert second_actor.act(twin.exchange, "buy", buys, Random(1))["filled"] == 300
+    said = []
+    for number in (0, 1):
+        row = Discrepancy.objects.create(code="position", key=f"{number}:{twin.markets[0]}", mode="live")
+        said.append(resolution.resolve(row.pk, actor="anna", reason="checked it"))
+    assert said == ["0 taken out of our legs, 3 are somebody else's", "both agree by now"]
+    assert [one.foreign for one in ExchangeAccount.objects.order_by("subaccount")] == [{twin.markets[0]: 300}, {}]
 
 
 def test_contracts_of_a_market_whose_result_nobody_can_read_are_not_taken_out(twin: Twin) -> None:
