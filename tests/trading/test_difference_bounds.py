@@ -12,18 +12,8 @@ import time_machine
 from kalbot.common import messages
 from tests.trading import world
 from tests.trading.stopped import NOW, after, ended
-from trading.accounting import accounts
 from trading.accounting.accounts import of_subaccount
-from trading.models import (
-    Discrepancy,
-    ExchangeAccount,
-    ForeignOrder,
-    Order,
-    Position,
-    PositionEvent,
-    Reconciliation,
-    TradingState,
-)
+from trading.models import Discrepancy, Order, Position, PositionEvent, Reconciliation, TradingState
 from trading.reconciliation import overdue
 from trading.safety import discrepancies, halt
 
@@ -243,19 +233,3 @@ def test_a_state_is_set_for_a_reason_and_a_stricter_one_is_not_loosened_by_halti
     assert not halt.tighten(state="halted", actor="bot", reason="r", profile=profile)
     assert halt.tighten(state="reducing", actor="bot", reason="r", profile=other)
     assert not halt.tighten(state="reducing", actor="bot", reason="r", profile=other)
-
-
-def test_cash_that_resting_orders_of_others_may_hold_is_no_difference_up_to_its_bounds(settings: Any) -> None:
-    """Ten contracts at 0.30: $3 are set aside at least, and the highest fee beside."""
-    profile = world.add_profile("live", mode="live")
-    account = ExchangeAccount.objects.create(opening=0, balance=0, seen_at=NOW)
-    resting = {"ticker": "KXT-1-0", "side": "yes", "price": 3_000, "count": 1_000, "remaining_count": 1_000}
-    ForeignOrder.objects.create(exchange_order_id="theirs", subaccount=0, is_resting=True, **resting)
-    least, most = accounts.set_aside_by_others(0)
-    assert (least, most) == (3_000_000, 3_200_000)
-    ours = accounts.expected_cash(account, [profile])
-    for shown, difference in ((1, least + 1), (0, None), (-least, 0), (-most, None), (-most - 1, least - most - 1)):
-        account.balance = ours + shown
-        assert accounts.difference(account, [profile]) == difference, shown
-    world.add_order(1, profile)
-    assert accounts.difference(account, [profile]) is None

@@ -275,3 +275,17 @@ def test_a_record_that_cannot_be_read_is_not_taken_for_none(twin: Twin) -> None:
         reconcile.run("live", "test")
     assert _open_codes() == {"unreadable", "settlement_waiting"}
     assert [leg.held for leg in position.legs.order_by("market_id")] == [1_000, 0, 0]
+
+
+def test_contracts_on_paper_in_the_same_market_are_no_part_of_the_exchanges_record(twin: Twin) -> None:
+    live = _buy(twin)
+    paper = world.add_profile("paper")
+    beside = executor.execute(world.decide(paper, twin.row, dict(zip(twin.markets, LIMITS, strict=True))).pk)
+    assert beside is not None
+    assert beside.status == "open"
+    twin.finish(twin.markets[0])
+    for mode, ended in (("live", {"live"}), ("sim", {"live", "sim"})):
+        settlement.run(mode)
+        assert set(Position.objects.filter(status="settled").values_list("mode", flat=True)) == ended
+    assert _open_codes() == set()
+    _agrees(twin, live.profile)
