@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from markets.book import Depth
 from markets.models import Certificate, Event, Market
 from strategies.models import Decision, Profile
 from tests.trading import world
@@ -156,9 +158,12 @@ def test_a_fill_of_no_that_only_a_message_brings_is_booked_at_its_own_price(sett
     assert not position.orders.exclude(status="done").exists(), "they add up to what was answered"
 
 
-def test_a_book_that_is_not_there_has_no_version(db: None) -> None:
+def test_a_book_that_is_not_there_has_no_version_and_no_level(db: None) -> None:
     event = world.add_event()
     world.publish(event.ticker, {"KXT-1-0": (((2_900, 100),), ((7_000, 100),))})
     live = live_books.read(event)
     assert live.version("KXT-1-0")
     assert live.version("KXT-1-1") == ""
+    unread = replace(live.prices, markets={"KXT-1-0": replace(live.prices.markets["KXT-1-0"], depth=None)})
+    for books, ticker in ((live, "KXT-1-1"), (replace(live, prices=unread), "KXT-1-0")):
+        assert (books.depth(ticker), books.reach(ticker), books.bids(ticker, "yes")) == (Depth(), Depth(), ())
