@@ -125,6 +125,12 @@ SURVIVORS: tuple[Survivor, ...] = (
         "order.created_at: dropped from order.sent_at or order.created_at",
         "a row has its time of sending from the start; the other one is for what the column allows",
     ),
+    Survivor(
+        "trading/limits/intent.py",
+        "_markets.build",
+        "1 -> 2",
+        "a subaccount has one row at most",
+    ),
     Survivor("trading/states.py", "_watch_quote", "0 -> 1", "the priority of watching nothing"),
     Survivor(
         "trading/execution/phases/buy.py",

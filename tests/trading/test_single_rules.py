@@ -21,7 +21,7 @@ from trading.closing import exits, settlement
 from trading.closing.finals import Credit, FinalResult
 from trading.denials import Denied
 from trading.execution import executor
-from trading.execution.sizing import planner
+from trading.execution.sizing import planner, quotes
 from trading.limits import risk
 from trading.limits.intent import Intent
 from trading.models import ExchangeAccount, Fill, Leg, Position
@@ -167,3 +167,23 @@ def test_a_book_that_is_not_there_has_no_version_and_no_level(db: None) -> None:
     unread = replace(live.prices, markets={"KXT-1-0": replace(live.prices.markets["KXT-1-0"], depth=None)})
     for books, ticker in ((live, "KXT-1-1"), (replace(live, prices=unread), "KXT-1-0")):
         assert (books.depth(ticker), books.reach(ticker), books.bids(ticker, "yes")) == (Depth(), Depth(), ())
+
+
+@pytest.mark.parametrize(("third", "pays"), [(7_400, True), (7_600, False)])
+def test_a_hedge_at_the_books_of_now_is_worth_its_price_only_below_what_the_basket_pays(
+    db: None, third: int, pays: bool
+) -> None:
+    """One leg of three filled at 0.56, the second is at 0.66: with the third at 0.74 it costs 1.99 with fees, at 0.76 2.01."""
+    event = world.add_event(outcomes=3)
+    tickers = [f"KXT-1-{number}" for number in range(3)]
+    limits = dict(zip(tickers, (5_600, 6_600, 7_000), strict=True))
+    decision = world.decide(world.add_profile(min_margin_ppm=1_000), event, limits, 400, kind="all_no", side="no")
+    position = Position(profile=decision.profile, decision=decision, event=event, target_count=400)
+    legs = [Leg(pk=n, market_id=t, side="no", target_count=400) for n, t in enumerate(tickers)]
+    legs[0].bought_count, legs[0].open_cost = 400, 400 * 5_600
+    asks = (5_600, 6_600, third)
+    world.publish(
+        event.ticker, {t: (((10_000 - ask, 900),), ((9_900, 900),)) for t, ask in zip(tickers, asks, strict=True)}
+    )
+    found = quotes.hedge_limits(position, legs, live_books.read(event))
+    assert found == ({1: 6_600, 2: third} if pays else {})
