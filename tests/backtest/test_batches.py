@@ -103,3 +103,20 @@ def test_what_goes_wrong_after_a_record_is_not_taken_for_a_record_that_cannot_be
     monkeypatch.setattr("backtest.replay.moves.Moves.follow", broken)
     with pytest.raises(LookupError, match="a fault of the program"):
         session.run(options(planted(tmp_path)))
+
+
+def test_what_is_evaluated_goes_by_the_fee_of_now(tmp_path: Path) -> None:
+    """Half of its series' fee from 10 on, and the series' own again from 20 on."""
+    tape = Recorder()
+    tape.opened(0)
+    tape.event(0, "GAME-E", 3)
+    tape.fee(10, "GAME-E", "0.50")
+    ended = {"event_ticker": "GAME-E", "fee_type_override": None, "fee_multiplier_override": None}
+    tape._raw(20, {"type": "event_fee_update", "sid": 3, "seq": 2, "msg": ended})
+    tape.write(tmp_path)
+    wanted, found = options(tmp_path), {}
+    with session.open_run(wanted, iter(())) as running:
+        for record in session.records_of(wanted):
+            running.feed.apply(record)
+            found[(record.received_ns - START) // SECOND] = running.feed.catalogue.least_multiplier("GAME-E")
+    assert found == {0: 1_000_000, 10: 500_000, 20: 1_000_000}
