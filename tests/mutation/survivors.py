@@ -109,7 +109,7 @@ SURVIVORS: tuple[Survivor, ...] = (
     ),
     Survivor(
         "trading/ended_beside.py",
-        "behind",
+        "_changed",
         "event__in: dropped from Q(kind=Kind.FAMILY, event__in=families)",
         "baskets of families of which no market has ended are brought up to date too, and stay as they are",
     ),
