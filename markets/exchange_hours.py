@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import redis
@@ -24,6 +24,7 @@ from markets.kalshi.rest.client import KalshiClient
 from markets.kalshi.schemas.exchange import ExchangeStatus, Schedule
 from markets.kalshi.trading_hours import shut_at
 from markets.models import ExchangeSchedule
+from markets.prices import Ahead
 from markets.tape.recorder import recorder
 
 KEY: Final = cache.key("exchange:hours")
@@ -83,9 +84,9 @@ def refresh(client: KalshiClient) -> Answer | None:
     return found
 
 
-def ensure(client: KalshiClient, shard: int) -> Answer | None:
-    """The last answer, read again where it is too old to act on."""
-    found = last()
+def ensure(client: KalshiClient, shard: int, beside: Ahead | None = None) -> Answer | None:
+    """The last answer, read again where it is too old to act on. ``beside``: prices that are to come in the same message."""
+    found = last() if beside is None else _last_beside(beside)
     if found is None or found.unreadable or found.status is None:
         return refresh(client)
     age = clock.now_ms() - found.checked_ms
@@ -145,6 +146,15 @@ def last() -> Answer | None:
         return stored(cache.prices().get(KEY))
     except redis.RedisError:
         return None
+
+
+def _last_beside(beside: Ahead) -> Answer | None:
+    try:
+        value, *known = cast("list[bytes | None]", cache.prices().mget([KEY, *beside.keys]))
+    except redis.RedisError:
+        return None
+    beside.know(known)
+    return stored(value)
 
 
 def stored(value: object) -> Answer | None:

@@ -26,6 +26,7 @@ REMEMBERING = (
     "strategies.screening.verdict_rows",
     "strategies.screening.watchlist",
     "strategies.cycle.candidates",
+    "strategies.cycle.concerned",
     "strategies.cycle.estimates",
     "strategies.cycle.event_cache",
     "strategies.cycle.memo",

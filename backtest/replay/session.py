@@ -30,7 +30,7 @@ from markets.tape.recorder import paused
 from markets.tape.records import Record
 from markets.terms.rules_file import read_rules
 from strategies.catalogue import kept_whole
-from strategies.cycle import candidates, estimates, event_cache, memo, near_misses, quote_records
+from strategies.cycle import candidates, concerned, estimates, event_cache, memo, near_misses, quote_records
 from strategies.models import Profile
 from strategies.screening import verdict_rows, watchlist
 from trading.execution import handed
@@ -137,6 +137,7 @@ def _exchange_of(tape: Path) -> Iterator[None]:
 def _forget() -> None:
     """The product remembers things between cycles; a run begins and ends with none of them."""
     candidates.forget()
+    concerned.forget()
     event_cache.forget()
     memo.forget()
     near_misses.forget()

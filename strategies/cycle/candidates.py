@@ -187,13 +187,12 @@ def forget(profile: Profile | None = None) -> None:
         _lists.pop(profile.pk, None)
 
 
-def exposure(profile: Profile, at: datetime, *, apart: bool = False) -> Exposure:
-    """See Exposure. An event is blocked while a decision of it is open, and for the cooldown after one was taken or ended. ``apart``: the
-    events it is read for share no markets with any other; what the others' baskets block beside themselves is left out then."""
+def exposing(profile: Profile, at: datetime) -> Fetch[list[Any]]:
+    """What ``exposure`` is made of, to be read with other things."""
     positions = holdings.current()
     since = at - timedelta(seconds=profile.cooldown_seconds)
     lately = {"profile": profile.pk, "since": since}
-    taken, ended, is_open, committed, collateral, least = fetch.together(
+    return fetch.joined(
         fetch.rows_of(_TAKEN, **lately),
         fetch.rows_of(_ENDED, **lately),
         fetch.rows_of(_OPEN, profile=profile.pk, since=at - holdings.TAKEN_UP_WITHIN),
@@ -201,6 +200,13 @@ def exposure(profile: Profile, at: datetime, *, apart: bool = False) -> Exposure
         positions.collateral(profile),
         hurdles.known(profile),
     )
+
+
+def exposure(profile: Profile, at: datetime, *, apart: bool = False, read: list[Any] | None = None) -> Exposure:
+    """See Exposure. An event is blocked while a decision of it is open, and for the cooldown after one was taken or ended. ``apart``: the
+    events it is read for share no markets with any other; what the others' baskets block beside themselves is left out then. ``read``: what
+    ``exposing`` has found just now."""
+    taken, ended, is_open, committed, collateral, least = exposing(profile, at).now() if read is None else read
     blocked = {event: Reason.COOLDOWN for (event,) in (*taken, *ended)}
     blocked.update((event, Reason.OPEN_POSITION) for (event,) in is_open)
     for event, cause in ({} if apart else selectors.overlapping(blocked)).items():

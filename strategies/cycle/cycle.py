@@ -31,7 +31,6 @@ from strategies.cycle import (
     claims,
     concerned,
     decisions,
-    estimates,
     hurdles,
     near_misses,
     plausibility,
@@ -87,8 +86,8 @@ def run(
         profiles, listed = active_profiles(), None
         watchlist.refresh(profiles, reader)
     else:
-        event_tickers, profiles, listed, running.apart, views = concerned.by(event_tickers)
-        running.know(views)
+        event_tickers, profiles, listed, running.apart, views, exposed = concerned.by(event_tickers)
+        running.know(views, exposed)
     profiles = [profile for profile in profiles if only in ("", profile.name)]
     about = "" if event_tickers is None else ":" + ",".join(sorted(event_tickers))
     beside, locks_of = [exchange_hours.KEY, *running.ahead.keys], [f"cycle:{p.pk}{about}" for p in profiles]
@@ -135,7 +134,7 @@ def _consider(running: Run, profile: Profile, listed: Listed, shared: Shared) ->
         return
     running.turns.turn(profile)
     before = dict(listed.by_event)  # the counts of decisions as they were before the open ones are read
-    exposure = candidates.exposure(profile, clock.now(), apart=running.apart)
+    exposure = running.exposure(profile)
     shared = shared.of(listed.by_event.keys())
     own = _own_verdicts(running, profile, listed, exposure, shared)
     paying = [before[event] for event, one in own.items() if event in before and one.status is Status.CANDIDATE]
@@ -251,7 +250,7 @@ def _decide(
     if view is None:
         return missed(Status.REJECTED, NOT_OPEN), 0
     running.turns.event(profile, view.ticker)
-    view, prices = estimates.read_one(running.reader, view, profile)
+    view, prices = running.again(view, profile)
     bad = exposure.too_many(profile) or unfit(profile, Rules.of(profile), view, prices)
     if bad is not None:
         return missed(Status.REJECTED, bad), 0

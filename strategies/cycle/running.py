@@ -6,25 +6,27 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from kalbot.common import clock
 from kalbot.common.trace import Stage
 from markets import exchange_hours
 from markets.prices import Ahead, EventPrices, Prices
 from strategies.catalogue.universe import EventView
-from strategies.cycle import estimates, event_cache
+from strategies.cycle import candidates, estimates, event_cache
+from strategies.cycle.candidates import Exposure
 from strategies.cycle.turns import Turns
 from strategies.models import Cycle, Profile
 
-FACTS_SECONDS: Final = 0.05
-"""So long an event need not be read again for a decision of the cycle that has read it."""
+AS_GOOD_AS_NOW: Final = 0.02
+"""Seconds for which what a cycle has read itself (facts, prices, what a profile has open) need not be read again for its decision.
+Trading reads all of it again before it sends anything."""
 
 
 @dataclass(slots=True)
 class Run:
-    """``ahead``: a reader that may know prices already; ``facts``: views that this cycle itself has read, until ``facts_until``; ``rows``:
-    how many verdict rows each profile may write; ``has_learnt``: a profile's hurdle."""
+    """``ahead``: a reader that may know prices already; ``facts`` and ``exposed``: what this cycle itself has read, which is as good as now
+    until ``good_until``; ``rows``: how many verdict rows each profile may write; ``has_learnt``: a profile's hurdle."""
 
     row: Cycle
     turns: Turns
@@ -32,7 +34,8 @@ class Run:
     moments: Mapping[Stage, int]
     ahead: Ahead
     facts: Mapping[str, EventView] = field(default_factory=dict)
-    facts_until: float = 0.0
+    exposed: Mapping[int, list[Any]] = field(default_factory=dict)
+    good_until: float = 0.0
     views: dict[str, EventView] = field(default_factory=dict)
     prices: dict[str, EventPrices] = field(default_factory=dict)
     read_at_ms: int = 0
@@ -42,10 +45,10 @@ class Run:
     has_learnt: bool = False
     refused: Counter[str] = field(default_factory=Counter)
 
-    def know(self, views: Mapping[str, EventView]) -> None:
-        """The database has just said so of these events; their prices are read with the locks."""
+    def know(self, views: Mapping[str, EventView], exposed: Mapping[int, list[Any]]) -> None:
+        """The database has just said so of these events and of what profiles have open; prices are read with the locks."""
         event_cache.keep(views)
-        self.facts, self.facts_until = views, clock.monotonic() + FACTS_SECONDS
+        self.facts, self.exposed, self.good_until = views, exposed, clock.monotonic() + AS_GOOD_AS_NOW
         self.ahead = Ahead(self.reader, list(views))
         if self.ahead.keys:
             self.turns.prices()
@@ -62,5 +65,19 @@ class Run:
 
     def view(self, event: str) -> EventView | None:
         """The event as the database has it now; None if it is not open."""
-        known = self.facts.get(event) if clock.monotonic() < self.facts_until else None
+        known = self.facts.get(event) if self._is_good() else None
         return known if known is not None else event_cache.fresh(event)
+
+    def again(self, view: EventView, profile: Profile) -> tuple[EventView, EventPrices]:
+        """The event, with the estimate of its family, and its prices as they are now."""
+        if self.ahead.keys and self._is_good() and self.views.get(view.ticker) is view:
+            return view, self.prices[view.ticker]
+        return estimates.read_one(self.reader, view, profile)
+
+    def exposure(self, profile: Profile) -> Exposure:
+        """What a profile has open."""
+        read = self.exposed.get(profile.pk) if self._is_good() else None
+        return candidates.exposure(profile, clock.now(), apart=self.apart, read=read)
+
+    def _is_good(self) -> bool:
+        return clock.monotonic() < self.good_until

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from kalbot.common import clock
 from markets.models import Event
 from markets.prices import PriceReader
 from strategies.catalogue.universe import EventView
-from strategies.cycle import candidate_evaluation, cycle, event_cache, memo, running, shared
+from strategies.cycle import candidate_evaluation, candidates, concerned, cycle, event_cache, memo, running, shared
 from strategies.models import Decision, Profile
 from strategies.models import Verdict as VerdictRow
 from strategies.screening.verdict import Status, Verdict
@@ -135,13 +136,60 @@ def test_a_nudged_cycle_reads_an_event_once_and_again_only_where_a_while_has_pas
         return fresh(ticker)
 
     monkeypatch.setattr(event_cache, "fresh", read_again)
-    monkeypatch.setattr(running, "FACTS_SECONDS", seconds)
+    monkeypatch.setattr(running, "AS_GOOD_AS_NOW", seconds)
     assert cycle.run(cycle.NUDGE, ["E1"]).decisions == 1
     assert len(again) == reads
     assert event_cache.current(["E1"])["E1"].title == "as it is now"
     Event.objects.filter(pk="E1").update(is_open=False)
     Decision.objects.all().delete()
     assert cycle.run(cycle.NUDGE, ["E1"]).decisions == 0
+
+
+def test_what_the_usual_profile_has_open_is_read_with_the_event_and_again_once_the_profile_was_edited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    profile = add_profile(max_open_positions=9)
+    for ticker in ("E1", "E2", "E3"):
+        _candidate(profile, ticker)
+        publish(ticker, books_of(ticker, PAYING))
+    monkeypatch.setattr(concerned, "connection", SimpleNamespace(vendor="postgresql"))
+    monkeypatch.setattr(running, "AS_GOOD_AS_NOW", 10.0)
+    exposing, read = candidates.exposing, []
+
+    def counted(*args: Any) -> Any:
+        read.append(args[0].max_open_positions)
+        return exposing(*args)
+
+    monkeypatch.setattr(candidates, "exposing", counted)
+    assert cycle.run(cycle.NUDGE, ["E1"]).decisions == 1
+    assert read == [9], "nothing is known of whom it concerns"
+    assert cycle.run(cycle.NUDGE, ["E2"]).decisions == 1
+    assert read == [9, 9]
+    profile.max_open_positions = 2
+    profile.save()
+    row = cycle.run(cycle.NUDGE, ["E3"])
+    assert (row.decisions, row.refused) == (0, {"open_positions": 1})
+    assert read == [9, 9, 9, 2]
+
+
+def test_prices_that_came_with_the_locks_are_read_again_only_once_a_while_has_passed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _candidate(add_profile())
+    publish("E1", books_of("E1", PAYING))
+    judged = shared.judge
+
+    def judge_and_move(*args: Any) -> Any:
+        found = judged(*args)
+        publish("E1", books_of("E1", FAR))
+        return found
+
+    monkeypatch.setattr(cycle, "judge", judge_and_move)
+    monkeypatch.setattr(running, "AS_GOOD_AS_NOW", 0.0)
+    assert cycle.run(cycle.NUDGE, ["E1"]).decisions == 0
+    publish("E1", books_of("E1", PAYING))
+    monkeypatch.setattr(running, "AS_GOOD_AS_NOW", 10.0)
+    assert cycle.run(cycle.NUDGE, ["E1"]).decisions == 1
 
 
 def test_a_profile_that_was_edited_or_an_event_whose_facts_changed_is_judged_again() -> None:

@@ -8,20 +8,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import redis
 from django.db import DatabaseError, connection, transaction
 
 from kalbot.common import clock, trace
 from kalbot.common.db import pipeline
 from kalbot.common.db.pipeline import Statement
 from kalbot.common.trace import Stage
+from markets import exchange_hours
 from markets.models import Watch
+from markets.prices import EVENT_KEY
 from strategies.cycle import handover
 from strategies.models import Decision, Profile
 from tests.trading import world
 from tests.trading.struck import StruckTwin
 from trading.accounting import audit, ledger, locked_orders, shard_cash
 from trading.accounting.position_booking import PositionBooking
-from trading.execution import executor, handed
+from trading.execution import admission, executor, handed
 from trading.execution.orders import fills, gate
 from trading.execution.sizing import recheck
 from trading.limits import facts
@@ -111,6 +114,29 @@ def test_statements_of_a_basket_keep_to_their_budget(
     assert Fill.objects.count() == 4
     assert Watch.objects.get(source=f"position:{position.pk}").event_id == position.event_id
     assert Position.objects.filter(pk=position.pk, lease_token="", lease_until=None).exists()
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "the exchange is heard first"])
+def test_hours_and_books_are_one_message_unless_the_exchange_is_heard_first(
+    struck: StruckTwin, is_known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "AS_GOOD_AS_NOW", timedelta(minutes=1 if is_known else -1))
+    decision, read = _decision(struck, sending="all_at_once"), []
+    send: Any = redis.Redis.execute_command
+
+    def watched(client: redis.Redis, *args: Any, **options: Any) -> Any:
+        read.append(args)
+        return send(client, *args, **options)
+
+    monkeypatch.setattr(redis.Redis, "execute_command", watched)
+    admitted = admission.take_up(decision)
+    assert admitted is not None
+    assert admitted.orders
+    event = EVENT_KEY + struck.row.ticker
+    assert [(exchange_hours.KEY in args, event in args) for args in read if {exchange_hours.KEY, event} & {*args}] == [
+        (True, True),
+        *([] if is_known else [(False, True)]),
+    ]
 
 
 def test_who_wants_to_leave_while_a_basket_is_bought_is_answered_once_it_is_open(

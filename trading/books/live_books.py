@@ -91,9 +91,15 @@ class LiveBooks:
         return self.unusable([ticker], max_age_ms)
 
 
-def read(event: Event, *, is_changed: bool = True) -> LiveBooks:
-    """The event's books now. An unreachable Redis reads as no prices at all. ``is_changed``: whether its fees may have been."""
-    found = families.read(prices.reader(), {event.ticker: selectors.books_of(event)})[event.ticker]
+def ahead(event: Event) -> prices.Ahead:
+    """For ``read``, where the books are to come with something else; those of a family are read as ever."""
+    return prices.Ahead(prices.reader(), [] if event.is_family else [event.ticker])
+
+
+def read(event: Event, *, is_changed: bool = True, known: prices.Ahead | None = None) -> LiveBooks:
+    """The event's books now. An unreachable Redis reads as no prices at all. ``is_changed``: whether its fees may have been. ``known``: of
+    ``ahead``, read just now."""
+    found = families.read(known or prices.reader(), {event.ticker: selectors.books_of(event)})[event.ticker]
     return LiveBooks(found, fees_of(event, is_changed=is_changed))
 
 

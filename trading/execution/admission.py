@@ -16,8 +16,7 @@ from django.db.models import Model, Q
 from kalbot.common import clock, events
 from kalbot.common.db import direct, instances
 from kalbot.common.units import dollars
-from markets import exchange_hours
-from strategies.models import Decision, Mode, Profile
+from strategies.models import Decision, Profile
 from strategies.profiles.sharing import shares
 from strategies.quoting.offer import Way
 from trading import leases, premises, states
@@ -25,7 +24,7 @@ from trading.accounting import collateral, ledger
 from trading.accounting.accounts import of_subaccount
 from trading.books import live_books
 from trading.denials import DenialCode, Denied
-from trading.execution import handed
+from trading.execution import handed, hours_and_books
 from trading.execution.orders import gate
 from trading.execution.phases import buy
 from trading.execution.sizing import fitting, quotes, recheck, walk
@@ -44,7 +43,6 @@ from trading.models import (
     ProfileBalance,
 )
 from trading.reconciliation import reconcile
-from trading.venues import connection
 
 LONGEST_WAIT: Final = timedelta(seconds=20)
 """A decision older than this is not carried out: the prices that justified it are history. Neither is one from the future: a clock was
@@ -147,10 +145,7 @@ def _admit(decision: Decision, sends: bool) -> Admitted:
     for market in basket.markets[:1]:
         if market.event_id == decision.event_id:
             decision.event = market.event
-    if profile.mode == Mode.LIVE:
-        basket.goes_by(exchange_hours.ensure(connection.client(), decision.event.exchange_index))
-        connection.measure_clock()
-    live = live_books.read(decision.event, is_changed=basket.fees_changed)
+    live = hours_and_books.read(decision, basket)
     risk.market(basket, live)
     live = live_books.beside(live, basket.own_bids)
     collateral.check_family(decision, basket.markets, basket.account_collateral)

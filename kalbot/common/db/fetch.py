@@ -35,6 +35,14 @@ def rows_of(query: Any, **values: Any) -> Fetch[list[Any]]:
 
 def together(*fetches: Fetch[Any]) -> list[Any]:
     """What each makes of its rows; all are read in one message."""
-    found = prepared.read(*(query for one in fetches for query in one.queries))
-    rest: Iterable[list[Any]] = iter(found)
-    return [one.made([rows for _, rows in zip(one.queries, rest, strict=False)]) for one in fetches]
+    return joined(*fetches).now()
+
+
+def joined(*fetches: Fetch[Any]) -> Fetch[list[Any]]:
+    """The same, to be read with other things."""
+
+    def made(found: Sequence[list[Any]]) -> list[Any]:
+        rest: Iterable[list[Any]] = iter(found)
+        return [one.made([rows for _, rows in zip(one.queries, rest, strict=False)]) for one in fetches]
+
+    return Fetch([query for one in fetches for query in one.queries], made)
