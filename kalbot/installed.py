@@ -35,6 +35,7 @@ MIDDLEWARE: Final = [
     "kalbot.console.auth.security_headers.PolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "kalbot.console.pages.errors.NotAllowedMiddleware",
+    "kalbot.console.pages.errors.OutOfRangeMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -11,7 +11,11 @@ import pytest
 import sample_rows
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.db import DataError
+from django.http import HttpResponse
 from django.test import Client
+
+from kalbot.console.pages.errors import OutOfRangeMiddleware
 
 pytestmark = pytest.mark.alike
 
@@ -69,3 +73,21 @@ def test_a_query_that_makes_no_sense_is_ignored_or_refused(query: str, sample: d
     client.raise_request_exception = False
     for path in ("why/", "results/", "shadows/", "trading/position/", "strategies/nearmiss/", "exports/"):
         assert client.get(f"/admin/{path}{query}").status_code in (200, 302, 400, 404), path
+
+
+@pytest.mark.parametrize("lookup", ["profile__gte", "certificate", "profile__id__exact"])
+def test_a_filter_by_a_number_that_no_column_holds_is_refused(lookup: str, sample: dict[str, Any], login: Any) -> None:
+    client: Client = login()
+    client.raise_request_exception = False
+    address = "/admin/strategies/decision/"
+    assert client.get(address, {lookup: "9" * 23}).status_code in (200, 302, 400)
+    assert client.get(address).status_code == 200
+
+
+@pytest.mark.parametrize("error", [OverflowError("too large"), DataError("bigint out of range")])
+def test_only_an_address_with_such_a_number_is_blamed_for_it(error: Exception, rf: Any) -> None:
+    middleware = OutOfRangeMiddleware(lambda request: HttpResponse())
+    answer = middleware.process_exception(rf.get("/admin/", {"profile__gte": "9" * 23}), error)
+    assert answer is not None
+    assert answer.status_code == 400
+    assert middleware.process_exception(rf.get("/admin/", {"q": "12"}), error) is None, "a fault of ours stays one"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
@@ -49,6 +51,26 @@ class NotAllowedMiddleware:
         shown = page(request, 405)
         shown["Allow"] = answer.get("Allow", "")
         return shown
+
+
+LONG: Final = re.compile(r"\d{16,}")
+"""A number that a column may not hold."""
+
+
+class OutOfRangeMiddleware:
+    """An address that filters by a number which no column holds is a mistake in the address, and no failure of ours: SQLite's driver raises
+    OverflowError, Postgres answers that it is out of range."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """See Django's."""
+        is_of_numbers = isinstance(exception, OverflowError | DataError)
+        return page(request, 400) if is_of_numbers and LONG.search(request.META.get("QUERY_STRING", "")) else None
 
 
 def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
