@@ -156,13 +156,16 @@ def test_of_two_that_wait_one_evaluates_each_event(worker: _Worker) -> None:
     assert sorted(event for event, _ in worker.ran) == names
 
 
-def test_a_worker_that_ends_finishes_what_it_has_taken_and_takes_no_more(worker: _Worker) -> None:
+def test_a_worker_that_ends_finishes_what_it_has_taken_and_takes_no_more(
+    worker: _Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     began, may_end = threading.Event(), threading.Event()
 
     def works(event: str) -> None:
         began.set()
         assert may_end.wait(30)
 
+    monkeypatch.setattr(lane, "SERVED_SECONDS", 600)  # it does not lapse: it is taken back
     worker.work = works
     worker.start()
     lane.put(["E1"], 1)

@@ -17,7 +17,7 @@ from markets.catalogue import families
 from markets.models import Certificate, Event, Market, Watch
 from markets.prices import EVENT_KEY
 from markets.prices import reader as prices_of
-from strategies.catalogue import universe
+from strategies.catalogue import few, universe
 from strategies.catalogue.universe import EventView
 from strategies.cycle import cycle, estimates, event_cache, memo
 from strategies.cycle.evaluation import evaluate, limits_of, verdict_of
@@ -369,3 +369,10 @@ def test_shares_are_none_where_the_family_leaves_an_event_nothing() -> None:
     assert atoms is not None
     quotes = dict.fromkeys(atoms.spans, (None, None)) | {m.ticker: (None, 0) for m in price_range().markets}
     assert shares(Graph(atoms), atoms, quotes, [m.ticker for m in price_range().markets]) is None
+
+
+def test_views_that_are_read_with_other_things_are_of_events_without_families_alone() -> None:
+    world.add_event("PLAIN", [(4_000, 4_500)] * 2)
+    assert FAMILY in universe.load([FAMILY], deep=True)
+    assert few.fetching([FAMILY, "PLAIN"]).now() == {}
+    assert few.fetching(["PLAIN"]).now() == universe.load(["PLAIN"], deep=True) != {}
