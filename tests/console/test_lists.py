@@ -71,7 +71,9 @@ def test_a_difference_names_its_market_with_its_title_and_is_found_by_it(sample:
     title, client = f"{market.yes_sub_title}: {market.event.title}", login()
     listed = client.get(reverse("admin:trading_discrepancy_changelist"), {"q": market.yes_sub_title})
     assert [one.key for one in listed.context["cl"].result_list] == [f"3:{market.pk}"]
-    for page in (listed, client.get(reverse("admin:operate"))):
+    row = listed.context["cl"].result_list[0]
+    dialog = reverse("admin:act_resolve_discrepancy_one", args=[row.pk])
+    for page in (listed, *map(client.get, (reverse("admin:operate"), reverse("admin:index"), dialog))):
         assert title in unescape(page.content.decode())
     states = client.get(reverse("admin:trading_tradingstate_changelist")).content.decode()
     assert "all profiles" in states

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.shortcuts import get_object_or_404
 
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm, version_of
-from kalbot.console.ui import formats
+from kalbot.console.ui import formats, tickers
 from kalbot.console.ui.links import page_url
 from trading.models import Discrepancy
 from trading.safety import resolution
@@ -21,7 +21,7 @@ class ResolveDiscrepancy(Dialog):
 
     def brief(self, pk: str) -> Briefing:
         row = get_object_or_404(Discrepancy.objects.select_related("profile"), pk=pk)
-        action = resolution.action_for(row)
+        action, market = resolution.action_for(row), tickers.named([row], "key")[0].market_named
         return Briefing(
             target=f"{row.get_code_display()} ({row.key})",
             url=page_url("trading.discrepancy", row.pk),
@@ -30,6 +30,7 @@ class ResolveDiscrepancy(Dialog):
                 "The trading state stays as it is until somebody resumes.",
             ],
             numbers=[
+                *([("About", tickers.title_of(market))] if market is not None else ()),
                 ("Ours", row.ours or "–"),
                 ("Theirs", row.theirs or "–"),
                 ("Profile", str(row.profile or "all of the account")),

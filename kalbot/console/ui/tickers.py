@@ -27,6 +27,12 @@ def named(rows: Sequence[Any], field: str) -> Sequence[Any]:
     return rows
 
 
+def about(row: Any) -> str:
+    """What ``named`` found for a row, as the beginning of a sentence; empty where it found nothing."""
+    market = row.market_named
+    return "" if market is None else f"{title_of(market)}: "
+
+
 def titles(tickers: Iterable[str]) -> dict[str, str]:
     """The titles of these tickers, of those that are known here. One query."""
     return {one.pk: title_of(one) for one in Market.objects.filter(pk__in=set(tickers)).select_related("event")}

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from kalbot.common import clock
 from kalbot.console.models import LogRecord, TaskRecord
 from kalbot.console.notify import terms
-from kalbot.console.ui import formats
+from kalbot.console.ui import formats, tickers
 from kalbot.console.ui.links import page_url
 from markets.models import TermsChange
 from trading.models import Discrepancy
@@ -37,11 +37,11 @@ def alerts() -> dict[str, Any]:
             _alert(
                 "bad",
                 f"Discrepancy: {d.code.replace('_', ' ')} ({d.mode})",
-                f"ours {d.ours}, theirs {d.theirs}",
+                f"{tickers.about(d)}ours {d.ours}, theirs {d.theirs}",
                 d.last_seen_at,
                 page_url("trading.discrepancy", d.pk),
             )
-            for d in Discrepancy.objects.filter(resolved_at=None).order_by("-id")[:3]
+            for d in tickers.named(list(Discrepancy.objects.filter(resolved_at=None).order_by("-id")[:3]), "key")
         ),
         *(
             _alert(
