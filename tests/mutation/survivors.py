@@ -131,6 +131,7 @@ SURVIVORS: tuple[Survivor, ...] = (
         "1 -> 2",
         "a subaccount has one row at most",
     ),
+    Survivor("trading/quoted/markouts.py", "_read", "1 -> 2", SIGNAL),
     Survivor("trading/states.py", "_watch_quote", "0 -> 1", "the priority of watching nothing"),
     Survivor(
         "trading/execution/phases/buy.py",

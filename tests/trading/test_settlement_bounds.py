@@ -12,6 +12,7 @@ import time_machine
 
 from markets.models import Market
 from tests.trading import world
+from trading import ended_beside
 from trading.accounting import balance_check, collateral, ledger
 from trading.accounting.booking import book_fill
 from trading.accounting.fill_reports import FillReport
@@ -278,3 +279,21 @@ def test_a_share_of_less_than_a_step_sells_nothing_even_of_what_is_beyond_the_ba
     ]
     assert exit_counts.of_share(legs, 600, 1, 100) == {}
     assert exit_counts.left_baskets([], 600, {}) == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "value", "settled", "counts"),
+    [
+        ({"sold_count": 1_000}, 1_000_000, False, True),
+        ({"sold_count": 1_000}, None, False, False),
+        ({"sold_count": 400}, 1_000_000, False, False),
+        ({"settled_count": 1_000}, 1_000_000, False, False),
+        ({"sold_count": 400, "settled_count": 600}, 1_000_000, True, False),
+    ],
+)
+def test_of_a_leg_that_was_sold_whole_the_markets_value_counts_and_of_any_other_what_is_booked(
+    columns: dict[str, int], value: int | None, settled: bool, counts: bool
+) -> None:
+    market = Market(ticker="A", status="finalized", settlement_value_e6=value)
+    leg = Leg(market=market, bought_count=1_000, **columns)
+    assert ended_beside.paid_by_sold([leg], ["A"] if settled else []) == ({"A": value} if counts else {})
