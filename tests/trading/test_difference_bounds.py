@@ -14,7 +14,7 @@ from tests.trading import world
 from tests.trading.stopped import NOW, after, ended
 from trading.accounting.accounts import of_subaccount
 from trading.models import Discrepancy, Order, Position, PositionEvent, Reconciliation, TradingState
-from trading.reconciliation import overdue
+from trading.reconciliation import overdue, reconcile
 from trading.safety import discrepancies, halt
 
 HOUR = timedelta(hours=1)
@@ -233,3 +233,24 @@ def test_a_state_is_set_for_a_reason_and_a_stricter_one_is_not_loosened_by_halti
     assert not halt.tighten(state="halted", actor="bot", reason="r", profile=profile)
     assert halt.tighten(state="reducing", actor="bot", reason="r", profile=other)
     assert not halt.tighten(state="reducing", actor="bot", reason="r", profile=other)
+
+
+def test_lists_are_read_from_the_last_comparison_that_ended_well_and_from_every_order_that_is_open() -> None:
+    """One that failed half-way, has not ended or was of paper has read nothing: what happened since the one before is listed again."""
+
+    def ran(minutes: int, **columns: Any) -> Reconciliation:
+        at = after(-60 * minutes)
+        values = {"started_at": at, "finished_at": at, "mode": "live", "trigger": "test"} | columns
+        return Reconciliation.objects.create(**values)
+
+    first = ran(90)
+    assert reconcile._since(first) == after(-90 * 60) - reconcile.OVERLAP
+    for columns in ({"error": "no answer"}, {"finished_at": None}, {"mode": "sim"}):
+        ran(30, **columns)
+        assert reconcile._since(ran(0, error="this one")) == after(-90 * 60) - reconcile.OVERLAP, columns
+    ran(20)
+    assert reconcile._since(ran(0, error="this one")) == after(-20 * 60) - reconcile.OVERLAP
+    order = world.add_order(1, world.add_profile("live", mode="live"))
+    for status, minutes in (("done", 20), ("unknown", 200)):
+        Order.objects.filter(pk=order.pk).update(status=status, created_at=after(-200 * 60))
+        assert reconcile._since(ran(0, error="this one")) == after(-minutes * 60) - reconcile.OVERLAP, status
