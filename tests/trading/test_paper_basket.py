@@ -86,6 +86,7 @@ def test_exit_sells_into_the_bids_after_fees() -> None:
         ("sell", 2_800),
         ("sell", 2_600),
     }
+    assert dict(position.orders.values_list("purpose", "actor")) == {"entry": "kalbot", "exit": "ann"}
     assert position.exit_requests.get().outcome == "flat"
     _sound(position.profile)
 
