@@ -13,6 +13,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from test_dialogs import confirm
+from test_obstacles import a_pause
 
 from kalbot.common import clock
 from kalbot.console.models import Act
@@ -196,6 +197,17 @@ def test_an_exit_under_way_is_said_and_can_be_withdrawn(sample: dict[str, Any], 
     confirm(client, withdraw)
     assert ExitRequest.objects.get().status == "cancelled"
     assert clock.now() >= ExitRequest.objects.get().created_at
+
+
+def test_what_a_pause_of_the_exchange_will_hold_is_said_before(sample: dict[str, Any], login: Login) -> None:
+    client, pk = login("operator"), sample["held"].pk
+    for name in ("force_exit", "exit_several"):
+        address = reverse(f"admin:act_{name}_one", args=[str(pk)])
+        assert "takes no orders now" not in client.get(address).content.decode(), name
+    a_pause(sample)
+    for name in ("force_exit", "exit_several"):
+        address = reverse(f"admin:act_{name}_one", args=[str(pk)])
+        assert "takes no orders now" in client.get(address).content.decode(), name
 
 
 def test_an_exit_that_a_halt_holds_is_not_called_on_its_way(sample: dict[str, Any], login: Login) -> None:

@@ -13,7 +13,7 @@ from kalbot.common.units import PPM
 from kalbot.console.dialogs import exit_form
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.dialogs.exit_form import ManyForm
-from kalbot.console.dialogs.exits import refusal
+from kalbot.console.dialogs.exits import is_shut, refusal
 from kalbot.console.pages.positions import open_positions
 from kalbot.console.ui import formats
 from trading.closing import exit_many, exit_preview, exit_prices
@@ -163,6 +163,8 @@ def sentences(shown: list[Shown]) -> list[str]:
         words.append(
             f"Trading is halted, so only cancels are sent: {', '.join(held)} wait until a risk manager resumes or reduces."
         )
+    if shut := [f"#{one.position.pk}" for one in able if is_shut(one.position)]:
+        words.append(f"The exchange takes no orders now: {', '.join(shut)} go on when it does.")
     for what, named in (
         ("Cannot be exited now", [one for one in shown if one.refusal]),
         ("Without live books, so refused unless you say the least prices", _unpriced(able)),

@@ -13,7 +13,8 @@ from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm, version_
 from kalbot.console.dialogs.exit_form import ExitForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
-from strategies.models import Profile
+from markets import exchange_hours
+from strategies.models import Mode, Profile
 from trading.closing import exit_many, exit_preview, exit_prices, exits
 from trading.closing.exit_counts import Counts
 from trading.closing.exit_preview import ExitPreview
@@ -133,6 +134,12 @@ def _held(position: Position) -> list[tuple[int, int]]:
     return [(leg.pk, leg.held) for leg in position.legs.order_by("pk")]
 
 
+def is_shut(position: Position) -> bool:
+    """Whether the exchange, as last read, takes no orders where this position's markets trade."""
+    found = exchange_hours.obstacle(position.event.exchange_index, is_live=position.mode == Mode.LIVE)
+    return found is not None and found.why == exchange_hours.Closed.PAUSED
+
+
 def on_its_way(what: str, profile: Profile, then: str) -> str:
     """That an exit was requested, and what holds it up if anything does: what waits is not on its way."""
     waits = halt.exit_waits(profile)
@@ -180,6 +187,8 @@ def sentences(position: Position, preview: ExitPreview) -> list[str]:
         words.append(f"{under_way_in_words(under_way)} What you confirm here takes its place where it differs.")
     if waits := halt.exit_waits(position.profile):
         words.append(waits)
+    if is_shut(position):
+        words.append("The exchange takes no orders now: this exit goes on when it does.")
     if position.status == PositionStatus.QUOTING:
         words.append(
             "Its quotes are withdrawn first. What fills until then is sold too, for at least what it costs less the usual tolerance."
