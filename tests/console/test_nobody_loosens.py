@@ -168,7 +168,11 @@ def test_the_command_line_is_in_the_audit_log(sample: dict[str, Any]) -> None:
     assert "all profiles: reducing" in out.getvalue()
     call_command("halt", "--reason", "odd prices", "--cancels-only", "--actor", "root", stdout=out)
     assert halt.current() == "halted"
+    Lock.objects.create(code="leg_failures", reason="three", actor="kalbot", until=clock.now() + timedelta(hours=1))
     call_command("resume", "--reason", "sound again", "--actor", "root", stdout=out)
+    assert "in force: active\nNew baskets stay impossible for all profiles all the same: " in out.getvalue()
+    with pytest.raises(CommandError, match="needs --reason"):
+        call_command("calibration", "--tape", "tape", "--use")
     found = list(Act.objects.order_by("id").values_list("name", "actor", "reason"))
     assert found == [("halt", "root", "thin books"), ("halt", "root", "odd prices"), ("resume", "root", "sound again")]
 

@@ -226,6 +226,9 @@ def test_an_exit_that_a_halt_holds_is_not_called_on_its_way(sample: dict[str, An
         assert "only cancels are sent" in result, name
         assert "on its way" not in result, name
         assert "on the way" not in result, name
+    page = client.get(reverse("admin:position_progress", args=[pk])).content.decode()
+    assert "only cancels are sent" in page
+    assert "On its way" not in page
 
 
 def test_a_fault_of_one_exit_is_named_and_holds_up_no_other(

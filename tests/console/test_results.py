@@ -20,6 +20,7 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console.api import tokens
+from kalbot.console.pages.results import results as results_page
 from kalbot.console.pages.results.results import curve
 from strategies.models import Profile
 from trading.accounting import balance_check, result_groups, results
@@ -181,6 +182,7 @@ def test_days_are_chosen_profiles_stand_side_by_side_and_a_group_leads_to_its_ro
     assert link is not None
     rows = client.get(address + unescape(link[1]).partition("#")[0]).content.decode()
     assert "3 baskets, +$1.7775" in rows
+    assert "that made most" not in rows
     assert rows.count("/admin/trading/position/") >= 3
     ended = re.search(r'href="([^"]*held=ended[^"]*)">3</a>', shown)
     assert ended is not None
@@ -190,3 +192,10 @@ def test_days_are_chosen_profiles_stand_side_by_side_and_a_group_leads_to_its_ro
     for strange in ({"from": "yesterday"}, {"to": "9999-99-99"}, {"of": "nobody", "group": "x", "name": "y"}):
         assert client.get(address, strange).status_code == 200, strange
     assert api_results(sample, "?first=2020-01-01&last=2020-12-31&profile=live")[0]["baskets"] == 0
+
+
+def test_a_group_that_is_cut_says_so(sample: dict[str, Any], login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_page, "MOST_MEMBERS", 2)
+    query = {"period": "all", "profile": "live", "of": "live", "group": "kind", "name": "all no"}
+    shown = login("viewer").get(reverse("admin:results"), query).content.decode()
+    assert "3 baskets, +$1.7775; the 2 that made most" in shown
