@@ -42,17 +42,18 @@ POOL: Final = CapitalChange.Kind.POOL
 
 @dataclass(slots=True)
 class Member:
-    """One profile with its free cash, what its waiting baskets need beyond it, and the best return (a day and dollar) of these; a
+    """One profile with its free cash, what its waiting baskets lock in all, and the best return (a day and dollar) of these; a
     lender's ``hurdle`` is what its own money is expected to earn. ``has_unused``: it borrowed a while ago, and some of it is free;
-    ``is_short``: it has less than nothing, because a person took out what it had lent."""
+    ``is_short``: it has less than nothing, because a person took out what it had lent; ``gave_back``: in this run, or a while ago."""
 
     profile: Profile
     free: int
-    needs: int = 0
+    waits: int = 0
     best: float = 0.0
     hurdle: float = 0.0
     has_unused: bool = False
     is_short: bool = False
+    gave_back: bool = False
     may_buy: bool = True
     """Whether it is active and not halted. What stops a profile from new risk stops its money from new risk elsewhere."""
 
@@ -63,8 +64,13 @@ class Member:
 
     @property
     def spare(self) -> int:
-        """What it may lend now. Who waits itself lends nothing."""
-        return max(0, self.free - (self.profile.lend_above or 0)) if self.lends and not self.needs else 0
+        """What it may lend now: what its own waiting baskets need stays, were it borrowed for them or not."""
+        return max(0, self.free - self.waits - (self.profile.lend_above or 0)) if self.lends else 0
+
+    @property
+    def needs(self) -> int:
+        """What its waiting baskets need beyond what is free. Who gave something back asks for no more."""
+        return 0 if self.gave_back else max(0, self.waits - self.free)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,9 @@ def run() -> list[Moved]:
     """Sweep, give back what is idle, then lend. One run at a time."""
     for profile in Profile.objects.filter(profits=Profile.Profits.SWEEP, is_active=True, shadow_of=None):
         sweep(profile)
-    consenting = Q(lend_above__isnull=False) | Q(borrow_up_to__gt=0) | ~Q(moved=0)
-    profiles = Profile.objects.filter(consenting, shadow_of=None).order_by("mode", "subaccount", "pk")
+    consenting = Q(lend_above__isnull=False, shadow_of=None) | Q(borrow_up_to__gt=0, shadow_of=None)
+    in_debt = {pk for pair in owed() for pk in pair}  # whatever they consent to by now, and whatever else was moved
+    profiles = Profile.objects.filter(consenting | Q(pk__in=in_debt)).order_by("mode", "subaccount", "pk")
     moved: list[Moved] = []
     for _, group in groupby(profiles, key=lambda one: (one.mode, one.subaccount or 0)):
         members = {profile.pk: _member(profile) for profile in group}
@@ -105,14 +112,16 @@ def sweep(profile: Profile) -> int:
     since = day.midnight(profile)
     if CapitalChange.objects.filter(profile=profile, kind=CapitalChange.Kind.SWEEP, at__gte=since).exists():
         return 0
-    borrowed = sum(amount for (borrower, _), amount in owed().items() if borrower == profile.pk)
-    lent = sum(amount for (_, lender), amount in owed().items() if lender == profile.pk)
     with transaction.atomic():
         ledger.ensure_funded(profile)
         balance = ProfileBalance.objects.select_for_update().get(profile=profile)
+        now = Profile.objects.get(pk=profile.pk)  # a person may have paid in and raised the limit since it was read
+        debts = owed()
+        borrowed = sum(amount for (borrower, _), amount in debts.items() if borrower == profile.pk)
+        lent = sum(amount for (_, lender), amount in debts.items() if lender == profile.pk)
         own = -balance.capital - balance.realised - borrowed + lent
-        amount = min(own - profile.sweep_above, balance.cash - borrowed)
-        if amount < LEAST:
+        amount = min(own - now.sweep_above, balance.cash - borrowed)
+        if now.profits != Profile.Profits.SWEEP or -balance.capital != now.working or amount < LEAST:
             return 0
         return amount if ledger.move(profile, -amount, CapitalChange.Kind.SWEEP, "kalbot") else 0
 
@@ -123,19 +132,24 @@ def _member(profile: Profile) -> Member:
     cash = (0 if balance is None else balance.cash + balance.capital) + profile.working
     free = min(cash, candidates.exposure(profile, clock.now()).capital_left)
     member = Member(profile, max(0, free), is_short=free < 0, hurdle=0.0 if hurdle is None else hurdle.return_a_day)
-    member.may_buy = profile.is_active and halt.current(profile) is halt.State.ACTIVE
+    member.may_buy = _may_buy(profile)
     loans = CapitalChange.objects.filter(profile=profile, kind=POOL, other__isnull=False)
     now = clock.now()
     member.has_unused = not loans.filter(amount__gt=0, at__gt=now - UNUSED).exists()
-    if not member.may_buy or _gave_back(loans):
+    member.gave_back = _gave_back(loans)
+    if not member.may_buy or member.gave_back:
         return member
     waiting = sorted(_waiting(profile), key=lambda one: -one.return_a_day)
     slots = profile.max_open_positions - Position.objects.filter(profile=profile, status__in=ACTIVE).count()
     worth_it = [one for one in waiting[: max(0, slots)] if one.return_a_day > member.hurdle]
     if worth_it:
-        member.needs = max(0, sum(one.locked for one in worth_it) - member.free)
+        member.waits = sum(one.locked for one in worth_it)
         member.best = worth_it[0].return_a_day
     return member
+
+
+def _may_buy(profile: Profile) -> bool:
+    return profile.is_active and profile.shadow_of_id is None and halt.current(profile) is halt.State.ACTIVE
 
 
 def _gave_back(loans: QuerySet[CapitalChange]) -> bool:
@@ -190,8 +204,9 @@ def _give_back(members: Mapping[int, Member], debts: dict[tuple[int, int], int])
         if not giver.is_short and not taker.has_unused and taker.best and giver.lends and giver.best <= taker.best:
             wanted = max(0, min(amount, over))
         back = min(wanted, taker.free)
-        if back >= min(LEAST, amount) > 0 and _move(taker, giver, back):
+        if back >= min(LEAST, amount) > 0 and _move(taker, giver, back, is_loan=False):
             debts[borrower, lender] = amount - back
+            taker.gave_back = True
             yield Moved(taker.profile.name, giver.profile.name, back)
 
 
@@ -203,7 +218,7 @@ def _lend(members: Mapping[int, Member], debts: dict[tuple[int, int], int]) -> I
         missing = min(taker.needs, taker.profile.borrow_up_to - owes)
         for giver in _givers(list(members.values()), taker):
             amount = min(missing, giver.spare)
-            if amount >= LEAST and _move(giver, taker, amount):
+            if amount >= LEAST and _move(giver, taker, amount, is_loan=True):
                 key = (taker.profile.pk, giver.profile.pk)
                 debts[key] = debts.get(key, 0) + amount
                 missing -= amount
@@ -215,21 +230,40 @@ def _givers(members: Sequence[Member], taker: Member) -> list[Member]:
     return sorted(able, key=lambda one: (one.hurdle, one.profile.pk))
 
 
-def _move(giver: Member, taker: Member, amount: int) -> bool:
-    """Both ledgers or neither; the rows are locked in the order of their ids. Whether the giver still had as much."""
+def _move(giver: Member, taker: Member, amount: int, *, is_loan: bool) -> bool:
+    """Both ledgers or neither; the rows are locked in the order of their ids. Whether the giver still had as much, and it was still so
+    agreed."""
     both = sorted([(giver, taker, -amount), (taker, giver, amount)], key=lambda one: one[0].profile.pk)
     try:
         with transaction.atomic():
             for member, other, change in both:
                 if not ledger.move(member.profile, change, POOL, "kalbot", other.profile):
-                    raise _Spent
-    except _Spent:
+                    raise _Overtaken
+            holds = _may_be_lent if is_loan else _was_owed
+            if not holds(giver.profile, taker.profile):
+                raise _Overtaken
+    except _Overtaken:
         return False
     giver.free -= amount
     taker.free += amount
-    taker.needs = max(0, taker.needs - amount)
     return True
 
 
-class _Spent(Exception):
-    """The giver's cash went elsewhere meanwhile."""
+def _was_owed(giver: Profile, taker: Profile) -> bool:
+    """Whether what was given back was owed: the run may have been held up, and another have given it back. Checked when it is booked and
+    both ledgers are held, as is the other one."""
+    return (taker.pk, giver.pk) not in owed()
+
+
+def _may_be_lent(giver: Profile, taker: Profile) -> bool:
+    """Whether both consent to what was lent, as they are now and with what another run may have lent."""
+    now = Profile.objects.in_bulk([giver.pk, taker.pk])
+    lender, borrower = now[giver.pk], now[taker.pk]
+    owes = sum(amount for (who, _), amount in owed().items() if who == borrower.pk)
+    left = ProfileBalance.objects.get(profile=lender).cash
+    keeps = lender.lend_above is not None and left >= lender.lend_above
+    return keeps and owes <= borrower.borrow_up_to and _may_buy(lender) and _may_buy(borrower)
+
+
+class _Overtaken(Exception):
+    """The giver's cash went elsewhere meanwhile, or what was agreed no longer is."""
