@@ -75,7 +75,7 @@ def test_a_quote_that_rests_across_midnight_counts_for_the_day_in_which_it_may_f
 
 
 def test_what_filled_alone_after_midnight_counts_that_day_and_not_the_next(twin: Twin, time: UnhurriedClock) -> None:
-    maker = _maker(orphan_budget_day=20 * world.DOLLAR)
+    maker = _maker(orphan_budget_day=20 * world.DOLLAR, quote_count=3_000)
     position = quoted.begun(twin, maker, count=3_000)
     time.sleep(40)
     twin.sync()

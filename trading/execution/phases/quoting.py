@@ -122,6 +122,13 @@ def _may_rest(position: Position, rows: QuoteRows) -> tuple[Rests, Facts] | Refu
         return Refusal(DenialCode.QUOTE_ENDED, "the profile quotes no more")
     if position.kind == Kind.FAMILY and not profile.quote_families:
         return Refusal(DenialCode.QUOTE_ENDED, "the profile quotes no family any more")
+    if position.quoting != profile.quoting and position.kind != Kind.FAMILY:
+        return Refusal(
+            DenialCode.QUOTE_ENDED, f"the profile quotes in another way now: {profile.get_quoting_display()}"
+        )
+    side = quotes.SIDE_OF.get(Kind(position.kind))
+    if side is not None and profile.quote_sides not in (side.value, Profile.QuoteSides.BOTH):
+        return Refusal(DenialCode.QUOTE_ENDED, f"the profile does not quote {side.value.upper()} any more")
     if not profile.is_active:
         return Refusal(DenialCode.INACTIVE_PROFILE, profile.name)
     until_ms = _until_ms(position, legs)

@@ -115,6 +115,9 @@ def wanted(
     orders = list(orders)
     target = _target(position, legs, orders)
     if target <= baskets.matched(legs, position.target_count) < position.target_count:
+        wants = position.profile.quote_count
+        if wants <= target:
+            return Refusal(DenialCode.QUOTE_ENDED, f"the profile quotes {wants / 100:g} baskets in an event now")
         return Refusal(DenialCode.QUOTE_WITHDRAWN, "made smaller at the exchange")
     resting_now = [o for o in orders if o.purpose == Order.Purpose.QUOTE and o.status == OrderStatus.RESTING]
     markets = others_books.markets_of(position, legs, orders, live, others)
@@ -146,9 +149,9 @@ def measured_by(position: Position) -> tuple[str, str]:
 
 
 def _target(position: Position, legs: Sequence[Leg], orders: Sequence[Order]) -> int:
-    """Baskets that may be quoted in all: fewer than were wanted where a person has made a quote smaller at the exchange. What is bought of
-    its leg afterwards counts towards what was left of it."""
-    target = position.target_count
+    """Baskets that may be quoted in all: fewer than were wanted where the profile quotes fewer by now, or a person has made a quote smaller
+    at the exchange. What is bought of its leg afterwards counts towards what was left of it."""
+    target = min(position.target_count, position.profile.quote_count)
     for leg in legs:
         of_leg = [order for order in orders if order.leg_id == leg.pk and order.action == Order.Action.BUY]
         shrunk = next((order for order in reversed(of_leg) if order.shrunk_to is not None), None)
