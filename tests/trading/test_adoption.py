@@ -33,7 +33,7 @@ from trading.models import (
     Order,
     Position,
 )
-from trading.reconciliation import adoption, lost_baskets, reconcile
+from trading.reconciliation import adoption, lost_baskets, reconcile, window
 from trading.reconciliation.adopted_rows import CannotAdopt
 from trading.safety import halt, live_readiness, resolution
 
@@ -285,7 +285,7 @@ def test_orders_of_an_older_version_are_adopted_for_the_profile_that_a_person_na
     call_command("adopt", stdout=said)
     assert said.getvalue() == "Nothing is lost.\n"
     call_command("adopt", event=twin.event, profile="live", confirm=True, reason="older dump", stdout=said)
-    assert "2 baskets adopted; differences now: 0, cash 0 micro-dollars" in said.getvalue()
+    assert "2 baskets adopted; differences now: 0, cash $0.00 apart" in said.getvalue()
     ended, holds = Position.objects.order_by("created_at")
     assert ended.status == "closed"
     found = _shape(holds)
@@ -304,7 +304,7 @@ def test_the_command_makes_nothing_without_confirmation_and_nothing_twice(twin: 
         call_command("adopt", confirm=True)
     for _ in range(2):
         call_command("adopt", confirm=True, reason="older dump", stdout=said)
-    assert said.getvalue().endswith("differences now: 0, cash 0 micro-dollars\nNothing is lost.\n")
+    assert said.getvalue().endswith("differences now: 0, cash $0.00 apart\nNothing is lost.\n")
     assert Position.objects.count() == Decision.objects.count() == 1
 
 
@@ -339,7 +339,7 @@ def test_what_was_bought_long_before_the_account_was_first_read_is_taken_out_of_
     """Only trades of its last minutes are written down one by one when an account is first read."""
     with lost():
         was = _shape(_buy(twin))
-    monkeypatch.setattr(reconcile, "OVERLAP", timedelta(hours=2))
+    monkeypatch.setattr(window, "OVERLAP", timedelta(hours=2))
     with time_machine.travel(clock.now() + timedelta(minutes=30)):
         reconcile.run("live", "after")
         assert not AccountTransaction.objects.filter(kind="trade").exists()

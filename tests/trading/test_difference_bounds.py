@@ -14,7 +14,7 @@ from tests.trading import world
 from tests.trading.stopped import NOW, after, ended
 from trading.accounting.accounts import of_subaccount
 from trading.models import Discrepancy, Order, Position, PositionEvent, Reconciliation, TradingState
-from trading.reconciliation import overdue, reconcile
+from trading.reconciliation import overdue, window
 from trading.safety import discrepancies, halt
 
 HOUR = timedelta(hours=1)
@@ -244,13 +244,13 @@ def test_lists_are_read_from_the_last_comparison_that_ended_well_and_from_every_
         return Reconciliation.objects.create(**values)
 
     first = ran(90)
-    assert reconcile._since(first) == after(-90 * 60) - reconcile.OVERLAP
+    assert window.begin(first) == after(-90 * 60) - window.OVERLAP
     for columns in ({"error": "no answer"}, {"finished_at": None}, {"mode": "sim"}):
         ran(30, **columns)
-        assert reconcile._since(ran(0, error="this one")) == after(-90 * 60) - reconcile.OVERLAP, columns
+        assert window.begin(ran(0, error="this one")) == after(-90 * 60) - window.OVERLAP, columns
     ran(20)
-    assert reconcile._since(ran(0, error="this one")) == after(-20 * 60) - reconcile.OVERLAP
+    assert window.begin(ran(0, error="this one")) == after(-20 * 60) - window.OVERLAP
     order = world.add_order(1, world.add_profile("live", mode="live"))
     for status, minutes in (("done", 20), ("unknown", 200)):
         Order.objects.filter(pk=order.pk).update(status=status, created_at=after(-200 * 60))
-        assert reconcile._since(ran(0, error="this one")) == after(-minutes * 60) - reconcile.OVERLAP, status
+        assert window.begin(ran(0, error="this one")) == after(-minutes * 60) - window.OVERLAP, status

@@ -82,6 +82,11 @@ class Reconciliation(models.Model):
         null=True, blank=True, help_text="Exchange cash less ours, micro-dollars."
     )
     error = models.TextField(blank=True)
+    waits_from = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the oldest trade of somebody else happened that could not be booked yet: the next comparison lists from there.",
+    )
 
     class Meta:
         ordering = ["-id"]

@@ -20,6 +20,7 @@ from strategies.models import Mode, Profile
 from trading.accounting import accounts
 from trading.closing import finals, settlement
 from trading.models import ACTIVE, Discrepancy, ExchangeAccount, Position, Reconciliation
+from trading.reconciliation import traces
 from trading.safety import discrepancies
 from trading.venues import connection
 
@@ -63,6 +64,7 @@ def compare(
         clock.sleep(pause)
         if differing or difference or at_least:
             waiting = again()
+            row.repaired += traces.of_shown(subaccount, {ticker: said for ticker, (_, said) in differing.items()})
         unreadable.clear()
         mark, began = accounts.mark(profiles), clock.now()
         balance, theirs = _read(subaccount, unreadable)
@@ -73,7 +75,8 @@ def compare(
         gone = [ticker for ticker in accounts.holdings(profiles) if ticker not in theirs]
         if gone and not is_read_again:
             is_read_again = True
-            if settlement.run(Mode.LIVE, row, vanished=gone):
+            settled = settlement.run(Mode.LIVE, row, vanished=gone)
+            if traces.of_shown(subaccount, dict.fromkeys(gone, 0)) or settled:
                 still = False
                 continue
         differing, open_question = _different(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -114,27 +114,30 @@ def against(legs: Iterable[tuple[str, str]], held: Mapping[str, int]) -> str:
     return ", ".join(f"{abs(n) / 100:g} {'yes' if n > 0 else 'no'} {t} held" for t, n in sorted(other.items()))
 
 
-def book_trades(fills: Iterable[ListedFill]) -> tuple[int, set[tuple[int, str]]]:
-    """Book executions of orders that are not ours, oldest first. Returns how many were new, and of which (subaccount, ticker) some wait:
-    what an order of ours does there is not known yet, and it decides whose contracts the others' trade closed."""
+def book_trades(fills: Iterable[ListedFill]) -> tuple[int, dict[tuple[int, str], datetime]]:
+    """Book executions of orders that are not ours, oldest first. Returns how many were new, and of which (subaccount, ticker) some wait,
+    with the time of the oldest: what an order of ours does there is not known yet, and it decides whose contracts the others' trade
+    closed."""
     accounts_of = {account.subaccount: account for account in ExchangeAccount.objects.all()}
     known = set(AccountTransaction.objects.filter(kind="trade").values_list("key", flat=True))
-    new, waiting = 0, set()
+    new = 0
+    waiting: dict[tuple[int, str], datetime] = {}
     early: dict[tuple[int, str], list[ListedFill]] = {}
     for fill in sorted(fills, key=lambda one: one.created or clock.now()):
         account = accounts_of.get(fill.subaccount or PRIMARY)
-        if account is None or not _is_new(fill, account) or _key(fill) in known:
+        if account is None or fill.created is None or not _is_new(fill, account) or _key(fill) in known:
             continue
         is_foreign = None if (account.subaccount, fill.ticker) in waiting else _is_foreign(fill)
         if is_foreign is None:
-            waiting.add((account.subaccount, fill.ticker))
+            waiting.setdefault((account.subaccount, fill.ticker), fill.created)
         elif is_foreign and opening.is_early(fill.created, account):
             early.setdefault((account.subaccount, fill.ticker), []).append(fill)
         elif is_foreign:
             new += _book_trade(account, fill)
     for key, found in early.items():
-        if key in waiting or not opening.is_shown(max(fill.created for fill in found if fill.created)):
-            waiting.add(key)
+        times = [fill.created for fill in found if fill.created]
+        if key in waiting or not opening.is_shown(max(times)):
+            waiting[key] = min([*times, waiting.get(key, times[0])])
         else:
             new += _book_early(accounts_of[key[0]], key[1], found)
     return new, waiting
@@ -142,7 +145,7 @@ def book_trades(fills: Iterable[ListedFill]) -> tuple[int, set[tuple[int, str]]]
 
 def _book_early(account: ExchangeAccount, ticker: str, fills: list[ListedFill]) -> int:
     """Book executions that are dated before the account was first read, unless its opening balance had them: how many changed something."""
-    count = sum(_signed(fill) for fill in fills)
+    count = sum(signed(fill) for fill in fills)
     was_in = opening.had_contracts(account, ticker, count) if count else opening.had_cash(account, _gain(fills))
     if was_in:
         remember_opening(account, fills)
@@ -173,7 +176,16 @@ def _key(fill: ListedFill) -> str:
     return f"trade:{fill.order_id}:{fill.fill_id}"
 
 
-def _signed(fill: ListedFill) -> int:
+def unbooked(fills: Iterable[ListedFill]) -> list[ListedFill]:
+    """Those that may have happened since their account was first read and are not written down."""
+    accounts_of = {account.subaccount: account for account in ExchangeAccount.objects.all()}
+    known = set(AccountTransaction.objects.filter(kind="trade").values_list("key", flat=True))
+    of = [(fill, accounts_of.get(fill.subaccount or PRIMARY)) for fill in fills]
+    return [fill for fill, account in of if account is not None and _is_new(fill, account) and _key(fill) not in known]
+
+
+def signed(fill: ListedFill) -> int:
+    """What it changes the account's contracts by, YES positive, 1/100."""
     return fill.count if fill.outcome_side is Side.YES else -fill.count
 
 
@@ -222,9 +234,9 @@ def _book_trade_of(account: ExchangeAccount, fill: ListedFill) -> bool:
     legs = own_legs(account.subaccount, fill.ticker)
     ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs)
     other = account.foreign.get(fill.ticker, 0)
-    signed = _signed(fill)
+    change = signed(fill)
     before = ours + other
-    closes = min(fill.count, abs(before)) if before * signed < 0 else 0
+    closes = min(fill.count, abs(before)) if before * change < 0 else 0
     of_other = min(closes, abs(other)) if other * before > 0 else 0
     of_ours = min(closes - of_other, abs(ours) if ours * before > 0 else 0)
     cash = closes * DOLLAR // CONTRACT - fill.price * fill.count - fill.fee
@@ -243,7 +255,7 @@ def _book_trade_of(account: ExchangeAccount, fill: ListedFill) -> bool:
         amount=cash - received,
         shard=fill.exchange_index or 0,
         ticker=fill.ticker,
-        count=signed + (of_ours if ours > 0 else -of_ours),
+        count=change + (of_ours if ours > 0 else -of_ours),
         evidence=evidence | {"price": fill.price, "fee": fill.fee, "of_our_legs": of_ours},
         exchange_at=fill.created,
         reason="an order that is not ours",
@@ -256,7 +268,11 @@ def _book_trade_of(account: ExchangeAccount, fill: ListedFill) -> bool:
 def own_legs(subaccount: int, ticker: str) -> list[Leg]:
     """Legs of ours that hold contracts of the market on the subaccount, oldest first."""
     of = accounts.of_subaccount(subaccount, "position__profile__")
-    legs = Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker).select_related("market").order_by("id")
+    legs = (
+        Leg.objects.filter(of, position__mode=Mode.LIVE, market_id=ticker)
+        .select_related("market", "position")
+        .order_by("id")
+    )
     return [leg for leg in legs if leg.held]
 
 

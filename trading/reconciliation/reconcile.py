@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import CharField, DateTimeField, QuerySet
+from django.db.models import CharField, DateTimeField
 
 from kalbot.common import clock
 from kalbot.common.db.batches import batched
@@ -29,7 +29,7 @@ from trading import premises
 from trading.accounting import booking
 from trading.closing import settlement
 from trading.execution.orders import inflight, record
-from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
+from trading.models import Discrepancy, ExchangeAccount, Fill, Order, OrderStatus, Reconciliation
 from trading.reconciliation import (
     collateral_learning,
     comparison,
@@ -40,13 +40,13 @@ from trading.reconciliation import (
     others,
     own_books,
     own_rows,
+    traces,
+    window,
 )
 from trading.safety import discrepancies, live_readiness
 from trading.venues import account_limits, connection, identity
 from trading.venues.protocol import Ack
 
-OVERLAP: Final = timedelta(minutes=5)
-"""How far before the last good comparison the next one begins: reads lag, clocks differ."""
 LAG: Final = timedelta(seconds=30)
 """A fill of ours younger than this may not be listed yet."""
 log = logging.getLogger(__name__)
@@ -79,19 +79,20 @@ def ensure_reconciled() -> bool:
 
 def _live(row: Reconciliation) -> None:
     profiles = list(Profile.objects.filter(mode=Mode.LIVE))
-    since = _since(row)
+    since = window.begin(row)
     account_limits.refresh(connection.client())
     exchange_hours.refresh(connection.client())
     _orders(row, since)
     fills, moved = _fills(row, since), _funding(row)
-    trades, waiting = foreign.book_trades(fills)
+    trades, found = foreign.book_trades(fills)
+    waiting = window.keep_open(row, found)
     row.repaired += trades + others.close_pairs() + funding.book(moved)
 
-    def again() -> set[tuple[int, str]]:
+    def again() -> Collection[tuple[int, str]]:
         _orders(row, since)
         new, left = foreign.book_trades(_fills(row, since))
         row.repaired += new + funding.book(_funding(row))
-        return left
+        return window.keep_open(row, left)
 
     def beside() -> object:
         nonlocal fills, moved
@@ -103,6 +104,7 @@ def _live(row: Reconciliation) -> None:
         funding.remember_opening(account, moved)
 
     settlement.run(Mode.LIVE, row)
+    row.repaired += traces.of_records()
     others.book_settlements()
     lost_baskets.name(row)
     subaccounts = sorted({profile.subaccount or 0 for profile in profiles} or {0})
@@ -111,19 +113,6 @@ def _live(row: Reconciliation) -> None:
         members = [p for p in profiles if (p.subaccount or 0) == subaccount]
         comparison.compare(row, subaccount, members, first, beside, again, waiting)
         collateral_learning.conclude(row, subaccount)
-
-
-def _since(row: Reconciliation) -> datetime:
-    """From where orders and fills are listed: before the last good comparison and every order still open."""
-    good = Reconciliation.objects.filter(mode=Mode.LIVE, error="", finished_at__isnull=False).exclude(pk=row.pk).first()
-    oldest = Order.objects.filter(mode=Mode.LIVE, status__in=OPEN_ORDERS).order_by("created_at").first()
-    points = [row.started_at]
-    if good is not None:
-        points.append(good.started_at)
-    if oldest is not None:
-        points.append(oldest.created_at)
-    points += _unlisted().values_list("created_at", flat=True)
-    return min(points) - OVERLAP
 
 
 def _orders(row: Reconciliation, since: datetime) -> None:
@@ -208,17 +197,11 @@ def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
 
 def _missing(row: Reconciliation, since: datetime, listed: Mapping[tuple[str, str], ListedFill]) -> None:
     """Name the fills that we booked and the exchange does not list."""
-    for ours in _BOOKED.rows(since=since + OVERLAP / 2, before=clock.now() - LAG):
+    for ours in _BOOKED.rows(since=since + window.OVERLAP / 2, before=clock.now() - LAG):
         if (ours.trade_id, ours.order.exchange_order_id) not in listed:
             discrepancies.found(
                 row, Discrepancy.Code.FILL_MISSING, ours.trade_id, ours=str(ours.count), profile=ours.order.profile
             )
-
-
-def _unlisted() -> QuerySet[Order]:
-    """Orders whose fills were booked from their totals because they were not listed."""
-    named = Discrepancy.objects.filter(code=Discrepancy.Code.FILLS_UNLISTED, resolved_at=None)
-    return Order.objects.filter(mode=Mode.LIVE, pk__in=list(named.values_list("key", flat=True)))
 
 
 def _listed_after_all(fills: Iterable[ListedFill]) -> None:
@@ -226,7 +209,7 @@ def _listed_after_all(fills: Iterable[ListedFill]) -> None:
     counts: Counter[str] = Counter()
     for fill in fills:
         counts[fill.order_id] += fill.count
-    for order in _unlisted():
+    for order in window.unlisted():
         if counts[order.exchange_order_id] >= order.filled_count:
             discrepancies.resolved(Discrepancy.Code.FILLS_UNLISTED, str(order.pk))
 
