@@ -9,14 +9,16 @@ import pytest
 
 from kalbot.common import clock
 from markets.book import Side
+from markets.models import Event
 from strategies.collateral.funds import Purchase
 from strategies.collateral.groups import Choices
 from strategies.collateral.words import locked
-from tests.trading import world
+from tests.trading import live_twin, world
 from tests.trading.twin import Twin
 from trading.accounting import collateral, collateral_mode
 from trading.accounting.collateral_mode import CannotChoose, choose
-from trading.models import ExchangeAccount, Leg, Position
+from trading.execution import executor
+from trading.models import Discrepancy, ExchangeAccount, Leg, Position
 from trading.reconciliation import reconcile
 from trading.venues import connection
 
@@ -214,3 +216,25 @@ def test_an_exchange_that_does_not_take_off_leaves_it_on(twin: Twin) -> None:
     with connection.offline():
         assert "does not take the setting" in _refused(account, "off")
     assert account.collateral == "on"
+
+
+def test_a_basket_that_is_bought_whole_during_the_request_is_named_by_what_was_returned_for_it(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts on nothing here, and the exchange returns for it already: new risk stops, with the amount."""
+    twin = live_twin.connect(settings, Twin(), [(2_600, 2_800), (4_800, 5_000), (4_800, 5_000)], 10_000)
+    Event.objects.update(collateral_return_type="MECNET")
+    twin.row.refresh_from_db()
+    assert reconcile.run("live", "test").error == ""
+    profile, limits = (
+        world.add_profile("live", mode="live"),
+        dict(zip(twin.markets, (7_400, 5_200, 5_200), strict=True)),
+    )
+    decision = world.decide(profile, twin.row, limits, 100, kind="all_no", side="no", floor=2 * world.DOLLAR)
+    _while_the_exchange_answers(monkeypatch, lambda: executor.execute(decision.pk))
+    choose(ExchangeAccount.objects.get(), "on", trust=True)
+    position = Position.objects.get()
+    assert (position.status, position.returned) == ("open", 0)
+    reconcile.run("live", "test")
+    reconcile.run("live", "test")
+    assert "$2.00 more than ours" in Discrepancy.objects.get(code="cash", resolved_at=None).theirs
