@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kalbot.common.units import Money
@@ -25,6 +25,8 @@ AGAIN: Final = ":again"
 """How the key goes on of what was taken back, and of what took effect again after that."""
 PRIMARY: Final = 0
 """The subaccount that deposits reach."""
+SECOND: Final = timedelta(seconds=1)
+"""What the exchange's times of money are cut to."""
 Kind = AccountTransaction.Kind
 log = logging.getLogger(__name__)
 
@@ -112,7 +114,12 @@ def _book_early(account: ExchangeAccount, moved: list[Moved]) -> int:
     was_in = opening.had_cash(account, sum(one.amount for one in moved))
     if was_in:
         remember_opening(account, moved)
-    return sum(_post(account, one, one.key, one.amount) for one in moved) if was_in is False else 0
+        return 0
+    if was_in is None and not opening.shows_cash(account):  # what shares the second of the first read counts as later
+        moved = [one for one in moved if one.at and not opening.is_early(one.at + SECOND, account)]
+    elif was_in is None:
+        return 0
+    return sum(_post(account, one, one.key, one.amount) for one in moved)
 
 
 def _times_booked() -> Counter[str]:
