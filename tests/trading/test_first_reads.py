@@ -113,6 +113,7 @@ def test_what_the_balance_explains_neither_with_nor_without_is_named_and_not_boo
     twin: RewritingTwin, now: Any, what: str
 ) -> None:
     _acts(twin, what)
+    now.shift(2)  # in another second
     _read_first(twin, now)
     _acts(twin, what, times=3)  # and more, which is not listed
     twin.session.rewrite |= dict.fromkeys((FILLS, TRANSFERS), _first_only)

@@ -115,10 +115,8 @@ def _book_early(account: ExchangeAccount, moved: list[Moved]) -> int:
     if was_in:
         remember_opening(account, moved)
         return 0
-    if was_in is None and not opening.shows_cash(account):  # what shares the second of the first read counts as later
+    if was_in is None:  # what shares the second of the first read counts as later where the balance cannot say
         moved = [one for one in moved if one.at and not opening.is_early(one.at + SECOND, account)]
-    elif was_in is None:
-        return 0
     return sum(_post(account, one, one.key, one.amount) for one in moved)
 
 

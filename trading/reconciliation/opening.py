@@ -43,11 +43,6 @@ def had_cash(account: ExchangeAccount, amount: int) -> bool | None:
     return None if missing is None else _decided(missing, amount)
 
 
-def shows_cash(account: ExchangeAccount) -> bool:
-    """Whether cash can be compared at all now: not while orders of ours are open."""
-    return accounts.difference(account, _members(account)) is not None
-
-
 def _members(account: ExchangeAccount) -> list[Profile]:
     return list(Profile.objects.filter(accounts.of_subaccount(account.subaccount, ""), mode=Mode.LIVE))
 
