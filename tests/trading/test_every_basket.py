@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from kalbot.common import clock
 from markets.models import Event
@@ -88,6 +89,17 @@ def test_it_names_what_admission_denies_the_next_basket_by(cause: Callable[[Prof
     found = every_basket.refusals(every_basket.active_profiles())
     assert [one.code for one in found.get(profile.pk, [])][:1] == ([code] if code else [])
     assert other.pk not in found
+
+
+def test_an_order_is_left_behind_seconds_after_it_was_sent_however_long_the_process_has_run() -> None:
+    profile = world.add_profile()
+    bought(profile)
+    every_basket.active_profiles()
+    with time_machine.travel(clock.now() + timedelta(hours=1), tick=False):
+        an_order_left_behind(profile)
+        assert [one.code for one in every_basket.refusals(every_basket.active_profiles())[profile.pk]] == [
+            "order_unknown"
+        ]
 
 
 def test_a_live_profile_waits_for_a_comparison_that_ended_well() -> None:

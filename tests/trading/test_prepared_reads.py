@@ -265,6 +265,13 @@ def test_a_list_is_one_value_of_a_statement(named: list[str]) -> None:
 _LISTED = Among("events", Event._meta.pk)
 
 
+def test_a_moment_that_would_stay_that_of_the_first_use_is_refused() -> None:
+    """Whoever builds a query by a function that reads the clock does not see it."""
+    query = PreparedColumns(lambda: Position.objects.filter(opened_at__lt=clock.now()).order_by().values_list("pk"))
+    with pytest.raises(TypeError, match="a moment is a Param"):
+        query.rows()
+
+
 def test_a_value_that_is_not_given_and_a_query_without_names_are_refused() -> None:
     with pytest.raises(KeyError):
         PreparedColumns(lambda: Event.objects.filter(pk=Param("one", Event._meta.pk)).values_list("pk")).rows()

@@ -8,11 +8,11 @@ state, locks, blackouts and the environment's switch are read elsewhere (the con
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from django.db.models import Count, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, DateTimeField, Exists, Expression, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
@@ -33,7 +33,8 @@ _Free = Callable[[int, int], int | None]
 
 def active_profiles() -> list[Profile]:
     """The active profiles by name, each with what ``refusals`` goes by; one query for all of them."""
-    return _ACTIVE.rows(lately=clock.now() - live_readiness.MAX_AGE)
+    now = clock.now()
+    return _ACTIVE.rows(lately=now - live_readiness.MAX_AGE, left_behind=now - facts.LEFT_BEHIND)
 
 
 def _active() -> QuerySet[Profile]:
@@ -47,7 +48,7 @@ def _active() -> QuerySet[Profile]:
             held_now=Subquery(held.annotate(number=Count("pk")).values("number")),
             fallen=Subquery(balance.values(below=F("best_equity") + F("realised"))),
             uncommitted=Subquery(balance.values(rest=F("cash") + F("capital"))),
-            some_unknown=Exists(unknown_orders()),
+            some_unknown=Exists(unknown_orders(Param("left_behind", DateTimeField()))),
             some_difference=Exists(Discrepancy.objects.filter(resolved_at=None)),
             shards=Subquery(shards),
             is_reconciled=Exists(live_readiness.reconciliations(Param("lately", DateTimeField()))),
@@ -120,12 +121,8 @@ def _losses(profile: Profile, lost: int, fallen: int) -> Iterator[Refusal]:
         yield Refusal(DenialCode.DRAWDOWN, f"{part_of(fallen, profile.max_drawdown)} below the best")
 
 
-def _unknown() -> Q:
-    """Orders whose outcome nobody knows: so marked, or left behind by a worker that is gone."""
-    left = Q(status=OrderStatus.SENDING, sent_at__lt=clock.now() - facts.LEFT_BEHIND)
-    return Q(status=OrderStatus.UNKNOWN) | left
-
-
-def unknown_orders() -> QuerySet[Order]:
-    """Orders whose outcome nobody knows, of every profile."""
-    return Order.objects.filter(_unknown())
+def unknown_orders(sent_before: datetime | Expression | None = None) -> QuerySet[Order]:
+    """Orders whose outcome nobody knows, of every profile: so marked, or left behind by a worker that is gone, which were sent before
+    ``sent_before`` (by default some seconds ago)."""
+    left = Q(status=OrderStatus.SENDING, sent_at__lt=sent_before or clock.now() - facts.LEFT_BEHIND)
+    return Order.objects.filter(Q(status=OrderStatus.UNKNOWN) | left)

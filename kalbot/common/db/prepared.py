@@ -7,9 +7,11 @@ for a value in the query; ``Prepared`` compiles the query at its first use and f
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from datetime import date
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
@@ -23,6 +25,8 @@ from kalbot.common.db.pipeline import Kept, Statement
 from kalbot.common.db.values import Read
 
 Row = TypeVar("Row", bound=Model)
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
+"""As SQLite has it."""
 
 
 class Param(Expression):
@@ -93,8 +97,11 @@ class Text:
 
     @classmethod
     def of(cls, compiler: Any, end: str = "") -> Text:
-        """That of a query's compiler, with ``end`` behind it."""
-        text, distinct, places = _distinct(*_inlined(*compiler.as_sql()))
+        """That of a query's compiler, with ``end`` behind it. TypeError for a moment in it."""
+        sql, params = compiler.as_sql()
+        if any(isinstance(one, date) or (isinstance(one, str) and _MOMENT.match(one)) for one in params):
+            raise TypeError("a moment is a Param: compiled in, it would stay that of the first use")
+        text, distinct, places = _distinct(*_inlined(sql, params))
         text += end
         return cls(text, distinct, places, _kept(text, distinct, places), compiler.query.model._meta.db_table)
 
