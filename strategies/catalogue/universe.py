@@ -1,8 +1,8 @@
 """Events as the strategies see them: one small immutable view an event, the same from rows and from a recording.
 
-A view carries everything that a filter, a price screen or the search asks about an event except its live books. Whole
-catalogues (12,500 events, 100,000 markets) are read in a few plain queries; ``deep`` adds what only the search needs
-(price grids, settlement states). Prices 1/10,000 dollar, counts 1/100 contract, times Unix milliseconds.
+A view carries all that a filter, a price screen or the search asks about an event but its live books. Whole catalogues (12,500 events,
+100,000 markets) are read in a few plain queries; ``deep`` adds what only the search needs: price grids and settlement states.
+Prices 1/10,000 dollar, counts 1/100 contract, times Unix milliseconds.
 """
 
 from __future__ import annotations
@@ -158,8 +158,7 @@ def _all(deep: bool) -> tuple[list[Family], dict[str, EventView]]:
 
 
 def _of(tickers: Sequence[str], deep: bool) -> tuple[list[Family], dict[str, EventView], dict[str, str]]:
-    """The families among ``tickers`` and those that have earned to speak of one (event -> family), and views of what the exchange lists
-    of these and of the families' members."""
+    """The families among ``tickers`` and those that may speak of one (event -> family), and views of what the exchange lists of all."""
     families: list[Family] = []
     found: dict[str, EventView] = {}
     family_of: dict[str, str] = {}
