@@ -14,10 +14,11 @@ from typing import Final
 from kalbot.common.units import Money
 from strategies.allocation.choice import HOUR, UNKNOWN_DAYS, Offer
 
-FEWEST: Final = 20
+FEWEST: Final = 8
 """Offers below which a window says nothing."""
-SHORTEST: Final = 1.0
-"""Days below which it says nothing: a basket cannot be seen to lock money for longer than the window is."""
+SHORTEST: Final = 0.25
+"""Days below which it says nothing. What is locked before there is a hurdle stays locked, so waiting for a surer one costs more than one
+from few offers: docs/evidence.md, ranked against first come."""
 
 
 def hurdle(offered: Iterable[Offer], capital: Money, window_days: float) -> float:

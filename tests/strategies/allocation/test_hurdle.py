@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 
 from kalbot.common.units import Money
 from strategies.allocation.choice import Offer
-from strategies.allocation.hurdle import FEWEST, hurdle
+from strategies.allocation.hurdle import FEWEST, SHORTEST, hurdle
 
 OFFERS = st.lists(
     st.tuples(st.integers(1, 200), st.integers(1, 400), st.sampled_from([0.05, 0.5, 1.0, 7.0, 30.0])), min_size=FEWEST
@@ -44,6 +44,6 @@ def test_it_is_the_dual_of_the_capital(drawn: list[tuple[int, int, float]], capi
 
 def test_few_offers_say_nothing() -> None:
     offers = [Offer(str(n), Money(100_000_000), Money(1_000_000), 30.0, 2) for n in range(FEWEST - 1)]
-    assert hurdle(offers, Money(1_000_000), 1.0) == 0.0
-    assert hurdle([*offers, offers[0]], Money(1_000_000), 1.0) > 0.0
-    assert hurdle([*offers, offers[0]], Money(1_000_000), 0.9) == 0.0, "less than a day"
+    assert hurdle(offers, Money(1_000_000), SHORTEST) == 0.0
+    assert hurdle([*offers, offers[0]], Money(1_000_000), SHORTEST) > 0.0
+    assert hurdle([*offers, offers[0]], Money(1_000_000), 0.9 * SHORTEST) == 0.0, "a shorter time"
