@@ -429,6 +429,35 @@ def test_the_first_smallest_basket_teaches_and_the_account_goes_on(twin: Twin) -
     assert (account.collateral, account.collateral_reading) == ("on", {"yes_counts": False, "whole_cents": False})
 
 
+def test_what_was_bought_and_settled_long_before_does_not_disturb_what_is_learnt(twin: Twin) -> None:
+    other = Twin("KXT-2", beside=twin)
+    market = other.add_market([(4_000, DEPTH)], [(4_200, DEPTH)])
+    other.sync()
+    older = world.add_profile("older", mode="live")
+    assert executor.execute(world.decide(older, other.row, {market: 4_200}, 500, "coverage").pk) is not None
+    other.settle(market, "yes")
+    settlement.run("live")
+    with time_machine.travel(clock.now() + timedelta(minutes=1)):
+        twin.exchange.clock.move_to(clock.now_ms())
+        twin.sync()
+        _switch(twin, "learning")
+        _live(twin)
+        row = reconcile.run("live", "test")
+    assert row.differences == 0
+    assert ExchangeAccount.objects.get().collateral == "on"
+
+
+def test_a_choice_of_off_ends_the_learning_of_a_basket_that_is_open(twin: Twin) -> None:
+    _switch(twin, "learning")
+    position = _live(twin)
+    ExchangeAccount.objects.update(collateral="off")
+    row = reconcile.run("live", "test")
+    assert row.error == ""
+    position.refresh_from_db()
+    assert position.status == "open"
+    assert ExchangeAccount.objects.get().collateral == "off", "nothing is concluded"
+
+
 @pytest.mark.parametrize("what", ["deposit", "withdraw"])
 def test_money_that_a_person_moves_while_learning_proves_nothing(
     twin: Twin, what: str, monkeypatch: pytest.MonkeyPatch
