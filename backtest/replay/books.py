@@ -8,7 +8,8 @@ from typing import Final
 from backtest.replay.own_orders import LevelKey, OwnOrders, OwnTrades
 from kalbot.common.units import DOLLAR_PRICE
 from markets.book import Depth, Level, Side
-from markets.kalshi.ws.frames import BookSnapshot, FillFrame, UserOrderFrame
+from markets.kalshi.vocabulary import COMBO_PREFIX
+from markets.kalshi.ws.frames import BookSnapshot, FillFrame, TickerFrame, UserOrderFrame
 from markets.prices import PUBLISHED_LEVELS, EventPrices, MarketPrice, Quote
 from markets.streaming.state.books import Books
 from markets.streaming.state.market_state import MarketState
@@ -17,6 +18,7 @@ SNAPSHOT: Final = "snapshot"
 """The epoch of books that were fetched one by one: they are as old as the oldest leg of their event."""
 
 _change: Final = Books.change
+_NO_LEVEL: Final = (0, 0)
 _READ: Final = b""
 """In ``MarketState.packed``, which nothing packs here: its depth was read since it changed."""
 
@@ -67,12 +69,45 @@ class ReplayBooks(Books):
     def snapshot(self, frame: BookSnapshot, at: int) -> None:
         """See Books."""
         super().snapshot(frame, at)
-        ticker = frame.market_ticker
+        if frame.market_ticker in self.followed:
+            self._seen_whole(frame.market_ticker, dict(frame.yes), dict(frame.no))
+
+    def best(self, state: MarketState, yes: Level | None, no: Level | None, frame: TickerFrame, at: int) -> bool:
+        """What ``snapshot`` does with a book of one level a side (None: nobody bids) and ``ticker`` with ``frame``, in one step: a tape of
+        quotes has nothing else. Whether it is certain that nothing has changed by it but sizes, in which nobody has a part."""
+        book, ticker = state.book, state.ticker
+        yes_price, yes_count = yes or _NO_LEVEL
+        no_price, no_count = no or _NO_LEVEL
+        is_same = (
+            book.best_yes == yes_price
+            and book.best_no == no_price
+            and state.has_book
+            and not state.suspect
+            and ticker not in self.followed
+        )
+        book.yes = {yes_price: yes_count} if yes_price else {}
+        book.no = {no_price: no_count} if no_price else {}
+        book.best_yes, book.best_no = yes_price, no_price
+        if state.suspect:
+            self.repair.discard(ticker)
+        state.has_book, state.suspect = True, False
+        state.seq += 1
+        state.receive_ms = state.exchange_ms = at
+        state.clock = state.snapshot_clock = 0
+        state.packed = state.packed_yes = state.packed_no = None
+        self.moved.add(state.event)
+        self._changed.add(state.event)
+        if state.crossed_since or yes_price + no_price >= DOLLAR_PRICE:
+            self._check_crossing(state, at)
         if ticker in self.followed:
-            sides: dict[Side, dict[int, int]] = {Side.YES: dict(frame.yes), Side.NO: dict(frame.no)}
-            taken = {level for level in self.taken if level[0] == ticker}
-            for level in sorted(taken | self._resting.get(ticker, set())):
-                self._seen(level, sides[level[1]].get(level[2], 0))
+            self._seen_whole(ticker, book.yes, book.no)
+        if ticker.startswith(COMBO_PREFIX):
+            self.ignored += 1
+            return is_same
+        self.quotes[ticker] = frame, at
+        self._quoted.add(ticker)
+        state.yes_bid, state.yes_ask = frame.yes_bid, frame.yes_ask
+        return is_same
 
     def set_status(self, ticker: str, status: str) -> None:
         """See Books. A market that can be traded again may make a basket pay without a move of its price."""
@@ -134,6 +169,12 @@ class ReplayBooks(Books):
         )
         return tuple((price, count) for price, count in left if count > 0)
 
+    def _seen_whole(self, ticker: str, yes: dict[int, int], no: dict[int, int]) -> None:
+        sides = {Side.YES: yes, Side.NO: no}
+        taken = {level for level in self.taken if level[0] == ticker}
+        for level in sorted(taken | self._resting.get(ticker, set())):
+            self._seen(level, sides[level[1]].get(level[2], 0))
+
     def _seen(self, level: LevelKey, displayed: int) -> None:
         taken = self.taken.get(level)
         if taken is not None and displayed < taken:
@@ -160,13 +201,14 @@ class ReplayPrices:
     def tickers(self, market_tickers: Sequence[str]) -> dict[str, Quote]:
         """See markets.prices.Prices. Where the tape has no ticker of a market, its book says what the ticker would."""
         found = {}
+        quotes, markets = self._books.quotes, self._books.markets
         for ticker in market_tickers:
-            state = self._books.markets.get(ticker)
-            if ticker not in self._books.quotes and state is not None and state.has_book:
-                found[ticker] = self._of_book(state)
-                continue
-            known = self._books.quotes.get(ticker)
-            if known is not None:
+            known = quotes.get(ticker)
+            if known is None:
+                state = markets.get(ticker)
+                if state is not None and state.has_book:
+                    found[ticker] = self._of_book(state)
+            else:
                 q, at = known
                 found[ticker] = Quote(
                     "", q.yes_bid, q.yes_ask, q.yes_bid_size, q.yes_ask_size, q.last_price, q.ts_ms, at

@@ -96,8 +96,7 @@ class Engine:
         """When the next sweep is; the last one, where none is scheduled."""
         self._start_ns, self._cycle_seconds, self._holds = start_ns, cycle_seconds, False
         self._is_idle = True  # something periodic may have to be scheduled: a job ran since the last record
-        self.first_ns = max(start_ns, simulated.time_ns())
-        self.last_ns = simulated.time_ns()
+        self.first_ns, self.last_ns = max(start_ns, simulated.time_ns()), simulated.time_ns()
         self.records = 0
         self.ran: Counter[str] = Counter()
         self.on_task: Callable[[str], None] = lambda name: None  # called with the name of each that has run
@@ -186,7 +185,7 @@ class Engine:
             self._moves.follow(at, is_planned and at >= start_ns)
             return limit_ns()
 
-        inner = batches.Inner(feed, self._records, self._clock.set, follow, start_ns)
+        inner = batches.Inner(feed, self._records, self._clock.set, follow, self._moves.is_far, start_ns)
         while record is not None and record.received_ns <= (limit := limit_ns()):
             at, count, record = inner.apply(record, limit, alone=self._is_idle)
             self.records += count

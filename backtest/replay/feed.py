@@ -43,6 +43,7 @@ _NOBODY: Final = (None, _NOTHING)
 TRADES_KNOWN: Final = 50_000
 """Names of the latest trades that are kept, to know them again."""
 NAMES: Final = {kind: kind.name.lower() for kind in Kind}
+_Touch = tuple[Price, Count] | None
 Print = Callable[[str, Side, int, int, int, str], None]
 """Market, side that the taker bought, its price, count, time of the trade (ms), its name."""
 
@@ -85,7 +86,7 @@ class Feed:
         self._owners = Owners(prices.epochs, self._forget)
         self._sids: dict[tuple[str, int], set[str]] = {}
         """Connection and subscription -> the markets of which it has said a book."""
-        self._apply: dict[Kind, Callable[[Record], None]] = {
+        self._apply: dict[Kind, Callable[[Record], object]] = {
             Kind.CONNECTION: self._connection,
             Kind.EVENT: self.catalogue.event,
             Kind.SERIES: self.catalogue.series,
@@ -95,7 +96,7 @@ class Feed:
             Kind.SETTLEMENT: self.catalogue.settlement,
             Kind.SOURCE: self._source,
             Kind.BOOK: self._book,
-            Kind.QUOTE: self._quote,
+            Kind.QUOTE: self.quote,
             Kind.TRADE: self._trade,
             Kind.GAP: self._gap,
         }
@@ -121,6 +122,11 @@ class Feed:
         """A record that cannot be read is named and set aside."""
         self.counts["refused"] += 1
         log.warning("record of %s refused: %s: %s", key, type(error).__name__, error)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether events, a scan or results came that nothing has been scheduled for yet: until then more follows from each record."""
+        return bool(self.scanned or self.catalogue.listed or self.catalogue.settled)
 
     # -- connections and frames ------------------------------------------------------------------------------------
 
@@ -214,27 +220,30 @@ class Feed:
         self._ticker(record.key, yes[0] if yes else None, no[0] if no else None, at)
 
     def _ticker(self, ticker: str, yes: Any, no: Any, at: int) -> None:
-        yes_bid, yes_size = yes or _NOBODY
-        no_bid, no_size = no or _NOBODY
-        ask = complement(no_bid) if no_bid is not None else None
-        frame = frames.TickerFrame(0, ticker, None, yes_bid, yes_size, ask, no_size, _NOTHING, _NOTHING, at)
-        self.books.ticker(frame, at)
+        self.books.ticker(_ticker_of(ticker, yes, no, at), at)
 
-    def _quote(self, record: Record) -> None:
-        best = read_best(record.payload)
+    def quote(self, record: Record) -> bool:
+        """The best bids of a market. Whether it is certain that nothing has changed by it but sizes, in which nobody has a part."""
+        received_ns, _, ticker, payload = record
+        best = read_best(payload)
         yes = self._touch(best.yes_bid_dollars, best.yes_bid_size_fp)
         no = self._touch(best.no_bid_dollars, best.no_bid_size_fp)
-        event = self.catalogue.event_of.get(record.key, "")
+        event = self.catalogue.event_of.get(ticker, "")
         continuous = event in self.prices.alive
         if continuous:
-            self.prices.alive[event] = record.received_ns
-        if self._touch_size or best.yes_bid_size_fp is not msgspec.UNSET:
-            epoch = event if continuous else SNAPSHOT
-            self._snapshot(record, epoch, (yes,) if yes else (), (no,) if no else ())
-        else:
-            self._ticker(record.key, yes, no, record.received_ns // 1_000_000)
+            self.prices.alive[event] = received_ns
+        at = received_ns // 1_000_000
+        if not self._touch_size and best.yes_bid_size_fp is msgspec.UNSET:
+            self._ticker(ticker, yes, no, at)
+            return False
+        state = self.books.markets.get(ticker)
+        if state is None:
+            self.counts["books of unknown markets"] += 1
+            return False
+        self.prices.epochs[state.event] = event if continuous else SNAPSHOT
+        return self.books.best(state, yes, no, _ticker_of(ticker, yes, no, at), at)
 
-    def _touch(self, price: str | None, size: str | msgspec.UnsetType | None) -> tuple[Price, Count] | None:
+    def _touch(self, price: str | None, size: str | msgspec.UnsetType | None) -> _Touch:
         if price is None:
             return None
         count = COUNTS[size] if isinstance(size, str) else Count(self._touch_size or CONTRACT)
@@ -282,3 +291,10 @@ class Feed:
         event = self.catalogue.event_of.get(record.key)
         for ticker in [event] if event else list(self.prices.epochs):
             self._forget(ticker)
+
+
+def _ticker_of(ticker: str, yes: _Touch, no: _Touch, at: int) -> frames.TickerFrame:
+    yes_bid, yes_size = yes or _NOBODY
+    no_bid, no_size = no or _NOBODY
+    ask = None if no_bid is None else complement(no_bid)
+    return frames.TickerFrame(0, ticker, None, yes_bid, yes_size, ask, no_size, _NOTHING, _NOTHING, at)

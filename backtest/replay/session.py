@@ -32,7 +32,7 @@ from markets.terms.rules_file import read_rules
 from strategies.catalogue import kept_whole
 from strategies.cycle import candidates, concerned, estimates, event_cache, memo, near_misses, quote_records
 from strategies.models import Profile
-from strategies.screening import verdict_rows, watchlist
+from strategies.screening import passing, verdict_rows, watchlist
 from trading.execution import handed
 from trading.limits import day
 from trading.venues import account_limits, factory
@@ -143,6 +143,7 @@ def _forget() -> None:
     near_misses.forget()
     quote_records.forget()
     estimates.forget()
+    passing.forget()
     verdict_rows.forget()
     watchlist.forget()
     current.forget()

@@ -28,6 +28,10 @@ class _Kept:
             self._known = version, found
         return dict(self._known[1])
 
+    def unchanged_since(self) -> int | None:
+        version = self._version()
+        return version if self._known is not None and self._known[0] == version else None
+
     def few(
         self, tickers: Sequence[str], load: Callable[[Sequence[str]], Views], go_by_the_clock: Callable[[], bool]
     ) -> Views:
@@ -64,6 +68,11 @@ def while_unchanged(version: Callable[[], int]) -> Iterator[None]:
 def views(load: Callable[[], Views], go_by_the_clock: Callable[[], bool]) -> Views:
     """What ``load`` returns, or did while nothing has changed since; never where that changes with time alone."""
     return _kept[-1].views(load, go_by_the_clock) if _kept else load()
+
+
+def unchanged_since() -> int | None:
+    """A number that is the same as long as what ``views`` returned last is what it returns; None where that is not known."""
+    return _kept[-1].unchanged_since() if _kept else None
 
 
 def few(tickers: Sequence[str], load: Callable[[Sequence[str]], Views], go_by_the_clock: Callable[[], bool]) -> Views:

@@ -14,6 +14,8 @@ from markets.prices import Prices, Quote
 from strategies.catalogue import universe
 from strategies.catalogue.universe import EventView, Outcome
 
+_made: Final = tuple.__new__
+"""Makes a named tuple as its class does, at half the price."""
 KEYS_A_READ: Final = 5000
 """So that one read never holds Redis up for long."""
 
@@ -38,8 +40,10 @@ def read(events: Iterable[EventView], reader: Prices | None = None) -> dict[str,
 def overlay(event: EventView, quotes: Mapping[str, Quote]) -> EventView:
     """``event`` with the live quote of every outcome that has one; the rest keep the catalogue's."""
     outcomes = tuple(
-        _quoted(outcome, quote) if (quote := quotes.get(outcome.ticker)) is not None else outcome
-        for outcome in event.outcomes
+        [
+            _quoted(outcome, quote) if (quote := quotes.get(outcome.ticker)) is not None else outcome
+            for outcome in event.outcomes
+        ]
     )
     return event if outcomes == event.outcomes else changed(event, outcomes=outcomes)
 
@@ -58,13 +62,6 @@ def _depth(outcome: Outcome) -> Depth:
 
 
 def _quoted(outcome: Outcome, quote: Quote) -> Outcome:
-    return Outcome(
-        outcome.ticker,
-        outcome.name,
-        outcome.status,
-        quote.yes_bid,
-        quote.yes_bid_size,
-        quote.yes_ask,
-        quote.yes_ask_size,
-        outcome.price_bands,
-    )
+    ticker, name, status, _, _, _, _, bands = outcome
+    yes_bid, yes_ask = (quote.yes_bid, quote.yes_bid_size), (quote.yes_ask, quote.yes_ask_size)
+    return _made(Outcome, (ticker, name, status, *yes_bid, *yes_ask, bands))

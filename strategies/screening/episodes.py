@@ -45,6 +45,13 @@ _RUNNING: Final = PreparedColumns(
 )
 
 
+_OPEN: Final = PreparedColumns(
+    lambda: NearMiss.objects.filter(profile=Param("profile", BigIntegerField()), ended_at=None).values_list(
+        "event_id", "last_seen_at"
+    )
+)
+
+
 def follow(profile: Profile, near: Mapping[str, Verdict], ended: Mapping[str, str], at: datetime) -> int:
     """Open or continue the episodes of ``near`` (event ticker -> verdict) and close those of ``ended`` (-> what it became).
 
@@ -85,8 +92,7 @@ def go_on(profile: Profile, tickers: Collection[str], at: datetime) -> None:
 
 def running(profile: Profile) -> dict[str, datetime]:
     """Events with an open episode -> when it was last seen."""
-    rows = NearMiss.objects.filter(profile=profile, ended_at=None)
-    return dict(rows.values_list("event_id", "last_seen_at"))
+    return dict(_OPEN.rows(profile=profile.pk))
 
 
 def _running(profile: Profile, tickers: Collection[str]) -> dict[str, _Row]:

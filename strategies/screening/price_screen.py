@@ -25,6 +25,7 @@ from strategies.screening.filters import Miss
 
 DOLLAR: Final = 1_000_000
 _GRID: Final = Money(100)
+_ACTIVE: Final = MarketStatus.ACTIVE.value
 
 
 class QuotedLeg(NamedTuple):
@@ -35,6 +36,10 @@ class QuotedLeg(NamedTuple):
     price: int
     cost: int
     size: int
+
+
+_leg: Final = tuple.__new__
+"""Makes one as ``QuotedLeg(...)`` does, at half the price: a screening of the exchange makes two hundred thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +74,15 @@ def _yes_leg(outcome: Outcome, fees: Sequence[int]) -> QuotedLeg | None:
     ask = outcome.yes_ask
     if ask is None:
         return None
-    return QuotedLeg(outcome.ticker, "yes", ask, ask * 100 + fees[ask], outcome.yes_ask_size)
+    return _leg(QuotedLeg, (outcome.ticker, "yes", ask, ask * 100 + fees[ask], outcome.yes_ask_size))
 
 
 def _no_leg(outcome: Outcome, fees: Sequence[int]) -> QuotedLeg | None:
-    if outcome.yes_bid is None:
+    bid = outcome.yes_bid
+    if bid is None:
         return None
-    ask = DOLLAR_PRICE - outcome.yes_bid
-    return QuotedLeg(outcome.ticker, "no", ask, ask * 100 + fees[ask], outcome.yes_bid_size)
+    ask = DOLLAR_PRICE - bid
+    return _leg(QuotedLeg, (outcome.ticker, "no", ask, ask * 100 + fees[ask], outcome.yes_bid_size))
 
 
 def all_yes(event: EventView, min_size: int = 0) -> Quoted | Miss:
@@ -84,11 +90,11 @@ def all_yes(event: EventView, min_size: int = 0) -> Quoted | Miss:
     if not event.certified:
         return Miss(Reason.CERTIFICATE, "none", "a certificate that one listed outcome must win")
     fees = _fees(event.fee_type, event.fee_multiplier_e6)
-    legs = [_yes_leg(o, fees) for o in event.outcomes]
-    found = tuple(leg for leg in legs if leg is not None)
-    if len(found) < len(legs):
-        return Miss(Reason.NO_ASK, f"{len(legs) - len(found)} of {len(legs)} without", "a YES ask on every outcome")
-    return _deep_enough(Quoted(Kind.ALL_YES, found, sum(leg.cost for leg in found), DOLLAR), min_size)
+    found = tuple([leg for o in event.outcomes if (leg := _yes_leg(o, fees)) is not None])
+    without = len(event.outcomes) - len(found)
+    if without:
+        return Miss(Reason.NO_ASK, f"{without} of {len(event.outcomes)} without", "a YES ask on every outcome")
+    return _deep_enough(Quoted(Kind.ALL_YES, found, sum([leg.cost for leg in found]), DOLLAR), min_size)
 
 
 def all_no(event: EventView, min_size: int = 0) -> Quoted | Miss:
@@ -97,13 +103,13 @@ def all_no(event: EventView, min_size: int = 0) -> Quoted | Miss:
     if not event.states_known:
         return Miss(Reason.CERTIFICATE, "none", "a certificate that at most one outcome wins")
     fees = _fees(event.fee_type, event.fee_multiplier_e6)
-    legs = [leg for o in event.outcomes if o.status == MarketStatus.ACTIVE and (leg := _no_leg(o, fees)) is not None]
-    chosen = tuple(leg for leg in legs if leg.cost < DOLLAR and leg.size >= min_size)
+    legs = [leg for o in event.outcomes if o.status == _ACTIVE and (leg := _no_leg(o, fees)) is not None]
+    chosen = tuple([leg for leg in legs if leg.cost < DOLLAR and leg.size >= min_size])
     if len(chosen) < 2:
         if min_size and len(legs) >= 2:
             return _too_shallow(legs, min_size, 2)
         return Miss(Reason.NO_BID, f"{len(legs)} outcomes with a bid", "bids on two or more outcomes")
-    return Quoted(Kind.ALL_NO, chosen, sum(leg.cost for leg in chosen), (len(chosen) - 1) * DOLLAR)
+    return Quoted(Kind.ALL_NO, chosen, sum([leg.cost for leg in chosen]), (len(chosen) - 1) * DOLLAR)
 
 
 def coverage(event: EventView, threshold_ppm: int, min_size: int = 0) -> Quoted | Miss:
@@ -193,7 +199,7 @@ def quoted(event: EventView, kind: str, profile: Profile) -> Quoted | Miss:
 
 
 def _deep_enough(basket: Quoted, min_size: int) -> Quoted | Miss:
-    if min(leg.size for leg in basket.legs) >= min_size:
+    if min([leg.size for leg in basket.legs]) >= min_size:
         return basket
     return _too_shallow(basket.legs, min_size, len(basket.legs))
 

@@ -25,7 +25,7 @@ from strategies.catalogue.universe import EventView
 from strategies.models import Profile, Screening
 from strategies.models import Verdict as VerdictRow
 from strategies.profiles import alike
-from strategies.screening import counterfactual, episodes, kept, verdict_rows, versions, watchlist
+from strategies.screening import counterfactual, episodes, kept, passing, verdict_rows, versions, watchlist
 from strategies.screening.filters import Rules
 from strategies.screening.verdict import QuoteCache, Status, Verdict, judge
 
@@ -94,7 +94,10 @@ def judge_all(
     """The verdict of every event, by ticker."""
     rules = Rules.of(profile)
     cache = {} if cache is None else cache
-    return {ticker: judge(event, rules, at_ms, cache) for ticker, event in events.items()}
+    known = passing.of(profile)
+    if known is None:
+        return {ticker: judge(event, rules, at_ms, cache) for ticker, event in events.items()}
+    return {t: judge(event, rules, at_ms, cache, known.misses(event, rules, at_ms)) for t, event in events.items()}
 
 
 def _screen(
@@ -165,5 +168,5 @@ def _forget_the_inactive() -> None:
     names = [profile.name for profile in active_profiles()]
     watchlist.drop_all_but(names)
     others = list(Profile.objects.exclude(name__in=names).values_list("pk", flat=True))
-    if VerdictRow.objects.filter(profile__in=others).delete()[0]:
+    if others and VerdictRow.objects.filter(profile__in=others).delete()[0]:
         versions.outdated(others)

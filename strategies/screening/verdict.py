@@ -158,10 +158,13 @@ def one_near_filter(failed: Sequence[Miss], profile: Profile) -> bool:
     return len(failed) == 1 and failed[0].code not in NEVER_NEAR and is_near(failed[0].distance_ppm, profile)
 
 
-def judge(event: EventView, rules: Rules, now_ms: int, cache: QuoteCache | None = None) -> Verdict:
-    """The one verdict of ``event`` by its quotes under ``rules`` at ``now_ms``."""
+def judge(
+    event: EventView, rules: Rules, now_ms: int, cache: QuoteCache | None = None, failed: Sequence[Miss] | None = None
+) -> Verdict:
+    """The one verdict of ``event`` by its quotes under ``rules`` at ``now_ms``. ``failed``: the filters that it does not pass, where they
+    are known."""
     profile = rules.profile
-    failed = misses(event, rules, now_ms)
+    failed = misses(event, rules, now_ms) if failed is None else failed
     codes = tuple(miss.code for miss in failed)
     if failed and not one_near_filter(failed, profile):
         return missed(Status.REJECTED, failed[0], failed=codes)
@@ -189,20 +192,20 @@ def judge(event: EventView, rules: Rules, now_ms: int, cache: QuoteCache | None 
 
 def _nearest_price(event: EventView, rules: Rules, cache: QuoteCache) -> tuple[Miss, Quoted | None]:
     """The allowed kind that comes nearest to paying, as the price it misses by; with the basket, if one can be quoted."""
-    best: tuple[Miss, Quoted | None] | None = None
+    best: tuple[tuple[bool, bool, int], Quoted | Miss] | None = None
     for kind in KINDS:
         if kind not in rules.kinds or (kind == Kind.FAMILY) is not bool(event.members):
             continue
         found = _quoted(event, kind, rules, cache)
         basket = None if isinstance(found, Miss) else found
-        miss = found if isinstance(found, Miss) else price_of(found, rules)
-        if best is None or _order(miss, basket) < _order(*best):
-            best = miss, basket
-    return best or (Miss(Reason.KINDS, "none", "a kind of basket that the profile may buy"), None)
-
-
-def _order(miss: Miss, basket: Quoted | None) -> tuple[bool, bool, int]:
-    return basket is None, miss.distance_ppm is None, miss.distance_ppm or 0
+        distance = found.distance_ppm if isinstance(found, Miss) else distance_of(found, rules)
+        order = (basket is None, distance is None, distance or 0)
+        if best is None or order < best[0]:
+            best = order, found
+    if best is None:
+        return Miss(Reason.KINDS, "none", "a kind of basket that the profile may buy"), None
+    nearest = best[1]
+    return (nearest, None) if isinstance(nearest, Miss) else (price_of(nearest, rules), nearest)
 
 
 def _quoted(event: EventView, kind: str, rules: Rules, cache: QuoteCache) -> Quoted | Miss:
@@ -211,6 +214,21 @@ def _quoted(event: EventView, kind: str, rules: Rules, cache: QuoteCache) -> Quo
     if key not in cache:
         cache[key] = quoted(event, kind, rules.profile)
     return cache[key]
+
+
+def distance_of(basket: Quoted, rules: Rules) -> int:
+    """The distance that ``price_of`` says, millionths."""
+    by_price = basket.missing_ppm(rules.profile.min_margin_ppm)
+    missing = _expected_missing(basket, rules, by_price)
+    return by_price if missing is None else missing
+
+
+def _expected_missing(basket: Quoted, rules: Rules, by_price: int) -> int | None:
+    """By how much a bet's expected profit misses what the profile requires, where that binds and not its price."""
+    if basket.kind != Kind.COVERAGE:
+        return None
+    missing = rules.profile.min_expected_margin_ppm - basket.expected_margin_ppm
+    return None if missing <= max(by_price, 0) else missing
 
 
 def price_of(basket: Quoted, rules: Rules) -> Miss:
@@ -222,11 +240,8 @@ def price_of(basket: Quoted, rules: Rules) -> Miss:
     limit = f"pays ${basket.pays / DOLLAR:.4f}"
     flip = f"the {sides} asks of its legs must fall by ${amount / DOLLAR:.4f} in all"
     by_price = Miss(Reason.MARGIN, value, limit, distance, flip)
-    if basket.kind != Kind.COVERAGE:
-        return by_price
-    required = rules.profile.min_expected_margin_ppm
-    missing = required - basket.expected_margin_ppm
-    if missing <= max(distance, 0):
+    required, missing = rules.profile.min_expected_margin_ppm, _expected_missing(basket, rules, distance)
+    if missing is None:
         return by_price
     return Miss(
         Reason.EXPECTED_MARGIN,

@@ -37,17 +37,25 @@ _STORED: Final = PreparedColumns(
     ).values_list(*_STORED_COLUMNS)
 )
 
+_LISTED: Final = PreparedColumns(
+    lambda: VerdictRow.objects.filter(profile=Param("profile", BigIntegerField()), status=_CANDIDATE).values_list(
+        "event_id"
+    )
+)
+
 ALL_AGAIN: Final = 600.0
 """Seconds after which the rows themselves are read again, whatever is remembered of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What this process wrote last for a profile: all of its rows said this when the count was ``version``."""
+    """What this process wrote last for a profile: all of its rows said this when the count was ``version``. ``rows``: key and ``since`` of
+    those that it has changed, which are those that change again."""
 
     version: int
     said: Mapping[str, Said]
     until: float
+    rows: dict[str, tuple[int, datetime]]
 
 
 _kept: dict[int, _Kept] = {}
@@ -69,7 +77,7 @@ def write(
     wrote itself, and nobody since, are not read again.
     """
     version = versions.rows(profile.pk)
-    wanted, stored = _to_compare(profile, said, version)
+    wanted, stored, rows = _to_compare(profile, said, version)
     new: list[VerdictRow] = []
     changed: list[tuple[int, tuple[Any, ...]]] = []
     gone = stored.keys() - said.keys()
@@ -88,6 +96,7 @@ def write(
         else:
             since = old[1] if old[2:4] == new_values[:2] else at
             changed.append((old[0], (*new_values, summary, scan_id, since, at)))
+            rows[ticker] = old[0], since
     if new or changed or gone:
         # Counted before as well, so that what others remember does not outlive a process that is killed in between.
         _kept.pop(profile.pk, None)
@@ -96,7 +105,10 @@ def write(
         ended = versions.count(profile.pk, rows=1, candidates=int(relisted))
         alone = begun == version + 1 and ended == version + 2
         version = ended if alone else -1  # another screening wrote at the same time: read it all again
-    _kept[profile.pk] = _Kept(version, said, clock.monotonic() + ALL_AGAIN * (0.5 + random.random()))
+    for ticker in gone:
+        rows.pop(ticker, None)
+    until = clock.monotonic() + ALL_AGAIN * (0.5 + random.random())
+    _kept[profile.pk] = _Kept(version, said, until, rows)
     return len(new) + len(changed)
 
 
@@ -107,23 +119,23 @@ def forget() -> None:
 
 def _to_compare(
     profile: Profile, said: Mapping[str, Said], version: int
-) -> tuple[Collection[str], dict[str, tuple[Any, ...]]]:
-    """The events whose rows may have to be written, and the stored rows of those and of events that are gone."""
+) -> tuple[Collection[str], dict[str, tuple[Any, ...]], dict[str, tuple[int, datetime]]]:
+    """The events whose rows may have to be written, the stored rows of those and of events that are gone, and what is known of rows."""
     kept = _kept.get(profile.pk)
     rows = VerdictRow.objects.filter(profile=profile)
     if kept is None or kept.version != version or clock.monotonic() >= kept.until:
         found = rows.values_list(*_STORED_COLUMNS).iterator(chunk_size=5000)
-        return said.keys(), {row[0]: row[1:] for row in found}
+        return said.keys(), {row[0]: row[1:] for row in found}, {}
     before = kept.said
     wanted = {ticker for ticker, values in said.items() if before.get(ticker) != values}
-    listed = rows.filter(status=Status.CANDIDATE).values_list("event_id", flat=True)
-    wanted |= {ticker for ticker in listed if ticker not in before or before[ticker][0] != _CANDIDATE}
-    stored = {
-        row[0]: row[1:]
-        for batch in batched(sorted(wanted | (before.keys() - said.keys())))
-        for row in _STORED.rows(profile=profile.pk, tickers=batch)
-    }
-    return wanted & said.keys(), stored
+    listed = (row[0] for row in _LISTED.rows(profile=profile.pk))
+    promoted = {ticker for ticker in listed if ticker not in before or before[ticker][0] != _CANDIDATE}
+    read = wanted | promoted | (before.keys() - said.keys())
+    known = {ticker: kept.rows[ticker] for ticker in read & kept.rows.keys() - promoted}
+    stored = {ticker: (*row, *before[ticker]) for ticker, row in known.items()}
+    for batch in batched(sorted(read - known.keys())):
+        stored |= {row[0]: row[1:] for row in _STORED.rows(profile=profile.pk, tickers=batch)}
+    return (wanted | promoted) & said.keys(), stored, {t: row for t, row in kept.rows.items() if t not in promoted}
 
 
 def _store(

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import BigIntegerField, F
 
+from kalbot.common.db import bulk, pipeline
+from kalbot.common.db.prepared import Among, Param
+from kalbot.common.db.prepared_columns import PreparedColumns
 from strategies.models import VerdictVersion
+
+_ROWS: Final = PreparedColumns(
+    lambda: VerdictVersion.objects.filter(pk=Param("profile", BigIntegerField())).values_list("rows")
+)
+_CANDIDATES: Final = PreparedColumns(
+    lambda: VerdictVersion.objects.filter(pk__in=Among("profiles", BigIntegerField())).values_list("pk", "candidates")
+)
 
 
 def candidates(profile_ids: Collection[int]) -> dict[int, int]:
     """How often it has changed which events are candidates, by profile. Read it before the rows."""
-    rows = VerdictVersion.objects.filter(pk__in=profile_ids)
-    return dict.fromkeys(profile_ids, 0) | dict(rows.values_list("pk", "candidates"))
+    return dict.fromkeys(profile_ids, 0) | dict(_CANDIDATES.rows(profiles=list(profile_ids)))
 
 
 def rows(profile_id: int) -> int:
     """How often a screening has rewritten rows of the profile. Read it before the rows."""
-    return VerdictVersion.objects.filter(pk=profile_id).values_list("rows", flat=True).first() or 0
+    found = _ROWS.rows(profile=profile_id)
+    return int(found[0][0]) if found else 0
 
 
 def count(profile_id: int, *, rows: int = 0, candidates: int = 0) -> int:
     """Count up, after the rows were written. Returns the count of rewritten rows that this call has made."""
     with transaction.atomic():
-        found = VerdictVersion.objects.filter(pk=profile_id)
-        added = {"rows": F("rows") + rows, "candidates": F("candidates") + candidates}
-        if not found.update(**added):
+        added = bulk.adding(VerdictVersion, ("rows", "candidates"), [(profile_id, (rows, candidates))])
+        changed, found = pipeline.rows_of(added, _ROWS.statement(profile=profile_id))
+        if not changed:
             VerdictVersion.objects.bulk_create([VerdictVersion(profile_id=profile_id)], ignore_conflicts=True)
-            found.update(**added)
-        return found.values_list("rows", flat=True).get()
+            _, found = pipeline.rows_of(added, _ROWS.statement(profile=profile_id))
+        return int(found[0][0])
 
 
 def outdated(profile_ids: Collection[int]) -> None:

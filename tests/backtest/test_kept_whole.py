@@ -16,7 +16,8 @@ from markets.models import Event, FeeChange, Market, Series
 from strategies.catalogue import kept_whole, universe
 from strategies.cycle import event_cache
 from strategies.models import Profile
-from tests.strategies.world import add_event
+from strategies.screening import filters, passing, screening
+from tests.strategies.world import add_event, add_profile
 
 
 @pytest.mark.django_db(transaction=True)
@@ -79,6 +80,41 @@ def test_views_are_kept_while_nothing_has_changed_and_never_where_time_changes_t
         assert universe.load()["E0"].title == "newer"
     Event.objects.update(title="last")
     assert universe.load()["E0"].title == "last"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_filters_are_gone_through_once_until_a_row_changes_or_the_end_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_event("E0", [(4_000, 4_500)] * 2)
+    profile, version = add_profile(), 0
+    checked: list[int] = []
+    misses = filters.misses
+
+    def counted(event: universe.EventView, rules: filters.Rules, now_ms: int) -> list[filters.Miss]:
+        checked.append(now_ms)
+        return misses(event, rules, now_ms)
+
+    monkeypatch.setattr(filters, "misses", counted)
+
+    def constraint(at_ms: int) -> str:
+        verdict = screening.judge_all(profile, universe.load(), at_ms)["E0"]
+        return "" if verdict.constraint is None else str(verdict.constraint)
+
+    passing.forget()
+    end = universe.load()["E0"].ends_ms or 0
+    last = end - profile.min_seconds_to_close * 1000
+    with kept_whole.while_unchanged(lambda: version):
+        first = [constraint(last - before) for before in (3, 2, 1)]
+        assert checked == [last - 3]
+        assert [constraint(last), constraint(last + 1)] == [first[0], "closes_soon"]
+        assert first == [constraint(last - 4)] * 3
+        profile.min_seconds_to_close += 10
+        assert constraint(last - 9_000) == "closes_soon", "another profile has another memory"
+        Event.objects.update(mutually_exclusive=False)
+        version += 1
+        assert constraint(last - 20_000) == "exclusive"
+        assert constraint(last - 19_999) == "exclusive", "what does not pass is checked again"
+        assert checked[-2:] == [last - 20_000, last - 19_999]
+    assert passing.of(profile) is None, "nobody knows of every change here"
 
 
 @pytest.mark.django_db(transaction=True)

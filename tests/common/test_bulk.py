@@ -1,6 +1,6 @@
 """Prepared statements against the ORM's own reading of the rows."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -44,6 +44,13 @@ def test_instances_write_their_own_values_of_every_column_type() -> None:
     series.tags, series.updated_at = ["b", "c"], datetime(2026, 1, 2, tzinfo=UTC)
     bulk.update_instances([series], ["tags", "updated_at"])
     assert Series.objects.values_list("tags", "updated_at").get() == (["b", "c"], datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def test_moments_that_rows_have_in_common_and_others_arrive_as_they_are() -> None:
+    events, one = _events(4), datetime(2026, 7, 1, 12, tzinfo=UTC)
+    moments = [one, one, one + timedelta(microseconds=1), one.astimezone(timezone(timedelta(hours=2)))]
+    bulk.update_rows(Event, ["updated_at"], [(event.pk, [at]) for event, at in zip(events, moments, strict=True)])
+    assert list(Event.objects.order_by("pk").values_list("updated_at", flat=True)) == moments
 
 
 def test_no_instances_are_no_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:

@@ -46,7 +46,7 @@ def written(field: models.Field[Any, Any]) -> Written:
     if isinstance(target, models.UUIDField):
         return Written(frozenset({_NONE}), {UUID: _uuid}, field)
     if isinstance(target, models.DateTimeField):
-        return Written(frozenset({_NONE}), {datetime: lambda value, using: _moment(field, value, using)}, field)
+        return Written(frozenset({_NONE}), {datetime: _moments(field)}, field)
     if isinstance(target, models.BooleanField):
         return Written(frozenset({bool, _NONE}), {}, field)
     if isinstance(target, models.IntegerField):
@@ -62,6 +62,21 @@ def written(field: models.Field[Any, Any]) -> Written:
 
 def _uuid(value: UUID, using: Using) -> Any:
     return value if using.features.has_native_uuid_field else value.hex
+
+
+def _moments(field: models.Field[Any, Any]) -> Reader:
+    """The rows of a batch mostly have one moment in common, the same object: what was made of it is kept until another comes."""
+    last: tuple[datetime | None, Any, Any] = None, None, None
+
+    def made(value: datetime, using: Using) -> Any:
+        nonlocal last
+        known, by, found = last
+        if value is not known or using is not by:
+            found = _moment(field, value, using)
+            last = value, using, found
+        return found
+
+    return made
 
 
 def _moment(field: models.Field[Any, Any], value: datetime, using: Using) -> Any:

@@ -149,9 +149,10 @@ def _check_ticker(ticker: str, days: set[str]) -> None:
         raise NotRead("label_differs", f"{ticker} is of another day than the rules: {', '.join(sorted(days))}.")
 
 
-def words_of(text: str) -> list[str]:
+@lru_cache(maxsize=8192)
+def words_of(text: str) -> tuple[str, ...]:
     """The words of a text that say something, in small letters."""
-    return [said for word in _WORD.findall(text) if (said := _said(word))]
+    return tuple([said for word in _WORD.findall(text) if (said := _said(word))])
 
 
 @lru_cache(maxsize=8192)

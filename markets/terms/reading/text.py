@@ -136,6 +136,7 @@ def address_of(text: str) -> SplitResult:
         return SplitResult("", "", "", "", "")
 
 
+@lru_cache(maxsize=8192)
 def odd_letter(name: str) -> str:
     """The first letter or mark of a name that is not of the Latin alphabet, not composed or not visible; "" without one."""
     if unicodedata.normalize("NFC", name) != name:
@@ -149,6 +150,7 @@ def odd_letter(name: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=8192)
 def without_marks(name: str) -> str:
     """The name in small letters without accents: two that are equal may be one."""
     split = unicodedata.normalize("NFD", name)
