@@ -288,6 +288,8 @@ class Engine:
     def _screen(self, why: str = "", at: int = 0, profile: str = "") -> None:
         if why in ("", *PASSED) and self._feed.scanned is not None:
             return  # scheduled before the first scan came
+        if not why and self._agenda.has(messages.SCREEN, PASSED):
+            return  # a pass begins just now, and is screened when it is a second old
         self._screened_ns, self._feed.catalogue.listed = self._clock.time_ns(), False
         now = clock.now()
         scan = Scan.objects.create(started_at=now, finished_at=now, status=Scan.Status.DONE)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backtest.replay import session
+from markets.models import Scan
 from markets.tape import store
 from markets.tape.records import Kind, Record
 from markets.tape.store import json_record
@@ -66,6 +67,26 @@ def test_a_bet_on_coverage_is_judged_on_the_prices_of_its_own_pass(tmp_path: Pat
     found = session.run(options(tmp_path, profile={**bets, "categories": []}))
     assert [(one["event"], one["kind"]) for one in found.positions] == [("GAME-EDGE", "coverage")]
     assert found.positions[0]["at_ms"] - (START + at) // 10**6 < 15_000
+
+
+def test_a_pass_at_the_very_moment_of_a_screening_is_screened_once(tmp_path: Path) -> None:
+    """Twice was for nothing: the first found a pass that had hardly begun, the second overwrote it a second later."""
+    tape = Recorder()
+    for event in ("GAME-FAIR", "GAME-EDGE"):
+        tape.event(0, event, 3)
+    records = list(tape.records)
+    for minute in range(9):
+        records += _pass(minute * MINUTE, "0.3000")
+    _written(tmp_path, records)
+    wanted = options(tmp_path)
+    with session.open_run(wanted, session.records_of(wanted)) as running:
+        running.engine.run()
+        seconds = [
+            round(row.started_at.timestamp()) - START // SECOND
+            for row in Scan.objects.order_by("pk")
+            if row.started_at.timestamp() * SECOND < START + 9 * MINUTE
+        ]
+    assert seconds == [1, 120, 241, 360, 481]
 
 
 def _written(folder: Path, records: list[Record]) -> None:
