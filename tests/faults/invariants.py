@@ -12,7 +12,7 @@ from tests.faults import account_state
 from tests.faults.harsh import Harsh
 from tests.trading import world
 from trading import selectors
-from trading.accounting import accounts, audit, balance_check, collateral, ledger
+from trading.accounting import accounts, audit, balance_check, collateral, ledger, leg_risk
 from trading.books import live_books
 from trading.closing import exit_counts
 from trading.execution.orders import sell_ladder
@@ -146,19 +146,21 @@ def _loss_within_budget(run: Run) -> None:
             transaction__fill__order__purpose=Order.Purpose.UNWIND,
         )
         lost = sold.aggregate(total=Sum("amount"))["total"] or 0
-        budget = position.profile.leg_risk_budget + (_unannounced(position) if "fees" in run.harsh.troubles else 0)
+        budget = position.profile.leg_risk_budget + (
+            unannounced(position, Order.Purpose.UNWIND) if "fees" in run.harsh.troubles else 0
+        )
         assert lost <= budget, f"an unwind lost {lost} of {budget}"
 
 
-def _unannounced(position: Position) -> int:
-    """What fees of its sales that rose while they were on their way have cost beyond those that were known, micro-dollars: no order can
-    bound them."""
+def unannounced(position: Position, purpose: str) -> int:
+    """What fees that rose while such orders of it were on their way, or rested, have cost beyond those that were known, micro-dollars: no
+    order can bound them."""
     more = 0
-    for sale in Order.objects.filter(position=position, purpose=Order.Purpose.UNWIND).prefetch_related("fills"):
+    for order in Order.objects.filter(position=position, purpose=purpose).prefetch_related("fills"):
         known = OrderFees(world.FEES)
-        for fill in sale.fills.order_by("exchange_at", "id"):
-            known.add(fill.price, fill.count, buys=False, is_taker=fill.is_taker)
-        more += max(0, sum(fill.fee for fill in sale.fills.all()) - known.total)
+        for fill in order.fills.order_by("exchange_at", "id"):
+            known.add(fill.price, fill.count, buys=order.action == Order.Action.BUY, is_taker=fill.is_taker)
+        more += max(0, sum(fill.fee for fill in order.fills.all()) - known.total)
     return more
 
 
@@ -192,7 +194,7 @@ def _must_be_kept(run: Run, position: Position) -> bool:
     theirs = {(o.ticker, o.book_side) for o in exchange.ledger.all_open() if not o.client_order_id}
     if any((leg.market_id, "bid" if leg.side == "yes" else "ask") in theirs for leg in alone):
         return True
-    left = position.profile.leg_risk_budget + min(0, position.realised)
+    left = leg_risk.left(position)
     for leg in alone:
         book, least = exchange.books[leg.market_id], 100 if leg.held % 100 == 0 else 1
         bids = book.yes_levels() if leg.side == "yes" else book.no_levels()

@@ -11,6 +11,7 @@ from kalbot.common.db import direct, pipeline
 from tests.trading import live_twin, world
 from tests.trading.struck import Striking
 from tests.trading.twin import Twin
+from trading.accounting import leg_risk
 from trading.books import live_books
 from trading.closing import exits
 from trading.denials import DenialCode
@@ -182,7 +183,7 @@ def test_legs_share_one_budget_less_the_losses_already_taken(position: Position)
     budget = position.profile.leg_risk_budget
     for realised, left in ((-300, budget - 300), (300, budget)):
         position.realised = realised
-        assert unwind.budget_left(position) == left
+        assert leg_risk.left(position) == left
 
 
 @pytest.mark.parametrize("allowed", [0, 100_000, 1_000_000, 5_000_000])

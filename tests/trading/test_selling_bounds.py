@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from kalbot.common import clock
-from strategies.models import Profile
 from tests.trading import world
 from tests.trading.stopped import after
+from trading.accounting import leg_risk
 from trading.closing import exits
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
@@ -106,11 +106,11 @@ def test_what_a_sale_waits_for_is_said_with_the_time_of_the_next_try(position: P
 # ---- unwinding
 
 
-def test_the_budget_of_an_unwind_shrinks_by_what_was_lost_and_grows_by_no_gain() -> None:
-    position = Position(profile=Profile(leg_risk_budget=2_000))
+def test_the_budget_of_an_unwind_shrinks_by_what_was_lost_and_grows_by_no_gain(position: Position) -> None:
+    position.profile.leg_risk_budget = 2_000
     for realised, left in ((0, 2_000), (-1, 1_999), (-3_000, -1_000), (500, 2_000)):
         position.realised = realised
-        assert unwind.budget_left(position) == left
+        assert leg_risk.left(position) == left
 
 
 def test_sales_share_one_budget_and_the_leg_that_loses_least_a_contract_goes_first(position: Position) -> None:

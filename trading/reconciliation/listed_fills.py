@@ -5,10 +5,12 @@ says itself that it filled.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from kalbot.common import clock
 from kalbot.common.db.batches import batched
 from markets.kalshi.schemas.orders import Fill as ListedFill
 from strategies.models import Mode
@@ -22,6 +24,8 @@ from trading.venues.wire import report_of
 
 TOGETHER: Final = 200
 """Fills of one position in one transaction, which holds the position."""
+READS_BEHIND: Final = timedelta(seconds=30)
+"""So long the exchange's reads may lack an execution that a message has named."""
 log = logging.getLogger(__name__)
 
 
@@ -33,18 +37,25 @@ def book(row: Reconciliation, orders: Mapping[str, Order], listed: Mapping[tuple
     for key, fill in listed.items():
         if key not in booked_already:
             new.setdefault(fill.order_id, []).append(fill)
-    _book(row, orders, [fill for name, fills in new.items() for fill in _of_order(row, orders[name], fills)])
+    _book(row, orders, [fill for name, fills in new.items() for fill in _of_order(row, orders[name], fills, listed)])
+    _take_back_names()
 
 
-def _of_order(row: Reconciliation, order: Order, fills: list[ListedFill]) -> list[ListedFill]:
+def _of_order(
+    row: Reconciliation, order: Order, fills: list[ListedFill], listed: Collection[tuple[str, str]]
+) -> list[ListedFill]:
     """Those of ``fills`` that together are no more than the order has filled by its own word: an execution that is listed a second time,
-    under another id, is named. None of them while the order cannot be read, unless they are more than it wanted: that is named alone."""
+    under another id, is named. None of them while the order cannot be read, unless they are more than it wanted: that is named alone; and
+    none while messages have named more than the exchange's reads show, for then its word is older than what is booked."""
     count = order.filled_count
     total = count + sum(fill.count for fill in fills)
     if total <= (order.reported_fill_count or 0):
         return fills
     if order.fills.filter(source=booking.AVERAGES).exists():
         return []  # what is listed after all counts as booked
+    if total <= order.count and _reads_are_behind(order, listed):
+        log.warning("order %s: the exchange's reads are behind its messages; the next comparison decides", order.pk)
+        return []
     try:
         most = factory.venue_for(order.mode).fetch(order).fill_count
     except (Refused, Unresolved) as error:
@@ -60,6 +71,24 @@ def _of_order(row: Reconciliation, order: Order, fills: list[ListedFill]) -> lis
         else:
             _name(row, order, fill, f"{order.pk}: {fill.count} on top of {count}, the order says {most}")
     return found
+
+
+def _reads_are_behind(order: Order, listed: Collection[tuple[str, str]]) -> bool:
+    """Whether an execution that a message named a moment ago is not listed yet."""
+    named = order.fills.filter(source="websocket", created_at__gt=clock.now() - READS_BEHIND)
+    return any((trade_id, order.exchange_order_id) not in listed for (trade_id,) in named.values_list("trade_id"))
+
+
+def _take_back_names() -> None:
+    """End the names of executions that are booked by now: the order's word was older than they were."""
+    rows = list(Discrepancy.objects.filter(code=Discrepancy.Code.FILL_IMPOSSIBLE, resolved_at=None))
+    if not rows:
+        return
+    fills = Fill.objects.filter(mode=Mode.LIVE, trade_id__in=[row.key for row in rows])
+    booked = set(fills.values_list("trade_id", flat=True))
+    for row in rows:
+        if row.key in booked:
+            discrepancies.close(row, actor=discrepancies.ACTOR, resolution="the execution is booked")
 
 
 def _name(row: Reconciliation, order: Order, fill: ListedFill, text: str) -> None:

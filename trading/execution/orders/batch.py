@@ -18,7 +18,7 @@ from kalbot.common.db.pipeline import Statement
 from trading.execution.orders import gate, record, submit
 from trading.leases import Lease
 from trading.models import Leg, Order, Position
-from trading.venues import factory
+from trading.venues import factory, grids
 from trading.venues.protocol import Ack, Refused
 
 
@@ -64,6 +64,7 @@ def send_all(orders: Sequence[Order], keep_back: int = 0, beside: list[Statement
                 again.append(order)
             elif isinstance(answer, Refused):
                 record.reject(order, answer, is_final=False)
+                grids.refused(order)
             else:
                 record.mark_unknown(order, answer)
                 unclear.append(order)

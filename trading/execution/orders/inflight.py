@@ -176,7 +176,7 @@ def is_short(order: Order, action: str = Order.Action.BUY) -> bool:
 
 def reread(orders: Iterable[Order], action: str = Order.Action.BUY) -> bool | None:
     """Read purchases (or sales) that ended with less than they wanted once more, and book what they filled after all. True when one did,
-    or rests after all, None when one cannot be read yet.
+    or rests after all, whoever has stored that first; None when one cannot be read yet.
 
     An answer of nothing may be early: acting on it would abandon contracts, or trade them a second time.
     """
@@ -188,11 +188,11 @@ def reread(orders: Iterable[Order], action: str = Order.Action.BUY) -> bool | No
         if answer is None:
             known = known and clock.now() - (order.moved_at or order.created_at) > UNREADABLE_FOR
         elif answer.remaining_count:
-            more = record.rests_after_all(order) or more
-        elif answer.fill_count > order.filled_count and record.move(
-            order, (OrderStatus.DONE,), OrderStatus.BOOKING, reported_fill_count=answer.fill_count
-        ):
-            fills.collect(order)
+            record.rests_after_all(order)
+            more = True
+        elif answer.fill_count > order.filled_count:
+            if record.move(order, (OrderStatus.DONE,), OrderStatus.BOOKING, reported_fill_count=answer.fill_count):
+                fills.collect(order)
             more = True
     return more if known or more else None
 

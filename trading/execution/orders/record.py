@@ -181,7 +181,10 @@ def disclaim(order: Order) -> bool:
 
 
 def confirm(order: Order) -> None:
-    """What the order has not filled it never will; nothing happens where it has filled more, or moved on, meanwhile."""
+    """What the order has not filled it never will; nothing happens where it has filled more, or moved on, meanwhile, and to one that has
+    not ended."""
+    if order.status not in (OrderStatus.DONE, OrderStatus.REJECTED):
+        return
     same = Order.objects.filter(pk=order.pk, status=order.status, filled_count=order.filled_count)
     if same.update(is_final=True):
         order.is_final = True

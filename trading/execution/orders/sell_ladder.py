@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kalbot.common.units import CONTRACT
-from markets.book import Level
+from kalbot.common.units import CONTRACT, complement
+from markets.book import Level, Side
 from markets.fees import FeeSchedule
+from markets.kalshi.grid import Bands, is_on_grid, round_down, round_up
+from markets.selectors import price_bands
 from trading.accounting import booking
 from trading.closing import exit_prices
 from trading.denials import FEED_OUTAGES, DenialCode, Refusal
@@ -42,8 +44,34 @@ def rung_limit(bids: Sequence[Level], attempt: int, least: int) -> int | None:
     return max(least, bids[0][0] - RUNGS[min(attempt, len(RUNGS) - 1)])
 
 
+def named(bids: Sequence[Level], leg: Leg) -> tuple[Level, ...]:
+    """The bids at the prices at which a sale of the leg may meet them: a level that rests beside the market's grid, because that has become
+    coarser, at the next price below. One below which there is none is left out. While no grid is known they are as they are shown."""
+    bands = price_bands(leg.market)
+    if not bands or all(is_on_grid(_yes(price, leg), bands) for price, _ in bids):
+        return tuple(bids)
+    found: dict[int, int] = {}
+    for price, size in bids:
+        below = _below(price, leg, bands)
+        if below is not None:
+            found[below] = found.get(below, 0) + size
+    return tuple(found.items())
+
+
+def _yes(price: int, leg: Leg) -> int:
+    return price if leg.side == Side.YES else complement(price)
+
+
+def _below(price: int, leg: Leg, bands: Bands) -> int | None:
+    """The highest price of the leg's own side at or below this one that the exchange takes."""
+    if leg.side == Side.YES:
+        return round_down(price, bands)
+    found = round_up(complement(price), bands)
+    return None if found is None else complement(found)
+
+
 def sellable(bids: Sequence[Level], count: int, limit: int) -> tuple[int, int]:
-    """(count, worst price) that the bids take now at ``limit`` or better. The worst price is a level's own, so it lies on
+    """(count, worst price) that the bids take now at ``limit`` or better. The worst price is a level's own: with ``named`` it lies on
     the market's grid."""
     left, worst = count, 0
     for price, size in bids:

@@ -20,7 +20,7 @@ from trading.execution.orders.client_ids import ClientId
 from trading.leases import Lease
 from trading.models import Leg, Order, OrderError, OrderStatus, Position
 from trading.reconciliation import collateral_learning
-from trading.venues import factory
+from trading.venues import factory, grids
 from trading.venues.protocol import Check, Refused, Unresolved
 
 SEND_WAITS: Final = (0.1, 0.25, 0.5)
@@ -114,6 +114,7 @@ def _send(order: Order, keep_back: int, beside: list[Statement] | None) -> None:
                     return
                 continue
             record.reject(order, refusal, is_final=True)
+            grids.refused(order)
             return
         except Unresolved as unclear:
             record.mark_unknown(order, unclear)

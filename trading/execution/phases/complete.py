@@ -17,7 +17,7 @@ from kalbot.common import clock
 from kalbot.common.units import dollars
 from strategies.models import Mode, Profile
 from trading import states
-from trading.accounting import ledger
+from trading.accounting import ledger, leg_risk
 from trading.books import live_books
 from trading.denials import DenialCode, Denied, Refusal
 from trading.execution.orders import batch, finality, inflight, submit, tried
@@ -160,8 +160,7 @@ def _unwind_gets_costly(position: Position, legs: list[Leg], orders: list[Order]
             return False
     except Denied:
         return False
-    left = position.profile.leg_risk_budget + min(0, position.realised)
-    return rescue.unwind_loss(live, position, legs) > planner.usable(left)
+    return rescue.unwind_loss(live, position, legs) > planner.usable(leg_risk.left(position))
 
 
 def _complete_once(

@@ -155,7 +155,7 @@ def _not_below_floor(position: Position, legs: list[Leg], least: LeastPrices, li
 def _takes(sales: list[Sale], live: LiveBooks) -> dict[int, int]:
     """How much of each leg (by its id) the bids take at its least price."""
     return {
-        sale.leg.pk: sell_ladder.sellable(live.bids(sale.leg.market_id, sale.leg.side), sale.count, sale.least)[0]
+        sale.leg.pk: sell_ladder.sellable(selling.sale_bids(live, sale.leg), sale.count, sale.least)[0]
         for sale in sales
     }
 

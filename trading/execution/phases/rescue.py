@@ -14,7 +14,7 @@ from markets.terms.grades import Grade
 from strategies.collateral.funds import Purchase
 from strategies.models import Kind
 from trading import selectors
-from trading.accounting import booking, collateral, ledger
+from trading.accounting import booking, collateral, ledger, leg_risk
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.denials import Denied
@@ -43,7 +43,6 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
     way means None.
     """
     profile, decision, target = position.profile, position.decision, position.target_count
-    left = profile.leg_risk_budget + min(0, position.realised)
     if decision.kind == Kind.COVERAGE or not decision.guaranteed:
         return None
     try:
@@ -62,7 +61,7 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
         spent = sum(leg.open_cost for leg in legs)
         result = decision.floor * wanted // decision.count - spent - sum(worst.values())
         instead = max(unwind_result(live, position, legs), sure_result(position, legs) or -spent)
-        if result <= instead or result < -left:
+        if result <= instead or result < -leg_risk.left(position):
             return None
         intent = Intent(profile, decision, spent + sum(worst.values()), worst, position, completes=True)
         risk.limits(intent)

@@ -15,6 +15,7 @@ from kalbot.common.db.pipeline import Statement
 from kalbot.common.db.prepared import Param, Prepared
 from kalbot.common.units import CONTRACT
 from markets import exchange_hours
+from markets.book import Level
 from strategies.models import Mode
 from trading import states
 from trading.accounting.sale_funds import Priced, SaleFunds
@@ -169,9 +170,14 @@ def sell(
     return refused or Refusal(DenialCode.NO_BID, "no bid at the least price or better")
 
 
+def sale_bids(live: LiveBooks, leg: Leg) -> tuple[Level, ...]:
+    """The bids of the leg at prices that a sale may name."""
+    return sell_ladder.named(live.bids(leg.market_id, leg.side), leg)
+
+
 def _sellable(position: Position, live: LiveBooks, sale: Sale, at_least: bool) -> Priced | None:
     """What the bids take of a sale now; None where they take nothing. ``at_least``: down to its least price at once."""
-    bids = live.bids(sale.leg.market_id, sale.leg.side)
+    bids = sale_bids(live, sale.leg)
     limit = sale.least if at_least else sell_ladder.rung_limit(bids, position.attempts, sale.least)
     now, worst = (0, 0) if limit is None else sell_ladder.sellable(bids, sale.count, limit)
     return Priced(sale.leg, now, worst, live.fee(sale.leg.market_id)) if now > 0 else None

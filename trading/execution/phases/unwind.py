@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kalbot.common.units import dollars
 from trading import states
+from trading.accounting import leg_risk
 from trading.books import live_books
 from trading.books.live_books import LiveBooks
 from trading.closing import exits
@@ -80,7 +81,7 @@ def _sell_some(
 ) -> Refusal | None:
     """One try. None when an order was sent, else why not."""
     now, refusal = selling.ready(position, wanted, live, open_sales)
-    sales = within_budget(now, live, budget_left(position) - _still_lost(open_sales, live))
+    sales = within_budget(now, live, leg_risk.left(position) - _still_lost(open_sales, live))
     if not sales and open_sales:
         return refusal or Refusal(DenialCode.ORDER_UNSETTLED, ", ".join(sorted({o.leg.market_id for o in open_sales})))
     not_sold = selling.sell(position, lease, live, sales, purpose=Order.Purpose.UNWIND, reason="unwind")
@@ -95,24 +96,19 @@ def _still_lost(open_sales: list[Order], live: LiveBooks) -> int:
     return sum(max(0, _loss_bound(one.leg, count, one.price, live)) for one, count in rest if count)
 
 
-def budget_left(position: Position) -> int:
-    """What unwinding may still lose, micro-dollars: losses already taken are part of the budget, gains add nothing to it."""
-    return position.profile.leg_risk_budget + min(0, position.realised)
-
-
 def within_budget(wanted: list[Holding], live: LiveBooks, allowed: int) -> list[Sale]:
     """Sales that together cannot lose more than ``allowed``, wherever the bids are when they arrive: first the legs that lose least a
     contract."""
 
     def loss_each(holding: Holding) -> tuple[int, int]:
         leg, count = holding
-        bids = live.bids(leg.market_id, leg.side)
+        bids = selling.sale_bids(live, leg)
         best = _loss_bound(leg, count, bids[0][0], live) if bids else leg.open_cost
         return best * 1_000 // count, leg.sequence
 
     found = []
     for leg, count in sorted(wanted, key=loss_each):
-        bids = live.bids(leg.market_id, leg.side)
+        bids = selling.sale_bids(live, leg)
         sale = sell_ladder.within_budget(bids, leg, count, allowed, live.fee(leg.market_id))
         if sale is not None:
             found.append(sale)
