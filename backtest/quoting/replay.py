@@ -1,14 +1,15 @@
 """One settled event, its quotes resting at the touch and its prints filling them.
 
 The touch of a side is the last price at which somebody took its bid: no book was recorded. Quotes stand from print to print and
-are set again after each by ``strategies.quoting.joining``, the same function that quotes live. A print never fills a quote that
-it has moved itself, and nothing of it is filled twice.
+are set again after each, or every so many hours, by ``strategies.quoting.joining``, the same function that quotes live. A print never
+fills a quote that it has moved itself, and nothing of it is filled twice.
 
 Counts 1/100 contract, prices 1/10,000 dollar, Money 1/1,000,000 dollar, times nanoseconds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -43,13 +44,16 @@ class Fills(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Setup:
     """How an event is quoted. ``stop_hours``: before the close nothing rests any more; ``ahead``: contracts (1/100) that stand before
-    a new quote in the queue model."""
+    a new quote in the queue model; ``every_hours``: quotes are set then and left alone in between (0: set after each print); ``whole``:
+    whatever reaches a quote fills all of it, however few contracts were traded."""
 
     side: Side
     margin: Price = MARGIN
     sets: Count = SETS
     stop_hours: float = 6.0
     ahead: Count = AHEAD
+    every_hours: float = 0.0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class Fill:
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """What came of one event. ``sets``: contracts held of every leg; ``held``: profit when what did not complete is kept to
-    settlement; ``sold``: when it is sold at the touch of the moment at which quoting ended, taker fees included."""
+    settlement; ``sold``: when it is sold at the touch of the moment at which quoting ended, taker fees included. ``is_known``: somebody
+    had taken the bid of every leg by then, so that there was something to join."""
 
     printed: Printed
     fills: tuple[Fill, ...]
@@ -73,6 +78,7 @@ class Replayed:
     orphans: Count
     held: Money
     sold: Money
+    is_known: bool = True
 
 
 @dataclass(slots=True)
@@ -91,15 +97,21 @@ class _Run:
     touch: dict[str, Price | None] = field(default_factory=dict)
     quotes: dict[str, _Quote] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
+    next_ns: int = 0
 
     def take(self, one: Print) -> None:
         """One print: it fills what stands, then moves the touch."""
+        every = round(self.setup.every_hours * HOUR_NS)
+        if every and one.at_ns >= self.next_ns:
+            self.next_ns = (one.at_ns // every + 1) * every
+            self._quote()
         side, price = one.bid_hit()
         if side is not self.setup.side:
             return
         self._fill(one, price)
         self.touch[one.ticker] = price
-        self._quote()
+        if not every:
+            self._quote()
 
     def _fill(self, one: Print, price: Price) -> None:
         quote = self.quotes.get(one.ticker)
@@ -112,7 +124,7 @@ class _Run:
             passed = min(count, quote.ahead)
             quote.ahead -= passed
             count -= passed
-        filled = min(count, quote.count)
+        filled = quote.count if self.setup.whole and count > 0 else min(count, quote.count)
         if filled <= 0:
             return
         quote.count -= filled
@@ -140,13 +152,18 @@ def replay(printed: Printed, setup: Setup, model: Fills) -> Replayed:
     stop = printed.closes_ns - round(setup.stop_hours * HOUR_NS)
     if model is Fills.TAKEN:
         sets, made = taking.taken(printed, setup.side, setup.margin, setup.sets, stop)
-        return Replayed(printed, (), sets, Count(0), made, made)
+        bids_of = {ticker for side, ticker in _bids_taken(printed, stop) if side is setup.side}
+        return Replayed(printed, (), sets, Count(0), made, made, bids_of >= set(printed.legs))
     run = _Run(printed, setup, model, touch=dict.fromkeys(printed.legs))
     for one in printed.prints:
         if one.at_ns > stop:
             break
         run.take(one)
     return _settled(run)
+
+
+def _bids_taken(printed: Printed, stop: int) -> Iterator[tuple[Side, str]]:
+    return ((one.bid_hit()[0], one.ticker) for one in printed.prints if one.at_ns <= stop)
 
 
 def _settled(run: _Run) -> Replayed:
@@ -157,9 +174,8 @@ def _settled(run: _Run) -> Replayed:
     sold = sets * sum(printed.pays(side, ticker) for ticker in printed.legs) - run.held.cost
     for ticker, count in zip(printed.legs, counts, strict=True):
         sold += _sale(printed, run.touch[ticker], count - sets)
-    return Replayed(
-        printed, tuple(run.fills), Count(sets), Count(sum(counts) - sets * len(counts)), Money(held), Money(sold)
-    )
+    orphans, is_known = Count(sum(counts) - sets * len(counts)), None not in run.touch.values()
+    return Replayed(printed, tuple(run.fills), Count(sets), orphans, Money(held), Money(sold), is_known)
 
 
 def _sale(printed: Printed, bid: Price | None, count: int) -> int:

@@ -83,12 +83,14 @@ def run(
     models: Iterable[Fills] = tuple(Fills),
     group: Callable[[Printed], str] = lambda printed: "all",
     least_history: int | None = None,
+    known_only: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Row]:
     """One row a setup, model and group (in order of their names). ``progress`` hears of every replayed event.
 
     ``least_history``: an event counts only if at least so many events of its series had settled when it began, and had earned
-    something on average with orphans held: the choice of series that could have been made at the time.
+    something on average with orphans held: the choice of series that could have been made at the time. ``known_only``: events with a
+    leg whose bid nobody took, on which nothing ever rests, are left out; else they count as zero.
     """
     rows: list[Row] = []
     models = tuple(models)
@@ -100,6 +102,8 @@ def run(
                 found.append(replay(printed, setup, model))
                 progress(1)
             for one in found if least_history is None else chosen(found, least_history):
+                if known_only and not one.is_known:
+                    continue
                 groups.setdefault(group(one.printed), []).append(one)
             rows += [_row(setup.side, model, name, of) for name, of in sorted(groups.items())]
     return rows

@@ -159,3 +159,42 @@ def test_the_command_on_the_tape_that_ships() -> None:
         call_command("quoting", tape=SAMPLE / "nothing", stdout=StringIO())
     with pytest.raises(CommandError, match="--sets"):
         call_command("quoting", tape=SAMPLE, sets="0", stdout=StringIO())
+
+
+def test_quotes_that_are_set_every_few_hours_stand_where_they_were_set(tmp_path: Path) -> None:
+    """Set with the first trade of an hour: at 0.40, and an hour later at the 0.35 to which the touch has moved since."""
+    tick = [(at, "L1", "no", "0.1000") for at in (3_601.0, 7_201.0)]
+    beyond = [(3_700.0, "L0", "yes", "0.7000"), (3_800.0, "L0", "yes", "0.6500"), (7_300.0, "L0", "yes", "0.7000")]
+    trades, wanted = sorted([*TOUCHES, *tick, *beyond]), replace(ONE, sets=Count(5 * CONTRACT))
+    hourly = outcome(tmp_path / "a", trades, Fills.THROUGH, replace(wanted, every_hours=1.0))
+    assert _filled(hourly) == [(3_700, 4_000), (3_800, 4_000), (7_300, 3_500)]
+    assert _filled(outcome(tmp_path / "b", trades, Fills.THROUGH, wanted)) == [(3_700, 4_000), (7_300, 3_500)]
+
+
+def _filled(found: Replayed) -> list[tuple[int, int]]:
+    return [((fill.at_ns - START) // SECOND, fill.price) for fill in found.fills]
+
+
+def test_a_trade_that_reaches_a_quote_may_fill_all_of_it(tmp_path: Path) -> None:
+    wanted, hit = replace(ONE, sets=Count(5 * CONTRACT)), [(3.0, "L0", "yes", "0.6100")]
+    assert outcome(tmp_path / "a", TOUCHES + hit, Fills.THROUGH, wanted).orphans == CONTRACT
+    assert outcome(tmp_path / "b", TOUCHES + hit, Fills.THROUGH, replace(wanted, whole=True)).orphans == 5 * CONTRACT
+    behind = replace(wanted, whole=True, ahead=Count(CONTRACT))
+    at = [(second, "L0", "yes", "0.6000") for second in (3.0, 4.0)]
+    assert outcome(tmp_path / "c", TOUCHES + at[:1], Fills.QUEUE, behind).orphans == 0, "who stood before was filled"
+    assert outcome(tmp_path / "d", TOUCHES + at, Fills.QUEUE, behind).orphans == 5 * CONTRACT
+
+
+@pytest.mark.parametrize(("trades", "number"), [(TOUCHES, 1), (TOUCHES[:1], 0)])
+def test_events_in_which_a_bid_was_never_taken_may_be_left_out(
+    tmp_path: Path, trades: list[tuple[float, str, str, str]], number: int
+) -> None:
+    event = printed(tmp_path, trades)
+    assert {row.events for row in study.run([event], [ONE])} == {1}
+    assert [row.events for row in study.run([event], [ONE], known_only=True)] == [1] * len(Fills) * number
+
+
+@pytest.mark.parametrize("every", ["-1", "nan", "inf"])
+def test_quotes_cannot_be_set_at_no_time(every: str) -> None:
+    with pytest.raises(CommandError, match="--every"):
+        call_command("quoting", "--tape", str(SAMPLE), "--every", every)

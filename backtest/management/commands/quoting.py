@@ -49,6 +49,13 @@ class Command(commands.Command):
         )
         parser.add_argument("--ahead", default="100", help="contracts that stand before a new quote (model queue)")
         parser.add_argument(
+            "--every", type=float, default=0.0, metavar="HOURS", help="set quotes then, not after each print"
+        )
+        parser.add_argument("--whole", action="store_true", help="a trade that reaches a quote fills all of it")
+        parser.add_argument(
+            "--known", action="store_true", help="leave out events in which nobody took the bid of some leg"
+        )
+        parser.add_argument(
             "--assume-fees", metavar="TYPE", help="fee type of series that are not on the tape, multiplier 1"
         )
         parser.add_argument(
@@ -88,6 +95,7 @@ class Command(commands.Command):
                 setups,
                 group=GROUPS[options["by"]],
                 least_history=options["after"],
+                known_only=options["known"],
                 progress=lambda n: progress.advance(task, n),
             )
         if options["json"]:
@@ -118,10 +126,11 @@ def tapes(folder: Path) -> dict[str, Tape]:
 
 def _setups(options: dict[str, Any]) -> list[Setup]:
     margin, sets, ahead = parse_price(options["margin"]), parse_count(options["sets"]), parse_count(options["ahead"])
-    if sets <= 0 or ahead < 0 or options["stop_hours"] < 0:
-        raise ValueError("--sets must be above zero, --ahead and --stop-hours not below it.")
+    if sets <= 0 or ahead < 0 or not options["stop_hours"] >= 0 or not 0 <= options["every"] < float("inf"):
+        raise ValueError("--sets must be above zero, --ahead, --every and --stop-hours not below it.")
     sides = [Side.NO, Side.YES] if options["side"] == "both" else [Side(options["side"])]
-    return [Setup(side, margin, sets, options["stop_hours"], ahead) for side in sides]
+    rules = (options["stop_hours"], ahead, options["every"], options["whole"])
+    return [Setup(side, margin, sets, *rules) for side in sides]
 
 
 def _left_out(events: Events) -> str:
