@@ -6,6 +6,7 @@ import pytest
 
 from kalbot.common import clock
 from kalbot.common.units import Money
+from markets.fees import most_fees
 from markets.kalshi.schemas.portfolio import Balance, ShardBalance
 from markets.models import Event, Market
 from strategies.models import Profile
@@ -97,7 +98,8 @@ def test_each_shard_shows_its_own_difference_and_what_strangers_rest_there() -> 
     account.shards = {"0": 600_000, "2": 7}
     assert accounts.differences_by_shard(account, []) == {"1": -350_000, "2": 7}
     assert accounts.differences_by_shard(ExchangeAccount(shards={"0": 5}), []) == {}
-    assert accounts.set_aside_by_others(0) == (550_000, 550_000 + accounts.HIGHEST_FEE * 200)
+    fees = sum(int(most_fees(world.FEES, [rests])) for rests in ((4_000, 100), (2_000, 50), (1_000, 50)))
+    assert accounts.set_aside_by_others(0) == (550_000, 550_000 + fees)
 
 
 def _said(available: int, *shards: int) -> Balance:

@@ -69,7 +69,14 @@ def test_a_difference_is_counted_named_and_ended_under_its_own_key() -> None:
 
 @pytest.mark.parametrize(
     ("code", "age", "loosens"),
-    [("cash", 900, True), ("cash", 901, False), ("ledger", 9_999, True), ("position", 1, False)],
+    [
+        ("cash", 900, True),
+        ("cash", 901, False),
+        ("ledger", 9_999, True),
+        ("position", 1, False),
+        ("settlement_count", 9_999, True),
+        ("fill_impossible", 9_999, True),
+    ],
 )
 def test_what_proves_false_while_it_is_young_is_taken_back_whole(code: str, age: int, loosens: bool) -> None:
     profile, other = world.add_profile(), world.add_profile("other")
@@ -81,6 +88,24 @@ def test_what_proves_false_while_it_is_young_is_taken_back_whole(code: str, age:
     assert (halt.current(profile), halt.current(other)) == ("active" if loosens else "reducing", "reducing")
     row.refresh_from_db()
     assert row.resolution == "a later comparison agreed (reconciliation)"
+
+
+def test_what_agrees_closes_its_own_row_and_no_other_whose_name_begins_alike() -> None:
+    """Cash of subaccount 1 that agreed closed the difference of subaccount 12."""
+    profile = world.add_profile()
+    for key in ("1", "12"):
+        discrepancies.found(None, Code.CASH, key, ours="1", theirs="2", profile=profile)
+    discrepancies.agreed(Code.CASH, "1")
+    discrepancies.agreed(Code.CASH, "2")
+    assert Discrepancy.objects.get(resolved_at=None).key == "12"
+
+
+def test_a_record_that_is_not_listed_any_more_takes_back_nothing() -> None:
+    profile = world.add_profile()
+    row = discrepancies.found(None, Code.SETTLEMENT_COUNT, "0:A", ours="1", theirs="2", profile=profile)
+    discrepancies.agreed(Code.SETTLEMENT_COUNT, "0:A", is_known=False)
+    row.refresh_from_db()
+    assert (row.resolved_at is not None, halt.current(profile)) == (True, "reducing")
 
 
 def test_a_state_in_which_another_difference_has_a_part_stays() -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from markets.book import Level
 from tests.trading import world
-from trading.accounting import accounts
+from trading.accounting import accounts, fee_bounds
 from trading.execution.orders import record, sell_ladder
 from trading.models import ExchangeAccount, ForeignOrder, Leg, OrderStatus
 from trading.venues.protocol import Ack
 
-HIGHEST = accounts.HIGHEST_FEE
+HIGHEST = fee_bounds.GUESS
 
 
 def _leg(held: int, cost: int) -> Leg:
@@ -67,7 +67,7 @@ def test_a_try_goes_down_by_its_rung_and_the_last_one_is_repeated() -> None:
 
 
 ASIDE = 4_000 * 200
-"""What the exchange keeps back for the resting order below: its price; at most with the highest fee."""
+"""What the exchange keeps back for the resting order below: its price; at most with a guessed fee, for nothing is known of its market."""
 MOST = ASIDE + HIGHEST * 200
 
 

@@ -15,6 +15,7 @@ from kalbot.common.db.prepared_columns import PreparedColumns
 from markets.kalshi.schemas.portfolio import Balance
 from markets.models import Market
 from strategies.models import Profile
+from trading.accounting import fee_bounds
 from trading.models import (
     OPEN_ORDERS,
     Account,
@@ -29,9 +30,6 @@ from trading.models import (
     OrderStatus,
     ProfileBalance,
 )
-
-HIGHEST_FEE: Final = 200
-"""More than any order's fee, 1/10,000 dollar a contract."""
 
 
 def holdings(profiles: Iterable[Profile]) -> dict[str, int]:
@@ -106,8 +104,9 @@ def difference_beside_resting(account: ExchangeAccount, profiles: list[Profile])
     ours = Order.objects.filter(profile__in=profiles, status__in=OPEN_ORDERS)
     if ours.exclude(status=OrderStatus.RESTING).exists():
         return 0
-    resting = ours.values_list("price", "count", "filled_count")
-    most = sum((price + HIGHEST_FEE) * (count - filled) for price, count, filled in resting)
+    rows = ours.values_list("leg__market_id", "price", "count", "filled_count")
+    resting = [(ticker, price, count - filled) for ticker, price, count, filled in rows]
+    most = sum(price * count for _, price, count in resting) + fee_bounds.of_resting(resting).most
     most += set_aside_by_others(account.subaccount)[1]
     found = account.balance - expected_cash(account, profiles)
     return max(0, found) or min(0, found + most)
@@ -116,11 +115,19 @@ def difference_beside_resting(account: ExchangeAccount, profiles: list[Profile])
 def set_aside_by_others(subaccount: int) -> tuple[int, int]:
     """(least, most) cash that the exchange keeps back for resting orders that are not ours, micro-dollars: their price, and with
     the highest fee. What an order closes needs none, so a sum below the least is possible too."""
-    resting = ForeignOrder.objects.filter(is_resting=True, subaccount=subaccount).values_list(
-        "price", "remaining_count"
+    rows = ForeignOrder.objects.filter(is_resting=True, subaccount=subaccount)
+    resting = list(rows.values_list("ticker", "price", "remaining_count"))
+    least = sum(price * count for _, price, count in resting)
+    return least, least + fee_bounds.of_resting(resting).most
+
+
+def of_unknown_fee(subaccount: int, profiles: list[Profile]) -> tuple[str, ...]:
+    """Markets in which an order rests and of whose fee nothing is known: what is kept back for it is guessed."""
+    ours = Order.objects.filter(profile__in=profiles, status=OrderStatus.RESTING).values_list(
+        "leg__market_id", flat=True
     )
-    least = sum(price * count for price, count in resting)
-    return least, least + sum(HIGHEST_FEE * count for _, count in resting)
+    others = ForeignOrder.objects.filter(is_resting=True, subaccount=subaccount).values_list("ticker", flat=True)
+    return fee_bounds.of_resting([(ticker, 0, 0) for ticker in {*ours, *others}]).unknown
 
 
 def differences_by_shard(account: ExchangeAccount, profiles: list[Profile]) -> dict[str, int]:

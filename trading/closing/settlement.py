@@ -119,7 +119,7 @@ def _settle_credited(legs: list[Leg], final: FinalResult, credit: Credit, reconc
     ours = sum(leg.held if leg.side == "yes" else -leg.held for leg in legs) + settled
     name = f"{subaccount}:{ticker}"
     if credit.count is None or credit.count == ours + foreign:
-        discrepancies.resolved(Discrepancy.Code.SETTLEMENT_COUNT, name)
+        discrepancies.agreed(Discrepancy.Code.SETTLEMENT_COUNT, name, is_known=credit.count is not None)
         kept = [change for leg in legs for change in collateral.changes_at_settlement(leg, final.result)]
         count = sum(settle_leg(leg.pk, final) for leg in legs)
         _compare_revenue(name, legs[0], final, credit, kept, reconciliation)
@@ -164,7 +164,7 @@ def _compare_revenue(
         return
     expected = payout("yes" if credit.count > 0 else "no", abs(credit.count), final)
     if credit.revenue == expected or any(credit.revenue - expected in change for change in changes):
-        discrepancies.resolved(Discrepancy.Code.SETTLEMENT_REVENUE, name)
+        discrepancies.agreed(Discrepancy.Code.SETTLEMENT_REVENUE, name)
         return
     discrepancies.found(
         reconciliation,

@@ -114,6 +114,8 @@ def compare(
     accounts.compared(account, difference)
     if at_least and not _is_named(subaccount):
         text = f"at least {dollars(at_least)} more than ours, beside orders that rest"
+        if unknown := accounts.of_unknown_fee(subaccount, profiles):
+            text += f", of which the fee is not known in {', '.join(unknown)}"
         discrepancies.found(row, Discrepancy.Code.CASH, str(subaccount), theirs=text, amount=at_least)
     if difference is not None:
         row.balance_difference = (row.balance_difference or 0) + difference
@@ -123,7 +125,7 @@ def compare(
             text = f"{dollars(difference)} more than ours" + (f": {where}" if where else "")
             discrepancies.found(row, Discrepancy.Code.CASH, str(subaccount), theirs=text, amount=difference)
         else:
-            discrepancies.resolved(Discrepancy.Code.CASH, str(subaccount))
+            discrepancies.agreed(Discrepancy.Code.CASH, str(subaccount))
             if by_shard and not sum(by_shard.values()):
                 log.warning("cash was moved between shards of subaccount %s: %s", subaccount, by_shard)
                 accounts.cash_was_moved(account, by_shard)

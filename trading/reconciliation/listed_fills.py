@@ -88,7 +88,7 @@ def _take_back_names() -> None:
     booked = set(fills.values_list("trade_id", flat=True))
     for row in rows:
         if row.key in booked:
-            discrepancies.close(row, actor=discrepancies.ACTOR, resolution="the execution is booked")
+            discrepancies.disproved(row, "the execution is booked")
 
 
 def _name(row: Reconciliation, order: Order, fill: ListedFill, text: str) -> None:

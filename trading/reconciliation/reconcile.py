@@ -211,7 +211,7 @@ def _listed_after_all(fills: Iterable[ListedFill]) -> None:
         counts[fill.order_id] += fill.count
     for order in window.unlisted():
         if counts[order.exchange_order_id] >= order.filled_count:
-            discrepancies.resolved(Discrepancy.Code.FILLS_UNLISTED, str(order.pk))
+            discrepancies.agreed(Discrepancy.Code.FILLS_UNLISTED, str(order.pk))
 
 
 def _funding(row: Reconciliation) -> list[funding.Moved]:
@@ -243,7 +243,7 @@ def _netting(row: Reconciliation, subaccounts: Sequence[int]) -> None:
     for subaccount in subaccounts:
         is_on = any(config.enabled for config in configs if config.subaccount_number == subaccount)
         if is_on == (subaccount in used):
-            discrepancies.resolved(Discrepancy.Code.NETTING_ON, str(subaccount))
+            discrepancies.agreed(Discrepancy.Code.NETTING_ON, str(subaccount))
         else:
             theirs = "collateral return is on" if is_on else "collateral return is off"
             discrepancies.found(

@@ -33,7 +33,7 @@ def of_records() -> int:
         subaccount, _, ticker = row.key.partition(":")
         new = _book(int(subaccount), ticker, row.amount or 0)
         if new:
-            discrepancies.close(row, actor=discrepancies.ACTOR, resolution="others' trades explain it")
+            discrepancies.disproved(row, "others' trades explain it")
         count += new
     return count
 

@@ -34,6 +34,9 @@ OWN_COUNTS: Final = (Discrepancy.Code.LEDGER, Discrepancy.Code.LEDGER_POSITIONS,
 """Two counts of our own: they cannot agree later if they ever differed."""
 MOMENTARY: Final = (Discrepancy.Code.CASH,)
 """What a settlement under way can show for a moment. Contracts are no such thing: a person checks."""
+OF_RECORDS: Final = (Discrepancy.Code.SETTLEMENT_COUNT, Discrepancy.Code.FILL_IMPOSSIBLE)
+"""A record of the exchange that does not change any more and that our books lacked something of: once they agree with it, that is booked,
+and nothing is left for a person to check."""
 INCIDENTS: Final = (
     Discrepancy.Code.ORDER_UNRESOLVED,
     Discrepancy.Code.POSITION_WAITING,
@@ -147,8 +150,18 @@ def _is_same(known: Discrepancy, ours: str, theirs: str, amount: int | None) -> 
     return (known.ours, known.theirs) == (ours, theirs)
 
 
+def agreed(code: Discrepancy.Code, key: str, *, is_known: bool = True) -> None:
+    """Close the open row of ``code`` with exactly this key: the last comparison agreed, or (``is_known`` False) has nothing to compare with
+    any more, which takes back nothing."""
+    for row in _OPEN.rows(code=code):
+        if row.key == key and is_known:
+            disproved(row)
+        elif row.key == key:
+            close(row, actor=ACTOR, resolution=AGREED)
+
+
 def resolved(code: Discrepancy.Code, prefix: str, except_for: Iterable[str] = ()) -> None:
-    """Close the open rows of ``code`` whose key begins with ``prefix``: the last comparison agreed."""
+    """Close the open rows of ``code`` whose key begins with ``prefix``, which ends where a name does: the last comparison agreed."""
     still = {f"{prefix}{one}" for one in except_for}
     for row in _OPEN.rows(code=code):
         if row.key.startswith(prefix) and row.key not in still:
@@ -158,15 +171,16 @@ def resolved(code: Discrepancy.Code, prefix: str, except_for: Iterable[str] = ()
 _OPEN: Final = Prepared(lambda: Discrepancy.objects.filter(code=Param("code", CharField()), resolved_at=None))
 
 
-def disproved(row: Discrepancy) -> None:
-    """Close one because a later comparison agreed, and take back what only it had tightened.
+def disproved(row: Discrepancy, because: str = "") -> None:
+    """Close one because a later comparison agreed (``because``: why it does now), and take back what only it had tightened.
 
     Our own counts cannot agree later if they ever differed; what the exchange showed is taken for a mistake of the moment only while
-    it is young. A state that a person set, or that another difference has a part in, stays.
+    it is young; what was lacking of a record of the exchange is booked. A state that a person set, or that another difference has a part
+    in, stays.
     """
-    close(row, actor=ACTOR, resolution=AGREED)
+    close(row, actor=ACTOR, resolution=f"{AGREED}: {because}" if because else AGREED)
     is_young = clock.now() - row.first_seen_at <= FALSE_WITHIN
-    if row.code in OWN_COUNTS or (row.code in MOMENTARY and is_young):
+    if row.code in OWN_COUNTS or row.code in OF_RECORDS or (row.code in MOMENTARY and is_young):
         _loosen(row)
 
 
@@ -179,7 +193,8 @@ def _loosen(row: Discrepancy) -> None:
         others = others.filter(Q(resolved_at=None) | Q(resolved_at__gte=state.changed_at)).exclude(pk=row.pk)
         if others.exclude(resolution__startswith=AGREED).exists():
             continue
-        note = f"proved false by a later comparison: {row.code} {row.key}"
+        word = "booked by now" if row.code in OF_RECORDS else "proved false by a later comparison"
+        note = f"{word}: {row.code} {row.key}"
         # as it was when it was read: a person may have set it meanwhile
         with transaction.atomic():
             if states.filter(pk=state.pk, changed_at=state.changed_at).select_for_update().exists():
