@@ -135,19 +135,22 @@ def profile_columns(name_or_file: str, settings: list[str]) -> dict[str, Any]:
 
     A profile is always replayed in mode sim. Raises BadOption for what is no column or no value of it.
     """
-    if name_or_file.endswith(".toml"):
-        columns = _from_file(Path(name_or_file))
-    else:
-        try:
-            columns = columns_of(seeds.find(name_or_file))
-        except seeds.NoSuchProfile as error:
-            raise BadOption(str(error)) from None
+    columns = _named(name_or_file)
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
             raise BadOption(f"{setting!r} is not name=value")
         columns[name.strip()] = _value(name.strip(), text.strip())
     return checked(columns)
+
+
+def _named(name_or_file: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if name_or_file.endswith(".toml"):
+        return _from_file(Path(name_or_file), above)
+    try:
+        return columns_of(seeds.find(name_or_file))
+    except seeds.NoSuchProfile as error:
+        raise BadOption(str(error)) from None
 
 
 def rules_files(names: Sequence[str]) -> tuple[Path, ...]:
@@ -191,6 +194,8 @@ def _exact(column: Field[Any, Any], value: Any) -> Any:
         raise BadOption(f"{name}: {' '.join(error.messages)}") from None
     except (TypeError, ValueError, ArithmeticError) as error:
         raise BadOption(f"{name}: {value!r} is no value of it ({error})") from None
+    if found != found:  # NaN, which nothing can be compared with
+        raise BadOption(f"{name}: {value!r} is no value of it (it is no number)")
     if isinstance(value, str) or isinstance(column, CharField | TextField):
         return found
     if found != value or isinstance(found, bool) != isinstance(value, bool):
@@ -198,15 +203,22 @@ def _exact(column: Field[Any, Any], value: Any) -> Any:
     return found
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """``above``: the files that name it as their base, one after the other."""
     try:
         columns = tomllib.loads(path.read_text())
     except OSError as error:
         raise BadOption(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise BadOption(f"{path} is no text in UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise BadOption(f"{path}: {error}") from None
-    base = columns.pop("base", None)
-    found = profile_columns(base, []) if base else {}
+    base = columns.pop("base", "")
+    if not isinstance(base, str):
+        raise BadOption(f"{path}: its base {base!r} is no name of a profile")
+    if path in above:
+        raise BadOption(f"{path} is its own base")
+    found = checked(_named(base, (*above, path))) if base else {}
     return found | {"name": path.stem} | columns
 
 

@@ -12,7 +12,11 @@ def check(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder")
     part = _part(path)
-    part.touch()
+    try:
+        part.touch()
+    except OSError as error:
+        error.filename = str(path)  # the one that is wanted
+        raise
     part.unlink()
 
 

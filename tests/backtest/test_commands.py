@@ -39,7 +39,7 @@ SAMPLE = str(ROOT / "backtest/data/miami-2024-08")
         (["--from", "2030-01-01"], "the tape goes from 2024-08-15"),
         (["--to", "2020-01-01"], "the tape goes from 2024-08-15"),
         (["--from", "2024-08-17", "--to", "2024-08-16"], "is not before"),
-        (["--html", "/no such folder/x.html"], "No such file"),
+        (["--html", "/no such folder/x.html"], "^/no such folder/x.html: No such file"),
         (["--set", 'kinds=["all_yes", "all_maybe"]'], "there is no all_maybe"),
         (["--set", "min_profit=much"], "integer"),
         (["--set", "no_column=1"], "no no_column"),
@@ -48,6 +48,8 @@ SAMPLE = str(ROOT / "backtest/data/miami-2024-08")
         (["--set", "min_margin_ppm=0.5"], "would be taken as 0"),
         (["--set", "min_profit=true"], "would be taken as 1"),
         (["--set", "min_profit=inf"], "no value of it"),
+        (["--set", "max_days_to_close=nan"], "no number"),
+        (["--set", "max_days_to_close=NaN"], "no number"),
         (["--set", "kinds=5"], "no list of names"),
         (["--set", "categories=[1]"], "no list of names"),
         (["--set", 'series_include="KXA"'], "no list of names"),
@@ -61,6 +63,26 @@ SAMPLE = str(ROOT / "backtest/data/miami-2024-08")
 def test_a_wrong_option_is_a_sentence(options: list[str], sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
         call_command("backtest", "--tape", SAMPLE, *options)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"\xff\xfe", "no text in UTF-8"),
+        (b'min_profit = "x', "Unterminated"),
+        (b"base = 5", "its base 5 is no name"),
+        (b"base = 'own.toml'", "own.toml is its own base"),
+        (b"base = 'nobody'", "no profile"),
+        (b"max_days_to_close = nan", "no number"),
+    ],
+)
+def test_a_file_that_is_no_profile_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.toml").write_bytes(content)
+    with pytest.raises(CommandError, match=sentence):
+        call_command("backtest", "--tape", SAMPLE, "--profile", "own.toml")
 
 
 @pytest.mark.parametrize("option", ["--jobs", "--folds", "--most"])

@@ -194,7 +194,8 @@ def test_events_in_which_a_bid_was_never_taken_may_be_left_out(
     assert [row.events for row in study.run([event], [ONE], known_only=True)] == [1] * len(Fills) * number
 
 
-@pytest.mark.parametrize("every", ["-1", "nan", "inf"])
-def test_quotes_cannot_be_set_at_no_time(every: str) -> None:
-    with pytest.raises(CommandError, match="--every"):
-        call_command("quoting", "--tape", str(SAMPLE), "--every", every)
+@pytest.mark.parametrize("option", ["--every", "--stop-hours"])
+@pytest.mark.parametrize("hours", ["-1", "nan", "inf"])
+def test_quotes_cannot_be_set_or_end_at_no_time(option: str, hours: str) -> None:
+    with pytest.raises(CommandError, match=option):
+        call_command("quoting", "--tape", str(SAMPLE), option, hours)

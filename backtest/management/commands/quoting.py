@@ -126,7 +126,7 @@ def tapes(folder: Path) -> dict[str, Tape]:
 
 def _setups(options: dict[str, Any]) -> list[Setup]:
     margin, sets, ahead = parse_price(options["margin"]), parse_count(options["sets"]), parse_count(options["ahead"])
-    if sets <= 0 or ahead < 0 or not options["stop_hours"] >= 0 or not 0 <= options["every"] < float("inf"):
+    if sets <= 0 or ahead < 0 or not all(0 <= options[name] < float("inf") for name in ("stop_hours", "every")):
         raise ValueError("--sets must be above zero, --ahead, --every and --stop-hours not below it.")
     sides = [Side.NO, Side.YES] if options["side"] == "both" else [Side(options["side"])]
     rules = (options["stop_hours"], ahead, options["every"], options["whole"])
