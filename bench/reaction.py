@@ -1,4 +1,5 @@
-"""From a frame on the wire to the decision it causes: stream, Redis, broker, worker and strategy as they run in production.
+"""From a frame on the wire to the decision it causes: stream, Redis, broker, worker and strategy as they run in production. With
+``--wire`` on to the first order that leaves, through a trading worker beside. Orders are simulated and answered at once: none is signed.
 
 Each trial cheapens two outcomes of an event of its own, so that buying all of them pays; the time counts from sending the second
 delta to the ``created_at`` of the decision's row. All on this machine, one clock. The worker is idle but for the cycle over all
@@ -85,7 +86,7 @@ def beat() -> Iterator[None]:
         thread.join()
 
 
-def trials(exchange: Exchange, pause: float) -> tuple[list[dict[str, float]], int]:
+def trials(exchange: Exchange, pause: float, wire: bool) -> tuple[list[dict[str, float]], int]:
     """Milliseconds of each trial: to the start of the strategy task's cycle, and to the decision. And how many ended without one."""
     from strategies.models import Cycle, Decision
 
@@ -111,10 +112,31 @@ def trials(exchange: Exchange, pause: float) -> tuple[list[dict[str, float]], in
                     "cycle_starts": (cycle.started_at.timestamp() - sent) * 1000,
                     "decided": (decision.created_at.timestamp() - sent) * 1000,
                     **_stages(decision.trace, sent),
+                    **(_wire(decision, sent) if wire else {}),
                 }
             )
         time.sleep(pause)
     return found, lost
+
+
+def _wire(decision: Any, sent: float) -> dict[str, float]:
+    """Milliseconds until its first order left, since its delta was ``sent`` and since it was decided, and until a trading worker had taken
+    it. Raises RuntimeError where it was not bought."""
+    from trading.models import Denial, Position
+
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        position = Position.objects.filter(decision=decision).first()
+        if position is not None and "sent" in position.trace:
+            moments = position.trace
+            return {
+                "wire": moments["sent"] / 1000 - sent * 1000,
+                "taken_after_decided": (moments["taken"] - decision.trace["decided"]) / 1000,
+                "wire_after_decided": (moments["sent"] - decision.trace["decided"]) / 1000,
+            }
+        time.sleep(0.05)
+    denial = Denial.objects.filter(decision=decision).first()
+    raise RuntimeError(f"{decision.event_id} was not bought: {denial and (denial.code, denial.detail)}")
 
 
 def _stages(trace: dict[str, int], sent: float) -> dict[str, float]:
@@ -127,7 +149,7 @@ def _stages(trace: dict[str, int], sent: float) -> dict[str, float]:
     return found
 
 
-def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
+def run(count: int, pause: float, folder: Path, wire: bool = False) -> dict[str, Any]:
     exchange = Exchange(count)
     server, rest = serve(exchange)  # type: ignore[arg-type]
     key = folder / "key.pem"
@@ -135,12 +157,15 @@ def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
     os.environ.update(
         KALSHI_REST_URL=rest, KALSHI_WS_URL=exchange.ws_url, KALSHI_KEY_ID="bench", KALSHI_PRIVATE_KEY_PATH=str(key)
     )
+    os.environ["PAPER_LATENCY_MS"] = "0"
     import django
 
     django.setup()
     prepare_stages(exchange)
-    worker = ["-m", "celery", "-A", "kalbot", "worker", "--pool", "threads", "--concurrency", "4", "-Q", "strategy"]
-    commands = [["manage.py", "stream"], [*worker, "--without-mingle", "--without-gossip", "--loglevel", "WARNING"]]
+    worker = ["-m", "celery", "-A", "kalbot", "worker", "--pool", "threads", "--concurrency", "4", "--without-mingle"]
+    worker += ["--without-gossip", "--loglevel", "WARNING", "-Q"]
+    commands = [["manage.py", "stream"], [*worker, "strategy", "-n", "strategy@bench"]]
+    commands += [[*worker, "exits,execution", "-n", "execution@bench"]] if wire else []
     log = (folder / "processes.log").open("wb")
     processes = [
         subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log, preexec_fn=die_with_parent)
@@ -152,7 +177,7 @@ def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
             time.sleep(0.2)
         with beat():
             time.sleep(5)  # the worker is up by then
-            times, lost = trials(exchange, pause)
+            times, lost = trials(exchange, pause, wire)
     finally:
         for process in processes:
             process.terminate()
@@ -176,6 +201,11 @@ def run(count: int, pause: float, folder: Path) -> dict[str, Any]:
             for name in ("received", "written", "notified", "started", "decided")
             if (of := [time[f"stage_{name}"] for time in times if f"stage_{name}" in time])
         },
+        **{
+            name: percentiles([time[name] for time in times], 1)
+            for name in ("wire", "taken_after_decided", "wire_after_decided")
+            if wire
+        },
         "slowest_ms": [round(t["decided"], 1) for t in sorted(times, key=lambda t: -t["decided"])[:5]],
         "slowest_trials": sorted(range(len(times)), key=lambda n: -times[n]["decided"])[:5],
     }
@@ -185,12 +215,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench reaction", description=__doc__)
     parser.add_argument("--trials", type=int, default=100, help="frames whose way is timed (default %(default)s)")
     parser.add_argument("--pause", type=float, default=0.3, help="seconds between trials")
+    parser.add_argument("--wire", action="store_true", help="on to the first order, through a trading worker")
     parser.add_argument("--postgres", action="store_true", help="an embedded Postgres instead of SQLite")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as name:
         stops = prepare(Path(name), options.postgres)
         try:
-            found = run(options.trials, options.pause, Path(name))
+            found = run(options.trials, options.pause, Path(name), options.wire)
         finally:
             for stop in reversed(stops):
                 stop()

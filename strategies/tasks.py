@@ -17,7 +17,7 @@ from strategies.screening import screening
 
 READY_SECONDS: Final = 5.0
 """Most that a worker's threads wait for each other before the first of them takes a task."""
-express.connect()
+express.crew.connect()
 
 
 @signals.worker_ready.connect

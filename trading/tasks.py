@@ -10,7 +10,7 @@ from kalbot.common import cache, messages
 from kalbot.common.covered import unless_covered
 from markets import incentives, selectors
 from strategies.models import Mode, Profile
-from trading import sweeper
+from trading import express, sweeper
 from trading.accounting import pool
 from trading.closing import settlement
 from trading.execution import executor
@@ -19,6 +19,8 @@ from trading.quoted import idle, records
 from trading.reconciliation import inbox, reconcile
 from trading.safety import protections
 from trading.venues import connection
+
+express.crew.connect()
 
 
 @shared_task(name=messages.EXECUTE_DECISION)

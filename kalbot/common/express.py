@@ -76,8 +76,13 @@ def leave() -> None:
 
 def take() -> Taken | None:
     """The event that waits longest; None when none came within ``WAIT_SECONDS``. Raises redis.RedisError."""
-    found = cast(Any, _patient(settings.PRICES_URL).bzpopmin(cache.key(WAITING), timeout=WAIT_SECONDS))
+    found = cast(Any, patient().bzpopmin(cache.key(WAITING), timeout=WAIT_SECONDS))
     return None if found is None else Taken(found[1].decode(), int(found[2]))
+
+
+def patient() -> redis.Redis:
+    """The prices' Redis, for what waits ``WAIT_SECONDS``."""
+    return _patient(settings.PRICES_URL)
 
 
 @once

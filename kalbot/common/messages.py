@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import redis
 from celery import current_app
 from django.db import transaction
 
-from kalbot.common import clock, express, urgent
+from kalbot.common import clock, express, idle_receivers, urgent
 
 SCAN_CATALOGUE: Final = "markets.tasks.scan_catalogue"
 CHECK_TERMS: Final = "markets.tasks.check_contract_terms"
@@ -111,7 +112,7 @@ def send(name: str, *args: Any, **options: Any) -> None:
         _not_sent(name, "the broker did not answer a moment ago")
         return
     try:
-        if name == EVALUATE_EVENT and express.put(args[:1], clock.now_us()) != express.NOBODY:
+        if _past_the_queue(name, args):
             return
         if name in URGENT and not options:
             urgent.push(name, ROUTES[name]["queue"], args)
@@ -122,6 +123,17 @@ def send(name: str, *args: Any, **options: Any) -> None:
         if now - began > SILENCE_SECONDS:
             _silent_until = now + PAUSE_SECONDS
         _not_sent(name, type(error).__name__)
+
+
+def _past_the_queue(name: str, args: tuple[Any, ...]) -> bool:
+    """Whether somebody waits for this beside the queue, and has it now. The broker may be another server: where that of the prices is away
+    or refuses, the queue is tried. Raises redis.TimeoutError where it says nothing: then nobody waits once more."""
+    try:
+        if name == EVALUATE_EVENT:
+            return express.put(args[:1], clock.now_us()) != express.NOBODY
+        return name == EXECUTE_DECISION and idle_receivers.give(args)
+    except (redis.ConnectionError, redis.ResponseError):
+        return False
 
 
 def _not_sent(name: str, why: str) -> None:

@@ -44,8 +44,9 @@ def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
         return database.execute(query).fetchall()
 
 
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGQUIT])
 def test_a_worker_ended_in_mid_basket_finishes_it_and_the_next_one_answers_what_waits(
-    env: dict[str, str], tmp_path: Path
+    by: signal.Signals, env: dict[str, str], tmp_path: Path
 ) -> None:
     log = (tmp_path / "worker.log").open("wb")
 
@@ -56,21 +57,27 @@ def test_a_worker_ended_in_mid_basket_finishes_it_and_the_next_one_answers_what_
     assert until(lambda: list(tmp_path.glob("alive/execution~*"))), (
         "decisions do not wait for a worker that is slow to start"
     )
-    command = [sys.executable, "-m", "tests.deployment.basket_in_work", "2"]
+    command = [sys.executable, "-m", "tests.deployment.basket_in_work", "3"]
     world = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert world.stdout is not None
         assert world.stdout.readline() == "sent\n"
         assert until(lambda: rows(tmp_path, "SELECT 1 FROM trading_order"))
-        assert rows(tmp_path, "SELECT status FROM trading_position") == [("executing",)]
-        workers[0].send_signal(signal.SIGTERM)
+        assert until(lambda: rows(tmp_path, "SELECT status FROM trading_position") == [("executing",)] * 2), (
+            "one is past the queue, one from it"
+        )
+        workers[0].send_signal(by)
         assert workers[0].wait(150) == 0
         ended = rows(tmp_path, "SELECT status, matched_count, lease_token FROM trading_position")
-        assert ended == [("open", 1_000, "")]
+        assert ended == [("open", 1_000, "")] * 2
         workers.append(start())
-        assert until(lambda: rows(tmp_path, "SELECT 1 FROM trading_denial"))
-        assert rows(tmp_path, "SELECT code FROM trading_denial") == [("expired",)]
-        assert rows(tmp_path, "SELECT count(*) FROM trading_order") == [(3,)]
+        answered = (
+            "SELECT status FROM trading_position WHERE status != 'executing' UNION ALL SELECT code FROM trading_denial"
+        )
+        assert until(lambda: len(rows(tmp_path, answered)) == 3)
+        assert rows(tmp_path, answered)[2] in [("expired",), ("open",)], "as long as it waited"
+        ((orders, bought),) = rows(tmp_path, "SELECT count(*), count(DISTINCT position_id) FROM trading_order")
+        assert orders == 3 * bought, "nothing was sent twice"
     finally:
         world.communicate("")
         for worker in workers:

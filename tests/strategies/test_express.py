@@ -12,12 +12,14 @@ import pytest
 import redis
 from celery import signals
 
-from kalbot.common import cache, messages
+from kalbot.common import cache, messages, receivers
 from kalbot.common import express as lane
 from kalbot.common.trace import Stage
 from kalbot.console.ops.records import task_runs
 from strategies import express, tasks
 from strategies.cycle import cycle, rehearsal
+from trading import express as purchases
+from trading import tasks as trading_tasks
 
 TASK = tasks.evaluate_event.name
 
@@ -43,12 +45,11 @@ class _Worker:
         monkeypatch.setattr(cycle, "run", self._run)
         monkeypatch.setattr(rehearsal, "run", lambda: None)
         monkeypatch.setattr(task_runs, "_write", lambda *args: self.written.append(args[1:3]))
-        monkeypatch.setattr(express, "PAUSE_SECONDS", 0.01)
+        monkeypatch.setattr(receivers, "PAUSE_SECONDS", 0.01)
         monkeypatch.setattr(lane, "WAIT_SECONDS", 0.05)
-        monkeypatch.setattr(express, "_receivers", [])
 
     def start(self, count: int = 1) -> None:
-        express._start(count, "strategy@here")
+        express.crew.start(count, "strategy@here")
         _until(_is_served)
 
     def _run(self, trigger: str, events: list[str], moments: Any) -> None:
@@ -61,7 +62,7 @@ class _Worker:
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Worker]:
     made = _Worker(monkeypatch)
     yield made
-    express.end()
+    express.crew.end()
 
 
 def test_an_event_waits_once_and_the_oldest_is_taken_first() -> None:
@@ -127,7 +128,7 @@ def test_a_fault_ends_no_worker(worker: _Worker, fault: type[BaseException], cap
     if fault is RuntimeError:
         _until(lambda: [status for _, status in worker.written] == ["failed"])
     else:
-        assert "taking events goes on after a fault" in caplog.text
+        assert "taking work past the queue goes on after a fault" in caplog.text
 
 
 def test_a_redis_that_is_away_ends_no_worker(
@@ -145,7 +146,7 @@ def test_a_redis_that_is_away_ends_no_worker(
     worker.start()
     lane.put(["E1"], 1)
     _until(lambda: worker.ran)
-    assert "no event can be taken: ConnectionError" in caplog.text
+    assert "nothing can be taken past the queue: ConnectionError" in caplog.text
 
 
 def test_of_two_that_wait_one_evaluates_each_event(worker: _Worker) -> None:
@@ -170,9 +171,9 @@ def test_a_worker_that_ends_finishes_what_it_has_taken_and_takes_no_more(
     worker.start()
     lane.put(["E1"], 1)
     assert began.wait(30)
-    express.end_soon()
+    express.crew.end_soon()
     lane.put(["E2"], 2)
-    ending = threading.Thread(target=express.end)
+    ending = threading.Thread(target=express.crew.end)
     ending.start()
     _until(lambda: not _is_served())
     assert lane.put(["E3"], 3) == lane.NOBODY
@@ -188,20 +189,85 @@ def test_a_worker_that_ends_finishes_what_it_has_taken_and_takes_no_more(
 def test_workers_of_that_queue_alone_wait_and_each_kind_of_pool_has_its_threads(
     queues: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hung = {
-        signals.worker_ready: express.begin,
-        signals.worker_process_init: express.begin_in_child,
-        signals.worker_shutting_down: express.end_soon,
-        signals.worker_shutdown: express.end,
-        signals.worker_process_shutdown: express.end,
-    }
-    for signal, receiver in hung.items():
-        assert receiver in [known() for _, known in signal.receivers]
+    crew = express.crew
+    assert (crew.task, purchases.crew.task) == (TASK, trading_tasks.execute_decision.name)
+    for other in (crew, purchases.crew):
+        hung = {
+            signals.worker_ready: other.begin,
+            signals.worker_process_init: other.begin_in_child,
+            signals.worker_shutting_down: other.end_soon,
+            signals.worker_shutdown: other.end,
+            signals.worker_process_shutdown: other.end,
+        }
+        for signal, receiver in hung.items():
+            assert receiver in [known() for _, known in signal.receivers]
     started: list[int] = []
-    monkeypatch.setattr(express, "_start", lambda count, node: started.append(count))
+    monkeypatch.setattr(crew, "start", lambda count, node: started.append(count))
     app = SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from=queues)))
-    monkeypatch.setattr(express, "current_app", app)
-    express.begin(SimpleNamespace(pool=SimpleNamespace(executor=object())))
-    express.begin(SimpleNamespace(pool=SimpleNamespace()))  # its processes begin for themselves
-    express.begin_in_child()
-    assert started == ([express.BESIDE_THREADS, 1] if queues == ["strategy"] else [])
+    monkeypatch.setattr(receivers, "current_app", app)
+    crew.begin(SimpleNamespace(pool=SimpleNamespace(executor=object())))
+    crew.begin(SimpleNamespace(pool=SimpleNamespace()))  # its processes begin for themselves
+    crew.begin_in_child()
+    assert started == ([receivers.BESIDE_THREADS, 1] if queues == ["strategy"] else [])
+
+
+class _Hang:
+    """Work that does not end: in a loop of Python's, which can be ended, or in a call that cannot."""
+
+    def __init__(self, worker: _Worker, monkeypatch: pytest.MonkeyPatch, *, in_loop: bool) -> None:
+        self.over = threading.Event()
+        self.in_loop = in_loop
+        worker.work = self._work
+        monkeypatch.setattr(express.crew, "limit_seconds", 0.1)
+        monkeypatch.setattr(receivers, "WATCH_SECONDS", 0.02)
+
+    def _work(self, event: str) -> None:
+        if not event.startswith("HANGS"):
+            return
+        while self.in_loop:
+            time.sleep(0)
+        self.over.wait(30)
+
+
+def test_an_evaluation_without_end_is_named_and_ended_and_its_thread_replaced(
+    worker: _Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _Hang(worker, monkeypatch, in_loop=True)
+    worker.start()
+    first = express.crew.receivers[0].thread
+    lane.put(["HANGS"], 1)
+    lane.put(["E2"], 2)
+    _until(lambda: [event for event, _ in worker.ran] == ["HANGS", "E2"])
+    assert f"{TASK} of HANGS has taken more than 0.1 s" in caplog.text
+    assert "in _work" in caplog.text, "where it stands"
+    first.join(30)
+    assert not first.is_alive()
+    _until(lambda: [status for _, status in worker.written] == ["failed"])
+    assert task_runs.counts()[TASK]["failed"] == 1
+
+
+def test_what_cannot_be_ended_is_not_begun_again_beside_and_has_few_in_its_place(
+    worker: _Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hang = _Hang(worker, monkeypatch, in_loop=False)
+    monkeypatch.setattr(receivers, "MOST_STUCK", 2)
+    monkeypatch.setattr(lane, "SERVED_SECONDS", 1)
+    monkeypatch.setattr(express, "SAYS_SECONDS", 0.1)
+    worker.start()
+    for number in range(2):
+        lane.put([f"HANGS{number}"], number)
+        _until(lambda: len(express.crew.stuck) == number + 1)  # noqa: B023
+        _until(lambda: len(express.crew.receivers) == 1)
+    lane.put(["HANGS0"], 3)
+    lane.put(["E4"], 4)
+    _until(lambda: worker.ran[-1][0] == "E4")
+    assert [event for event, _ in worker.ran] == ["HANGS0", "HANGS1", "E4"]
+    assert f"{TASK} of HANGS0 is in work for long; it is not begun beside" in caplog.text
+    lane.put(["HANGS2"], 5)
+    _until(lambda: not express.crew.receivers)
+    _until(lambda: not _is_served())
+    assert lane.put(["E5"], 6) == lane.NOBODY, "it comes through the queue"
+    stuck = express.crew.stuck
+    hang.over.set()
+    for receiver in stuck:
+        receiver.thread.join(30)

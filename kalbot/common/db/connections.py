@@ -31,3 +31,8 @@ def after_task() -> None:
     for connection in connections.all(initialized_only=True):
         connection.close_if_unusable_or_obsolete()
     _last.ended = time.monotonic()
+
+
+def close() -> None:
+    """Close all connections of this thread, which ends."""
+    connections.close_all()

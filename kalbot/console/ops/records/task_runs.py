@@ -7,6 +7,7 @@ failed and slow ones get a row. Nothing here may break a task: a ledger that can
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -57,11 +58,14 @@ def on_start(task_id: str = "", task: Any = None, **kwargs: Any) -> None:
 
 
 def on_end(task_id: str = "", task: Any = None, state: str | None = None, **kwargs: Any) -> None:
-    """A run ended. Failures have been written by ``on_failure``; here the others are counted or closed."""
+    """A run ended. Failures have been written by ``on_failure``, but for what ends a thread or a process (no state); here the others are
+    counted or closed."""
+    if state is None:
+        on_failure(task_id, task, sys.exception())
     took = _took(task_id)
     _started.pop(task_id, None)
     contextvars.clear_contextvars()
-    if state in ("FAILURE", "RETRY"):
+    if state in (None, "FAILURE", "RETRY"):
         return
     _count(task.name, "done", took)
     if task.name not in FREQUENT or took > SLOW_MS:
