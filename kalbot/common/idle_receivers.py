@@ -41,10 +41,10 @@ return 1
 )
 _WAIT: Final = (
     _NOW
-    + f"""
+    + """
 if redis.call('exists', KEYS[2]) == 1 then return 0 end
-redis.call('zadd', KEYS[1], now + {SAID_MS}, ARGV[1])
-redis.call('pexpire', KEYS[1], {SAID_MS})
+redis.call('zadd', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('pexpire', KEYS[1], ARGV[2])
 return 1
 """
 )
@@ -68,7 +68,7 @@ class Receiver:
 
     def take(self) -> list[Any] | None:
         """Say that it waits, and wait a moment for what is given to it."""
-        cache.prices().register_script(_WAIT)(keys=[cache.key(WAITING), self._given], args=[self._name])
+        cache.prices().register_script(_WAIT)(keys=[cache.key(WAITING), self._given], args=[self._name, SAID_MS])
         found = cast(Any, express.patient().blpop([self._given], timeout=express.WAIT_SECONDS))
         return None if found is None else _read(found[1])
 

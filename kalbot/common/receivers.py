@@ -2,7 +2,7 @@
 tracer: what happens before, after and on the failure of a task happens here too.
 
 A pool of threads has some beside its own, and each process of a pool of processes one. Celery's limit on the time of a task does not hold
-for them, so they have their own: a thread that is over it is named in an error with the place where it stands, is told to end, and another
+for them, so they have their own: a thread that is over it is named in an error with the place where it stands, is ended, and another
 takes its place. It may be that it cannot end. Therefore nobody of this process begins what one of them is still at, and after a few of
 them there are no more replacements: then nobody says any longer that he waits, and all work comes through the queue.
 """
@@ -216,7 +216,8 @@ class Crew:
                 self.receivers.append(self._new())
             else:
                 log.error(
-                    "%s threads do not end: nobody takes the place of this one until the worker starts anew", MOST_STUCK
+                    "%s threads do not end: nobody takes the place of this one until the worker is started again",
+                    MOST_STUCK,
                 )
 
     def is_wanted(self) -> bool:
