@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from kalbot.common import clock
+from kalbot.common.wording import many
 from strategies.models import Mode
 from trading.models import (
     ACTIVE,
@@ -95,8 +96,7 @@ def _of(
     for status, words in OF_ORDERS.items():
         held_up = [order for order in orders if order.status == status]
         if held_up:
-            number = f"{len(held_up)} order{'' if len(held_up) == 1 else 's'}"
-            return Waiting(f"{words} {number}", held_up[0].created_at, next_try)
+            return Waiting(f"{words} {many(len(held_up), 'order')}", held_up[0].created_at, next_try)
     now = clock.now()
     if tried and position.lease_until is not None and position.lease_until > now:
         return Waiting(AT_WORK, since, None)

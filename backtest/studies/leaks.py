@@ -17,6 +17,7 @@ from typing import Final
 from backtest.options import Options
 from backtest.replay import session
 from backtest.report.results import Result
+from kalbot.common.wording import many
 from markets.tape.reader import Tape
 from markets.tape.records import Kind, Record, pack_frames, unpack_frames
 
@@ -36,7 +37,7 @@ class Found:
     def sentence(self) -> str:
         """For a person."""
         return (
-            f"{len(self.moments)} moments, each cut and poisoned: {self.compared} decisions, orders and fills before them "
+            f"{many(len(self.moments), 'moment')}, each cut and poisoned: {self.compared} decisions, orders and fills before them "
             f"{'are the same' if not self.problems else 'were compared'}"
         )
 

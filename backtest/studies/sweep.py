@@ -22,6 +22,7 @@ from backtest.options import BadOption, Options, checked
 from backtest.replay import session
 from kalbot.common.several import processes
 from kalbot.common.units import dollars
+from kalbot.common.wording import many
 from markets.tape.reader import Tape
 
 LEARNED: Final = 0.6
@@ -97,14 +98,14 @@ class Found:
     @property
     def sentence(self) -> str:
         """What may be concluded."""
-        tries, folds = f"{len(self.tries)} tries", self.folds
-        tries += f" after {self.earlier} others on this tape" if self.earlier else ""
+        tries, folds = many(len(self.tries), "try", "tries"), self.folds
+        tries += f" after {many(self.earlier, 'other')} on this tape" if self.earlier else ""
         baskets = sum(fold.judged[1] for fold in folds)
         if len(folds) > 1:
             profit = dollars(sum(fold.judged[0] for fold in folds))
             tries += f", {len(folds)} folds; what was best before each earned {profit} on what followed"
         if baskets < FEW:
-            return f"{tries}; {baskets} baskets to judge the best by: too few."
+            return f"{tries}; {many(baskets, 'basket')} to judge the best by: too few."
         if self.deflated is None or self.deflated <= 0:
             return f"{tries}; the best is no better than the best of so many tries without merit."
         return f"{tries}; the best stands {self.deflated:.1f} deviations above luck."

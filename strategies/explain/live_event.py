@@ -8,6 +8,7 @@ from typing import Final
 
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
+from kalbot.common.wording import many
 from markets import prices as live_prices
 from markets.book import Side
 from markets.models import Certificate, Event
@@ -78,7 +79,7 @@ def _closed(known: Event) -> str:
 
 def _heading(event: EventView, profile: Profile) -> Iterator[str]:
     yield f"{event.ticker}: {event.title}"
-    yield f"{event.category or 'no category'}, series {event.series}, {len(event.outcomes)} outcomes, fee type {event.fee_types}"
+    yield f"{event.category or 'no category'}, series {event.series}, {many(len(event.outcomes), 'outcome')}, fee type {event.fee_types}"
     if event.ends_ms is not None:
         yield f"Over for us at {clock.from_ms(event.ends_ms):%Y-%m-%d %H:%M} UTC"
     yield f"Profile {profile.name} ({profile.mode}): {', '.join(profile.kinds) or 'no kind of basket'}"
@@ -130,7 +131,7 @@ def _certificate(event: EventView) -> Iterator[str]:
     if event.certified and row is not None:
         yield f"Certificate v{row.version} ({row.kind}): one of the listed outcomes must win. {' '.join(row.evidence)}"
     elif row is not None and event.atoms is not None:
-        size = f"{len(event.members)} events, cut into {len(event.atoms)} atoms"
+        size = f"{many(len(event.members), 'event')}, cut into {many(len(event.atoms), 'atom')}"
         yield f"Certificate v{row.version} ({row.kind}): one value settles {size}. {' '.join(row.evidence)}"
     elif row is not None and event.states is not None:
         yield f"Certificate v{row.version} ({row.kind}): at most one outcome wins, and none may. {' '.join(row.evidence)}"

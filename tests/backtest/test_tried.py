@@ -56,11 +56,11 @@ def test_the_command_counts_them_and_what_it_refuses_is_no_try(tmp_path: Path) -
         found = json.loads(out.getvalue())
         return found["earlier"], found["sentence"]
 
-    assert earlier("0") == (0, "1 tries; 0 baskets to judge the best by: too few.")
+    assert earlier("0") == (0, "1 try; 0 baskets to judge the best by: too few.")
     with pytest.raises(CommandError, match="no_such"):
         call_command("sweep", "--tape", tape, "--try", "no_such=[1]")
     assert TriedSetting.objects.count() == 1
-    assert earlier("1, 2") == (1, "2 tries after 1 others on this tape; 0 baskets to judge the best by: too few.")
+    assert earlier("1, 2") == (1, "2 tries after 1 other on this tape; 0 baskets to judge the best by: too few.")
 
 
 @pytest.mark.usefixtures("own_database")

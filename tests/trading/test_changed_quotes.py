@@ -119,5 +119,5 @@ def test_what_is_whole_opens_when_the_profile_quotes_fewer_by_now(twin: Twin) ->
     Profile.objects.update(quote_count=100)
     position = quoted.step(twin, position)
     assert (position.status, position.guaranteed) == ("open", True)
-    assert "the profile quotes 1 baskets in an event now" in position.events.latest("id").reason
+    assert "the profile quotes 1 basket in an event now" in position.events.latest("id").reason
     assert quoted.rests_at_the_exchange(twin) == 0

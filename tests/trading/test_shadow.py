@@ -121,7 +121,7 @@ def test_the_report_as_a_table_and_for_a_program(twin: Twin, live: Profile) -> N
         executor.execute(each.pk)
     _settle(twin)
     text = _said("--profile", "real")
-    assert "1 same decisions" in text
+    assert "1 same decision" in text
     assert "paper flatters by $0.00" in text
     assert twin.event in text
     (found,) = json.loads(_said("--json"))

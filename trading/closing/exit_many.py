@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kalbot.common.units import PPM
+from kalbot.common.wording import many
 from trading.closing import exit_counts, exits
 from trading.closing.exit_counts import Counts
 from trading.closing.exit_prices import LeastPrices
@@ -34,9 +35,7 @@ class Outcome:
     def sentence(self) -> str:
         """All of it in words."""
         number = len(self.requested)
-        words = [
-            f"{number} {'exit is' if number == 1 else 'exits are'} {'requested' if self.waiting else 'on the way'}."
-        ]
+        words = [f"{many(number, 'exit is', 'exits are')} {'requested' if self.waiting else 'on the way'}."]
         if self.waiting:
             named = ", ".join(f"#{pk}" for pk in self.waiting)
             words.append(

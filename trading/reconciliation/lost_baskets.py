@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from kalbot.common import clock
+from kalbot.common.wording import many
 from markets.catalogue.scan import fetch_events
 from markets.kalshi.errors import KalshiError
 from markets.kalshi.schemas.orders import Fill as ListedFill
@@ -79,7 +80,7 @@ def name(row: Reconciliation) -> None:
     groups = _groups()
     for key, orders in groups.items():
         profile = Profile.objects.filter(pk=key.split(":")[2]).first()
-        words = f"{len(orders)} orders with our ids, first {min(o.exchange_order_id for o in orders)}"
+        words = f"{many(len(orders), 'order')} with our ids, first {min(o.exchange_order_id for o in orders)}"
         discrepancies.found(row, Discrepancy.Code.LOST_BASKET, key, ours="no rows", theirs=words, profile=profile)
     discrepancies.resolved(Discrepancy.Code.LOST_BASKET, "", except_for=groups)
 

@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from backtest.studies import lessons
 from backtest.tapes_named import add_tapes, tape_of
 from kalbot.common import commands
+from kalbot.common.wording import many
 from triage.learning import learn
 
 
@@ -26,7 +27,7 @@ class Command(commands.Command):
         except FileNotFoundError as error:
             raise CommandError(str(error)) from None
         settled = sum(row.settled_on is not None for row in found)
-        self.stdout.write(f"{len(found)} forecasts, {settled} settled on the tape")
+        self.stdout.write(f"{many(len(found), 'forecast')}, {settled} settled on the tape")
         if not found:
             raise CommandError("the tape holds no answer of a source that forecasts a number")
         if options["dry_run"]:

@@ -17,6 +17,7 @@ from backtest.quoting.prints import Events, Printed
 from backtest.quoting.replay import Fills, Setup, replay
 from kalbot.common import commands
 from kalbot.common.units import dollars, parse_count, parse_price
+from kalbot.common.wording import many
 from markets.book import Side
 from markets.fees import FeeSchedule
 from markets.tape.reader import Tape
@@ -113,7 +114,7 @@ class Command(commands.Command):
                 for one in places.compare(replayed, setup, number):
                     profit, week = dollars(one.profit), f"{one.a_week:.2%} a week"
                     words = f"{setup.side.value.upper()} {model.value}, {number} a day, {one.rule}"
-                    self.stdout.write(f"{words}: {one.events} events, {profit}, {week} on what was locked")
+                    self.stdout.write(f"{words}: {many(one.events, 'event')}, {profit}, {week} on what was locked")
 
 
 def tapes(folder: Path) -> dict[str, Tape]:

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import PPM
+from kalbot.common.wording import many
 from kalbot.console.dialogs import exit_form
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.dialogs.exit_form import ManyForm
@@ -109,9 +110,7 @@ class ExitSeveral(Dialog):
         profiles = sorted({str(one.position.profile) for one in shown})
         mode = " and ".join(sorted({one.position.mode for one in shown})) or "no mode"
         return Briefing(
-            target=f"{len(shown)} position{'' if len(shown) == 1 else 's'} of {', '.join(profiles) or 'nobody'} ({mode})"[
-                :120
-            ],
+            target=f"{many(len(shown), 'position')} of {', '.join(profiles) or 'nobody'} ({mode})"[:120],
             url=reverse("admin:open_positions"),
             sentences=sentences(shown),
             numbers=[]

@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import DOLLAR
+from kalbot.common.wording import many
 from kalbot.console.dialogs.clone import copy_of, profile_url
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ops.health import exchange_status, status
@@ -85,7 +86,7 @@ def _record(profile: Profile) -> tuple[bool, str]:
     rows = Position.objects.filter(mode=Mode.SIM, status__in=TERMINAL).exclude(fees=0, realised=0)
     rows = rows.filter(profile=profile) if profile.mode == Mode.SIM else rows.filter(profile__shadow_of=profile)
     found = rows.aggregate(ended=Count("pk"), realised=Sum("realised"))
-    words = f"{found['ended']} baskets ended on paper with {formats.money(found['realised'] or 0)}"
+    words = f"{many(found['ended'], 'basket')} ended on paper with {formats.money(found['realised'] or 0)}"
     return found["ended"] >= PAPER_BASKETS, f"It has a record: {words} ({PAPER_BASKETS} at least)."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import Http404
 
 from kalbot.common.errors import KalbotError
+from kalbot.common.wording import many
 from kalbot.console.dialogs.dialog import Briefing, Dialog, ReasonForm
 from kalbot.console.ui import formats
 from kalbot.console.ui.links import page_url
@@ -51,7 +52,7 @@ def _refusal(position: Position) -> str:
 def _sentences(position: Position) -> list[str]:
     resting = Order.objects.filter(position=position, purpose=Order.Purpose.QUOTE, status=OrderStatus.RESTING)
     words = [
-        f"{len(resting)} of its orders rest. They are cancelled at once, and what they filled meanwhile is read back."
+        f"{many(len(resting), 'order')} of it at rest: cancelled at once, and what was filled meanwhile is read back."
     ]
     if position.cost:
         words.append(f"It holds contracts that cost {formats.money(position.cost)}; whole baskets are kept.")

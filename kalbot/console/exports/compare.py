@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from kalbot.common.units import UnitError, format_decimal, parse_decimal
+from kalbot.common.wording import many
 from kalbot.console.exports.history import Scope
 from kalbot.console.exports.kept import Line
 from kalbot.console.exports.rows import POSITION
@@ -127,10 +128,10 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """In words, for the audit log and the command line."""
-        return (
-            f"{self.matched} lines agree, {len(self.differences)} markets differ; profit by our rows "
-            f"{format_decimal(self.profit_ours, 6, 2)}, by the file {format_decimal(self.profit_theirs, 6, 2)}"
-        )
+        agree = many(self.matched, "line agrees", "lines agree")
+        differ = many(len(self.differences), "market differs", "markets differ")
+        ours, theirs = (format_decimal(profit, 6, 2) for profit in (self.profit_ours, self.profit_theirs))
+        return f"{agree}, {differ}; profit by our rows {ours}, by the file {theirs}"
 
 
 def read(content: bytes) -> tuple[list[Entry], int]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings
 from django.urls import reverse
 
+from kalbot.common.wording import many
 from kalbot.console.notify.models import EventKind, Notification, Severity
 from kalbot.console.ui import navigation
 
@@ -54,7 +55,7 @@ def _address(path: str) -> str:
 
 def _summary(ordered: Sequence[Notification], paragraphs: Sequence[str], zone: str) -> str:
     """How many there are and since when, as many whole paragraphs as fit, what the rest is about, and where all of it is."""
-    head = f"{len(ordered)} notifications{_between(ordered, zone)}. The gravest and newest:"
+    head = f"{many(len(ordered), 'notification')}{_between(ordered, zone)}. The gravest and newest:"
     listing = reverse("admin:console_notification_changelist")
     end = (
         f"All of them: {_address(listing)}"

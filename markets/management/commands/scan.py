@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 
 from kalbot.common import commands
 from kalbot.common.errors import SettingError
+from kalbot.common.wording import many
 from markets import connect
 from markets.catalogue.scan import scan, turn
 from markets.models import Scan
@@ -29,7 +30,7 @@ class Command(commands.Command):
         if row.status != Scan.Status.DONE:
             raise CommandError(f"The scan failed after {row.pages} pages: {row.error}")
         self.stdout.write(
-            f"{row.events} events and {row.markets} markets in {row.duration_ms / 1000:.1f} s: "
-            f"{row.events_written} events and {row.markets_written} markets written, {row.events_gone} gone, "
+            f"{many(row.events, 'event')} and {many(row.markets, 'market')} in {row.duration_ms / 1000:.1f} s: "
+            f"{many(row.events_written, 'event')} and {many(row.markets_written, 'market')} written, {row.events_gone} gone, "
             f"{row.combos_left_out} combos left out, {row.rejected} rejected."
         )

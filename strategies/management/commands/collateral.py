@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 
 from kalbot.common import commands
 from kalbot.common.units import Money, UnitError, dollars, parse_count, parse_money
+from kalbot.common.wording import many
 from markets.book import Side
 from strategies.collateral.groups import Choices, Exclusive, Group, GroupError, Ladder
 from strategies.collateral.learning import Difference, Observed, agreeing
@@ -53,7 +54,7 @@ class Command(commands.Command):
                 f"No reading agrees: after fill {found.step + 1} the nearest says {dollars(found.predicted)}, the exchange showed "
                 f"{dollars(found.shown)}. Leave collateral return off."
             )
-        self.stdout.write(f"{len(steps)} fills agree to the micro-dollar with:")
+        self.stdout.write(f"To the micro-dollar, {many(len(steps), 'fill')} can be read as:")
         for choices in found:
             self.stdout.write(f"  {_words(choices)}")
 

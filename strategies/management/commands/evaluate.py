@@ -26,6 +26,7 @@ from kalbot.common.units import (
     parse_count,
     parse_money,
 )
+from kalbot.common.wording import many
 from markets.fees import CENT_GRID, DIRECT_GRID
 from markets.selectors import fee_grid
 from markets.terms.rules_file import read_shipped
@@ -99,12 +100,13 @@ class Command(commands.Command):
         totals = Counter(verdict.status.value for _, verdict in judged)
         reasons = _constraints(judged)
         console.print(
-            f"{len(judged)} events: {totals[Status.CANDIDATE]} would be bought, {totals[Status.NEAR_MISS]} near misses, "
+            f"{many(len(judged), 'event')}: {totals[Status.CANDIDATE]} would be bought, "
+            f"{many(totals[Status.NEAR_MISS], 'near miss', 'near misses')}, "
             f"{totals[Status.REJECTED]} rejected. What binds: {', '.join(f'{code} {n}' for code, n in reasons.most_common())}."
         )
         console.print(
             f"Fees: type quadratic, multiplier 1 (a snapshot holds no series), balance grid ${format_money(grid)}. "
-            f"{len(snapshot.refused)} records refused by the parse boundary."
+            f"{many(len(snapshot.refused), 'record')} refused by the parse boundary."
         )
         console.print(_about_rules(snapshot))
         console.print(IN_NO_GRADE)
@@ -112,7 +114,7 @@ class Command(commands.Command):
 
 def _about_rules(snapshot: recorded.Snapshot) -> str:
     return (
-        f"Rules not recorded: {len(snapshot.without_rules)} events have none and can have no certificate; "
+        f"Rules not recorded: {many(len(snapshot.without_rules), 'event')} without them, which can have no certificate; "
         f"{len(snapshot.filled)} got the texts of their series from a file, and their grades rest on that."
     )
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from kalbot.common import commands
 from kalbot.common.units import dollars, format_count, format_price
+from kalbot.common.wording import many
 from markets.catalogue.family_pairs import FAMILY, NoSuchPairError, Pairs
 from markets.fees import FeeError
 from markets.models import RefusedFamily
@@ -119,8 +120,9 @@ class Command(commands.Command):
             )
         console.print(table)
         found = sum(isinstance(one.outcome, FamilyBasket) for one in judged)
+        total = f"{many(len(judged), 'family', 'families')}: {many(found, 'basket')}"
         console.print(
-            f"{len(judged)} families: {found} baskets; {len(refused)} lists of series whose events make none. As the last scan "
+            f"{total}; {many(len(refused), 'list')} of series whose events make none. As the last scan "
             "found them, at the best prices of the catalogue, laid over by live ones; a cycle decides on books."
         )
 

@@ -40,7 +40,7 @@ def test_coherent_prices_are_proven_to_hold_no_basket() -> None:
     shown = out.getvalue()
     assert "54199.99 < x < 54200" in shown
     call_command("families", stdout=out)
-    assert "1 families: 0 baskets" in out.getvalue()
+    assert "1 family: 0 baskets" in out.getvalue()
 
 
 def test_the_probabilities_of_the_command_are_those_of_the_page() -> None:

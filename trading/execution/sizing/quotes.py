@@ -117,7 +117,10 @@ def wanted(
     if target <= baskets.matched(legs, position.target_count) < position.target_count:
         wants = position.profile.quote_count
         if wants <= target:
-            return Refusal(DenialCode.QUOTE_ENDED, f"the profile quotes {wants / 100:g} baskets in an event now")
+            return Refusal(
+                DenialCode.QUOTE_ENDED,
+                f"the profile quotes {wants / 100:g} {'basket' if wants == 100 else 'baskets'} in an event now",
+            )
         return Refusal(DenialCode.QUOTE_WITHDRAWN, "made smaller at the exchange")
     resting_now = [o for o in orders if o.purpose == Order.Purpose.QUOTE and o.status == OrderStatus.RESTING]
     markets = others_books.markets_of(position, legs, orders, live, others)

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from kalbot.common import clock, commands
 from kalbot.common.units import dollars
+from kalbot.common.wording import many
 from strategies.cycle import shadows
 from strategies.models import Profile
 from trading import shadow
@@ -48,7 +49,8 @@ class Command(commands.Command):
             self._print(one)
 
     def _print(self, found: Report) -> None:
-        self.stdout.write(f"{found.live.name} (live) and {found.paper.name} (paper): {len(found.pairs)} same decisions")
+        same = many(len(found.pairs), "same decision")
+        self.stdout.write(f"{found.live.name} (live) and {found.paper.name} (paper): {same}")
         unlike = shadows.differing(found.live, found.paper)
         if unlike:
             self.stdout.write(f"  settings differ, so this is no fair comparison: {', '.join(unlike)}")

@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from kalbot.common import commands
 from kalbot.common.errors import KalbotError
+from kalbot.common.wording import many
 from kalbot.console.auth import audit
 from kalbot.console.ui import formats
 from markets.kalshi.errors import KalshiError
@@ -96,4 +97,4 @@ class Command(commands.Command):
     def _compare(self, adopted: int) -> None:
         row = reconcile.run(Mode.LIVE, "adopt", logging.DEBUG)
         cash = "not compared" if row.balance_difference is None else f"{formats.gain(row.balance_difference)} apart"
-        self.stdout.write(f"{adopted} baskets adopted; differences now: {row.differences}, cash {cash}")
+        self.stdout.write(f"{many(adopted, 'basket')} adopted; differences now: {row.differences}, cash {cash}")

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from kalbot.common import commands
+from kalbot.common.wording import many
 from kalbot.console.auth import audit
 from kalbot.console.ui import formats
 from strategies.models import Mode
@@ -35,7 +36,7 @@ class Command(commands.Command):
             if row.error:
                 raise CommandError(f"{mode}: could not compare: {row.error}")
             self.stdout.write(
-                f"{mode}: {row.orders} orders, {row.fills} fills, {row.positions} positions; "
+                f"{mode}: {many(row.orders, 'order')}, {many(row.fills, 'fill')}, {many(row.positions, 'position')}; "
                 f"{row.repaired} repaired, {row.differences} differences"
             )
         if options["accept_cash"]:

@@ -18,6 +18,7 @@ from backtest.report import terminal
 from backtest.report.results import UNJUDGED
 from backtest.studies import by_workers
 from kalbot.common import clock
+from kalbot.common.wording import many
 from kalbot.console.ui.plots import Plot
 from strategies.reasons import sentence_of
 
@@ -83,7 +84,9 @@ def _assumed(run: BacktestRun) -> list[str]:
     found = {name for about in run.coverage.get("about", []) for name in about.get("assumed", [])}
     events = run.result.get("assumed_fees", 0)
     own = (
-        [f"fees of {events} events whose series were recorded without: {run.options.get('fees')} x 1"] if events else []
+        [f"fees of {many(events, 'event')} whose series were recorded without: {run.options.get('fees')} x 1"]
+        if events
+        else []
     )
     return [*sorted(found), *own]
 
