@@ -188,7 +188,7 @@ def halts_and_resumes(operator: Any, risk: Any) -> None:
     risk.locator(".k-banner").get_by_role("link", name="Resume").click()
     risk.locator("#dialog").get_by_label("Reason").fill("prices are sane again")
     risk.locator("#dialog").get_by_role("button", name="Resume").click()
-    risk.locator(".k-banner-active").get_by_text("ACTIVE").wait_for()
+    risk.locator(".k-banner-active, .k-banner-partly").get_by_text("ACTIVE").wait_for()
 
 
 def reviews(page: Any, event: str) -> None:

@@ -219,7 +219,7 @@ def test_an_operator_halts_and_a_risk_manager_resumes(width: int, visit: Any, sc
     risk.locator(".k-banner").get_by_role("link", name="Resume").click()
     risk.locator("#dialog").get_by_label("Reason").fill("prices are sane again")
     risk.locator("#dialog").get_by_role("button", name="Resume").click()
-    risk.locator(".k-banner-active").get_by_text("ACTIVE").wait_for()
+    risk.locator(".k-banner-active, .k-banner-partly").get_by_text("ACTIVE").wait_for()
     assert TradingState.objects.get(scope="global").state == "active"
 
 

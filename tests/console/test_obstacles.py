@@ -287,3 +287,19 @@ def test_profiles_that_the_same_thing_stops_share_a_line(working: dict[str, Any]
     shown = banner(login("viewer"))
     assert "balanced, careful: is locked" in shown
     assert shown.count("is locked") == 1
+
+
+def test_the_banner_is_not_green_while_one_of_several_profiles_is_stopped(
+    working: dict[str, Any], login: Login
+) -> None:
+    client, until = login("viewer"), clock.now() + timedelta(minutes=5)
+    Profile.objects.filter(name="balanced").update(is_active=True)
+    count = Profile.objects.filter(is_active=True).count()
+    assert "k-banner-active" in banner(client)
+    Lock.objects.create(profile=working["careful"], code="loss_streak", reason="lost", until=until)
+    shown = banner(client)
+    assert f"ACTIVE, BUT 1 OF {count} PROFILES STOPPED" in shown
+    assert "k-banner-partly" in shown
+    for profile in Profile.objects.filter(is_active=True).exclude(name="careful"):
+        Lock.objects.create(profile=profile, code="loss_streak", reason="lost", until=until)
+    assert "ACTIVE, BUT STOPPED" in banner(client)

@@ -17,7 +17,7 @@ SHOWN = 3
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """A handful of queries, on every page: a banner that is green while a lock denies every decision would be wrong."""
+    """A handful of queries, on every page: a banner that is green while something stops decisions, of all profiles or of one, would be wrong."""
     stops = obstacles.of_request(request)
     active = stops.active
     state = stops.states.get(None)
@@ -27,7 +27,9 @@ def context(request: HttpRequest) -> dict[str, Any]:
     alike = together(list(own.values()))
     return {
         "state": state,
-        "level": state.state if state else "stopped" if stopped else "active",
+        "level": state.state if state else "stopped" if stopped else "partly" if own else "active",
+        "own_stops": len(own),
+        "active_profiles": len(active),
         "stops": everything,
         "profile_stops": [line(same) for same in alike[:SHOWN]],
         "more_stops": sum(len(same) for same in alike[SHOWN:]),
