@@ -17,7 +17,7 @@ SHOWN = 3
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """A handful of queries, on every page: a banner that is green while something stops decisions, of all profiles or of one, would be wrong."""
+    """A handful of queries, on every page: a banner that is green while something stops a profile would be wrong."""
     stops = obstacles.of_request(request)
     active = stops.active
     state = stops.states.get(None)
