@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from kalbot.common.units import dollars
 from kalbot.console.notify.models import Channel, Cursor, Delivery, EventKind, Notification, Rule, Severity
+from strategies.models import Mode, Profile
 
 __all__ = [
     "Act",
@@ -13,6 +15,7 @@ __all__ = [
     "Channel",
     "Cursor",
     "Delivery",
+    "EquitySample",
     "EventKind",
     "LogRecord",
     "Notification",
@@ -133,6 +136,32 @@ class Act(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.name} {self.target}"
+
+
+class EquitySample(models.Model):
+    """What a profile was worth at a moment, micro-dollars: the first reading of each hour. The ledger has the rest of its history, but no
+    bid of then."""
+
+    profile = models.ForeignKey(Profile, models.PROTECT, related_name="+")
+    mode = models.CharField(max_length=4, choices=Mode)
+    at = models.DateTimeField(db_index=True)
+    hour = models.IntegerField(help_text="Hours since 1970: one row for each.")
+    capital = models.BigIntegerField(help_text="Booked: deposits less withdrawals.")
+    realised = models.BigIntegerField(help_text="Profit booked so far.")
+    unrealised = models.BigIntegerField(help_text="What selling what was open at the bids would have made.")
+    unpriced = models.IntegerField(help_text="Open positions without live books: they count at their cost.")
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [models.UniqueConstraint(fields=["profile", "mode", "hour"], name="one_equity_sample_an_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} {self.at:%Y-%m-%d %H:%M}: {dollars(self.equity)}"
+
+    @property
+    def equity(self) -> int:
+        """Capital, what was realised and what selling would make."""
+        return self.capital + self.realised + self.unrealised
 
 
 class Preference(models.Model):

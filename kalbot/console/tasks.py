@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from kalbot.common import clock, messages
 from kalbot.common.postgres import silent
-from kalbot.console.ops import price_history
+from kalbot.console.ops import equity, price_history
 from kalbot.console.ops.health import exchange_status, heartbeats
 from kalbot.console.ops.retention import price_keys, retention, settled
 from markets import identity
@@ -48,6 +48,12 @@ def ask_while_shut() -> bool:
 def sample_prices() -> int:
     """Add a point to the price history of every watched event that moved; returns how many did."""
     return price_history.sample()
+
+
+@shared_task(name=messages.SAMPLE_EQUITY)
+def sample_equity() -> int:
+    """Keep what each profile is worth now, once an hour; returns how many rows are new."""
+    return equity.sample()
 
 
 @shared_task(name=messages.END_SILENT_COPIES)

@@ -21,7 +21,7 @@ from django.urls import reverse
 from kalbot.common import clock
 from kalbot.console.api import tokens
 from kalbot.console.pages.results import results as results_page
-from kalbot.console.pages.results.results import curve
+from kalbot.console.pages.results.curves import realised as curve
 from strategies.models import Profile
 from trading.accounting import balance_check, result_groups, results
 from trading.models import Position

@@ -215,6 +215,27 @@ def owned_steps(profile: Profile) -> list[Step]:
     return [(at, -amount) for at, amount in entries.values_list("transaction__at", "amount")]
 
 
+def equity_steps(profile: Profile, since: datetime | None, until: datetime) -> list[Step]:
+    """Booked equity (capital and realised profit, so what is held counts at its cost) from ``since`` to ``until``: (moment, micro-dollars
+    from then on), each basket once (see ``whole_baskets``). It begins with ``since`` where something was booked by then, else with the
+    first booking; empty without any."""
+    entries = LedgerEntry.objects.filter(
+        transaction__profile=profile, account__in=[Account.CAPITAL, Account.REALISED], transaction__at__lte=until
+    )
+    found: list[Step] = []
+    level = 0
+    if since is not None:
+        before = entries.filter(transaction__at__lt=since).aggregate(total=Sum("amount"), number=Count("pk"))
+        level = -(before["total"] or 0)
+        found = [(since, level)] if before["number"] else []
+        entries = entries.filter(transaction__at__gte=since)
+    rows = entries.order_by("transaction__at", "id")
+    for at, change in whole_baskets(rows.values_list("transaction__at", "amount", "transaction__position")):
+        level += change
+        found.append((at, level))
+    return found
+
+
 def capital_days(steps: Iterable[Step], since: datetime | None, now: datetime) -> int:
     """Micro-dollars times days that were locked between ``since`` and ``now``, rounded down."""
     total, held, last = 0, 0, since

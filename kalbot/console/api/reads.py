@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,12 +14,13 @@ from kalbot.common import clock
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import format_decimal
 from kalbot.console.api import shapes
+from kalbot.console.exports import equity as equity_table
 from kalbot.console.exports import results as table
+from kalbot.console.ops import equity
 from kalbot.console.ops.health import status
 from kalbot.console.pages.home import obstacles
 from kalbot.console.pages.home.obstacles import Obstacle
 from kalbot.console.pages.positions import explained
-from kalbot.console.pages.results import results as results_page
 from kalbot.console.ui.held import floor_of_held, floors_of_held, grade_of_held
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
@@ -197,11 +198,22 @@ def pnl(mode: str) -> list[shapes.PnlOut]:
 
 def results_of(period: str, first: date | None, last: date | None, profile: str) -> list[shapes.ResultOut]:
     """Every profile, or the named one, in a period or in whole days; the same numbers as the results page."""
-    now = clock.now()
-    whole = first is not None or last is not None
-    since, until = results.days(first, last, now) if whole else (results.begin(period, now), now)
+    since, until = _time(period, first, last)
     rows = Profile.objects.order_by("mode", "name")
     profiles = list(rows.filter(name=profile) if profile else rows)
-    open_ = results_page.unrealised_of(profiles)
+    open_ = equity.unrealised_of(profiles)
     lines = [table.line(results.result(one, since, until), *open_[one.pk]) for one in profiles]
     return [shapes.ResultOut.model_validate({name: value or None for name, value in line.items()}) for line in lines]
+
+
+def equity_of(period: str, first: date | None, last: date | None, profile: Profile) -> list[shapes.EquityOut]:
+    """What the profile was worth in a period or in whole days, as it was kept each hour."""
+    found = equity.samples(profile, *_time(period, first, last))
+    return [shapes.EquityOut.model_validate(equity_table.line(one)) for one in found]
+
+
+def _time(period: str, first: date | None, last: date | None) -> tuple[datetime | None, datetime]:
+    """(since, until) of whole days where one is named, else of the period."""
+    now = clock.now()
+    whole = first is not None or last is not None
+    return results.days(first, last, now) if whole else (results.begin(period, now), now)

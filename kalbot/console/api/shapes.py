@@ -160,6 +160,19 @@ class ResultOut(Schema):
     worst_position: int | None
 
 
+class EquityOut(Schema):
+    """What a profile was worth at one moment of an hour, in dollars."""
+
+    profile: str
+    mode: str
+    at: datetime
+    capital: Decimal
+    realised: Decimal
+    unrealised: Decimal = Field(description="Of what was open, at the live bids; what had none counts at its cost.")
+    not_priced: int
+    equity: Decimal
+
+
 class Because(Schema):
     """Every write says why; the reason is kept in the audit log."""
 

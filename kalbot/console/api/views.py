@@ -95,6 +95,19 @@ def results(
     return reads.results_of(period, first, last, profile)
 
 
+@api.get("/equity", response=list[shapes.EquityOut], summary="What a profile was worth, hour by hour")
+def equity(
+    request: HttpRequest,
+    profile: str,
+    period: Literal["day", "week", "month", "year", "all"] = "month",
+    first: date | None = None,
+    last: date | None = None,
+) -> list[shapes.EquityOut]:
+    require(request, "trading.view_position")
+    require(request, "trading.view_ledgertransaction")
+    return reads.equity_of(period, first, last, requested.wanted_profile(profile))
+
+
 @api.get("/recommendations", response=list[shapes.RecommendationOut], summary="Open advice of triage")
 def recommendations(request: HttpRequest) -> list[shapes.RecommendationOut]:
     require(request, "triage.view_recommendation")

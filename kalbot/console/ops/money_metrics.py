@@ -9,9 +9,9 @@ from django.db.models import Count, Max, Q, Sum
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from kalbot.common import clock
+from kalbot.console.ops.equity import unrealised_of
 from kalbot.console.pages.home import obstacles
 from kalbot.console.pages.home.summary import latency, ledger_summaries
-from kalbot.console.pages.results.results import unrealised_of
 from strategies.models import NearMiss, Profile, Verdict
 from trading.models import ACTIVE, Denial, Discrepancy, ExchangeAccount, Position, Reconciliation, TradingState
 
@@ -57,7 +57,7 @@ def open_profit() -> Iterator[Metric]:
     open_ = GaugeMetricFamily("kalbot_unrealised_dollars", "What selling at the bids of now would make", labels=labels)
     unpriced = GaugeMetricFamily("kalbot_unpriced_positions", "Open positions without live books", labels=labels)
     equity = GaugeMetricFamily(
-        "kalbot_equity_dollars", "Cash and cost of what is held, with open profit where it is known", labels=labels
+        "kalbot_equity_dollars", "Capital, what was realised and open profit where it is known", labels=labels
     )
     profiles = list(Profile.objects.all())
     made, books = unrealised_of(profiles), ledger_summaries()
@@ -66,7 +66,7 @@ def open_profit() -> Iterator[Metric]:
         if now is not None or not missing:
             open_.add_metric(key, dollars(now))
         unpriced.add_metric(key, missing)
-        equity.add_metric(key, dollars(found["cash"] + found["open_cost"] + (now or 0)))
+        equity.add_metric(key, dollars(found["starting"] + found["realised"] + (now or 0)))
     yield from (open_, unpriced, equity)
 
 

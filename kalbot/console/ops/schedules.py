@@ -71,6 +71,7 @@ PLAN: Final = (
         "Frees what a process locks that froze while it wrote the catalogue.",
     ),
     Entry("sample prices", messages.SAMPLE_PRICES, 15, "default", "Price history of watched events, for pages."),
+    Entry("sample equity", messages.SAMPLE_EQUITY, 3_600, "default", "What each profile is worth, for its curve."),
     Entry("move capital", messages.MOVE_CAPITAL, 60, "trading", "Sweeps profits; lends idle capital where it waits."),
     Entry("learn settling", messages.LEARN_SETTLING, 21_600, "strategy", "When the money of each series comes back."),
     Entry("notify", messages.NOTIFY, 5, "default", "Collects what happened and sends notifications."),

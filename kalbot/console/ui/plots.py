@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from kalbot.common import clock
 
@@ -15,6 +15,20 @@ COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7
 UNITS = [("seconds", 1, 180), ("minutes", 60, 180), ("hours", 3_600, 72), ("days", 86_400, 0)]
 """Name, seconds, and up to how many of it are still readable."""
 Points = Sequence[tuple[datetime, float | None]]
+Level = TypeVar("Level", int, float)
+
+
+def fewer(points: Sequence[tuple[datetime, Level]], most: int = 300) -> list[tuple[datetime, Level]]:
+    """At most ``most`` (4 or more) of the points: the first, the last, and of each stretch between the lowest and the highest, so that no
+    fall and no peak is lost."""
+    if len(points) <= most:
+        return list(points)
+    size = -(-len(points) // ((most - 2) // 2))
+    kept = {0, len(points) - 1}
+    for begin in range(0, len(points), size):
+        stretch = range(begin, min(begin + size, len(points)))
+        kept |= {min(stretch, key=lambda at: points[at][1]), max(stretch, key=lambda at: points[at][1])}
+    return [points[at] for at in sorted(kept)]
 
 
 class Plot:

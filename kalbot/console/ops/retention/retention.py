@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from backtest.models import BacktestRun, Study, TriedSetting
 from kalbot.common import clock
-from kalbot.console.models import LogRecord, Notification, TaskRecord
+from kalbot.console.models import EquitySample, LogRecord, Notification, TaskRecord
 from kalbot.console.ops.retention import settled
 from markets.models import ExchangeMessage, Scan, TapeGap
 from strategies.models import Cycle, NearMiss, Screening, Verdict
@@ -102,6 +102,7 @@ def old_rows() -> dict[str, QuerySet[Any]]:
         ),
         "ended events": settled.forgettable(),
         "gaps of tapes": TapeGap.objects.filter(ended_at__lt=before(days=YEAR_DAYS)),
+        "equity": EquitySample.objects.filter(at__lt=before(days=YEAR_DAYS)),
         "studies": Study.objects.filter(created_at__lt=before(days=YEAR_DAYS)),
         "tried settings": TriedSetting.objects.filter(at__lt=before(days=YEAR_DAYS)),
         "backtest runs": BacktestRun.objects.filter(

@@ -14,6 +14,7 @@ from django.db.models import Count, OuterRef, Subquery, Sum
 from kalbot.common import clock
 from kalbot.console.ops.health import stage_times
 from kalbot.console.ui import verdicts
+from kalbot.console.ui.plots import fewer
 from strategies.models import Cycle, Profile, Verdict
 from trading.accounting import balance_check, results
 from trading.limits import day, facts
@@ -96,8 +97,7 @@ def realised_curve(mode: str, days: int = 30, points: int = 200) -> list[tuple[d
             curve.append((moment, 0))
         total += made
         curve.append((moment, total))
-    step = max(1, len(curve) // points)
-    return curve[::step] if not curve or curve[-1] in curve[::step] else [*curve[::step], curve[-1]]
+    return fewer(curve, points)
 
 
 def until_booked(profile: Profile, name: str, make: Callable[[], Found]) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from typing import Any, Final
 
@@ -12,18 +12,19 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 
 from kalbot.common import clock
+from kalbot.console.exports import equity as equity_table
 from kalbot.console.exports import results as table
 from kalbot.console.exports import write
+from kalbot.console.exports.kept import Line
+from kalbot.console.ops import equity
 from kalbot.console.pages.home.summary import until_booked
-from kalbot.console.pages.positions import open_positions
+from kalbot.console.pages.results import curves
 from kalbot.console.ui.links import list_url
-from kalbot.console.ui.plots import Plot
 from strategies.models import Profile
 from trading.accounting import result_groups, results
 from trading.accounting.result_groups import GROUPS
 from trading.accounting.results import PERIODS, Result
 
-POINTS: Final = 300
 MOST: Final = 4
 """Profiles whose curves and groups stand side by side."""
 MOST_MEMBERS: Final = 200
@@ -36,13 +37,18 @@ def page(request: HttpRequest) -> HttpResponse:
     period, first, last = chosen_time(request.GET)
     since, until = results.days(first, last, now) if not period else (results.begin(period, now), now)
     profiles = list(Profile.objects.order_by("mode", "name"))
-    open_ = unrealised_of(profiles)
+    open_ = equity.unrealised_of(profiles)
+    name = period or f"{first}-{last}"
     if request.GET.get("format") == "csv":
         rows = [results.result(profile, since, until) for profile in profiles]
-        return as_csv(rows, open_, period or f"{first}-{last}")
+        lines = [table.line(one, *open_[one.profile.pk]) for one in rows]
+        return answered(lines, table.COLUMNS, f"results-{name}")
     rows = [result_of(profile, since, until, now) for profile in profiles]
     wanted = request.GET.getlist("profile")
     chosen = [one for one in profiles if one.name in wanted][:MOST] or first_shown(rows)
+    if request.GET.get("format") == "equity":
+        kept = [equity_table.line(one) for profile in chosen for one in equity.samples(profile, since, until)]
+        return answered(kept, equity_table.COLUMNS, f"equity-{name}")
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Results",
@@ -61,7 +67,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "address": address(period, first, last),
         "groups": groups(chosen, since, until),
         **members(request.GET, chosen, since, until),
-        **curve(chosen, since, until),
+        **curves.realised(chosen, since, until),
+        "equities": curves.equity_of(chosen, since, until, equity.of_now(chosen, open_) if until == now else {}),
     }
     return TemplateResponse(request, "console/results.html", context)
 
@@ -156,36 +163,8 @@ def refusal(request: HttpRequest, first: date | None, last: date | None, now: da
     return ""
 
 
-def unrealised_of(profiles: Sequence[Profile]) -> dict[int, tuple[int | None, int]]:
-    """By profile: what selling now would make at the live bids, and how many open positions have no live book."""
-    found: dict[int, tuple[int | None, int]] = {profile.pk: (None, 0) for profile in profiles}
-    rows = open_positions.matching().filter(profile__in=found)
-    for total in open_positions.totals(open_positions.valued(rows)):
-        if total.profile is not None and total.profile.pk in found:
-            found[total.profile.pk] = (total.unrealised, total.unpriced)
-    return found
-
-
-def curve(chosen: Sequence[Profile], since: datetime | None, until: datetime) -> dict[str, str]:
-    """Realised profit of the chosen profiles over the time, a line each, from nothing at its beginning."""
-    plot = Plot("dollars", legend=len(chosen) > 1, until=until)
-    for profile in chosen:
-        steps = results.by_basket(profile, since, until)
-        if not steps:
-            continue
-        points = [(since or steps[0][0], 0.0)]
-        total = 0
-        for at, change in steps:
-            total += change
-            points.append((at, total / 1e6))
-        step = max(1, len(points) // POINTS)
-        plot.line(f"{profile.name} ({profile.mode})", [*points[::step], (until, total / 1e6)])
-    return plot.context("curve")
-
-
-def as_csv(rows: Sequence[Result], open_: dict[int, tuple[int | None, int]], name: str) -> HttpResponse:
-    """The table as exact decimals."""
-    lines = (table.line(one, *open_[one.profile.pk]) for one in rows)
-    answer = HttpResponse("".join(write.lines(lines, table.COLUMNS)), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="results-{name}.csv"'
+def answered(lines: Iterable[Line], columns: Sequence[str], name: str) -> HttpResponse:
+    """A table as CSV, with exact decimals."""
+    answer = HttpResponse("".join(write.lines(lines, columns)), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return answer

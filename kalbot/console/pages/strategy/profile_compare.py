@@ -13,7 +13,8 @@ from django.template.response import TemplateResponse
 
 from kalbot.common import clock
 from kalbot.console.admin.profiles.profile_units import LABELS, in_unit
-from kalbot.console.pages.results.results import result_of, unrealised_of
+from kalbot.console.ops.equity import unrealised_of
+from kalbot.console.pages.results.results import result_of
 from kalbot.console.ui import formats
 from strategies import reasons
 from strategies.models import Profile, Screening

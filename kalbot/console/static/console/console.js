@@ -14,6 +14,17 @@
   }
   setInterval(markStale, 2000);
 
+  // What stands beside the lines of a chart is as easy to read as the text around it, light or dark.
+  function ink() {
+    if (!window.Chart) return;
+    window.Chart.defaults.color = getComputedStyle(document.documentElement).getPropertyValue("--k-dim").trim();
+    Object.values(window.Chart.instances).forEach(function (chart) { chart.update(); });
+  }
+  document.addEventListener("DOMContentLoaded", function () {
+    ink();
+    new MutationObserver(ink).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
+  });
+
   // Unfold measures its tabs once, and folds them away when that happens before the page has its width: let it measure again.
   window.addEventListener("load", function () {
     setTimeout(function () { for (let n = 0; n < 8; n++) window.dispatchEvent(new Event("resize")); }, 250);
