@@ -49,12 +49,12 @@ def test_a_setting_that_cannot_be_read_is_a_sentence(tmp_path: Path, monkeypatch
     ("line", "database", "words"),
     [
         ("identity --traceback", NOWHERE, "Traceback"),
-        ("families", "sqlite:///empty.sqlite3", "Run: python manage.py migrate"),
+        ("families", "sqlite:///{folder}/empty.sqlite3", "Run: python manage.py migrate"),
         ("seed", "sqlite:////no/such/folder/x.sqlite3", "The database cannot be used (unable to open database file)"),
     ],
 )
 def test_each_way_to_be_without_one_has_its_words(line: str, database: str, words: str, tmp_path: Path) -> None:
-    done = _manage(line, database, tmp_path)
+    done = _manage(line, database.format(folder=tmp_path), tmp_path)
     assert done.returncode == 1
     assert words in done.stderr
     assert ("Traceback" in done.stderr) == ("--traceback" in line)
@@ -74,7 +74,7 @@ def test_what_is_missing_is_read_off_the_error() -> None:
 def test_beat_without_tables_says_so(tmp_path: Path) -> None:
     env = {
         **os.environ,
-        "DATABASE_URL": "sqlite:///empty.sqlite3",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3",
         "KALBOT_ENV_FILE": "",
         "KALBOT_STATE": str(tmp_path),
     }
