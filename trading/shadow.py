@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from kalbot.common.db.batches import batched
 from strategies.models import Decision, Profile
 from trading.execution.sizing import baskets
@@ -78,13 +80,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All pairs of a live profile and one twin since a moment. ``unshadowed``: live decisions that the twin did not take,
-    because it held the event already or was off."""
+    """All pairs of a live profile and one twin since a moment. ``unshadowed``: live decisions since ``begun``, when there was a twin,
+    that the twin did not take, because it held the event already or was off."""
 
     live: Profile
     paper: Profile
     pairs: tuple[Pair, ...]
     unshadowed: int
+    begun: datetime
 
     @property
     def ended(self) -> list[Pair]:
@@ -149,8 +152,13 @@ def report(live: Profile, paper: Profile, since: datetime) -> Report:
         for pk, of, event, kind, count, at in rows
     )
     begun = max(since, paper.created_at)
-    own = Decision.objects.filter(profile=live, created_at__gte=begun).count()
-    return Report(live, paper, pairs, own - sum(1 for pair in pairs if pair.decided_at >= begun))
+    alone = without_copy(Decision.objects.filter(profile=live, created_at__gte=begun), paper.pk).count()
+    return Report(live, paper, pairs, alone, begun)
+
+
+def without_copy(decisions: QuerySet[Decision], paper: int) -> QuerySet[Decision]:
+    """Those of the decisions that the twin with this key did not take."""
+    return decisions.exclude(Exists(Decision.objects.filter(profile=paper, shadow_of=OuterRef("pk"))))
 
 
 WAITING = Side("waiting", result=None)

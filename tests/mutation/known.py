@@ -41,7 +41,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "completing at any loss",
         "trading/execution/phases/rescue.py",
-        "if result <= instead or result < -left:",
+        "if result <= instead or result < -leg_risk.left(position):",
         "if result <= instead:",
     ),
     Known(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -12,6 +16,7 @@ from kalbot.console.admin.lists.columns import column, event_link, key_link, lab
 from kalbot.console.admin.lists.exports import ExportedAdmin
 from kalbot.console.admin.lists.filters import (
     ChoicesDropdownFilter,
+    DropdownFilter,
     RelatedDropdownFilter,
     choice,
     seen_values,
@@ -23,7 +28,23 @@ from kalbot.console.ui.markup import signed
 from markets.selectors import markets_of
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import residual
-from strategies.models import Decision
+from strategies.models import Decision, Profile
+from trading import shadow
+
+
+class WithoutCopy(DropdownFilter):
+    """Live decisions that a paper twin did not take."""
+
+    title = "not taken by"
+    parameter_name = "without_copy"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        twins = Profile.objects.exclude(shadow_of=None).order_by("name")
+        return [(str(pk), name) for pk, name in twins.values_list("pk", "name")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Decision]) -> QuerySet[Decision]:
+        twin = Profile.objects.filter(pk=self.value()).first() if (self.value() or "").isdecimal() else None
+        return queryset if twin is None else shadow.without_copy(queryset.filter(profile=twin.shadow_of), twin.pk)
 
 
 @admin.register(Decision)
@@ -55,10 +76,12 @@ class DecisionAdmin(ExportedAdmin):
             },
         ),
         seen_values("denial__code", "denial"),
+        WithoutCopy,
     ]
     list_select_related = ["profile", "position", "denial", "event"]
     search_fields = ["event__ticker", "event__title"]
     sorts = {"created_at", "cost", "margin_ppm"}
+    linked_by = {"created_at__gte"}
     ordering = ["-created_at"]
     units = {
         "count": "count",

@@ -19,6 +19,7 @@ from strategies.models import Profile
 
 __all__ = [
     "ChoicesDropdownFilter",
+    "DropdownFilter",
     "RangeDateTimeFilter",
     "RelatedDropdownFilter",
     "choice",

@@ -149,7 +149,10 @@ class PositionAdmin(ExportedAdmin):
     search_fields = ["event__ticker", "event__title", "=id"]
     sorts = {"number", "cost_now", "realised", "created_at"}
     ordering = ["-id"]
-    linked_by = {"ended_at__gte", "ended_at__lte", "legs__bought_count__gt"}
+    linked_by = {
+        *("ended_at__gte", "ended_at__lte", "legs__bought_count__gt"),
+        *("decision__created_at__gte", "opened_at__isnull"),
+    }
     units = {
         "target_count": "count",
         "matched_count": "count",

@@ -53,7 +53,12 @@ def report(live: Profile, paper: Profile, since: Any) -> dict[str, Any]:
         "unlike": [LABELS.get(name, name.replace("_", " ")) for name in shadows.differing(live, paper)],
         "pairs": found.pairs[::-1][:SHOWN],
         "more": max(0, len(found.pairs) - SHOWN),
-        "live_url": list_url("strategies.decision", profile__id__exact=live.pk),
+        "live_url": list_url(
+            "strategies.decision",
+            profile__id__exact=live.pk,
+            created_at__gte=found.begun.isoformat(),
+            without_copy=paper.pk,
+        ),
     }
 
 

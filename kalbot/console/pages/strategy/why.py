@@ -130,23 +130,25 @@ def after(profile: Profile, scan: Scan | None) -> list[dict[str, Any]]:
     if scan is None:
         return []
     decisions = Decision.objects.filter(profile=profile, created_at__gte=scan.started_at)
-    when = {"profile__id__exact": profile.pk}
+    of, since = {"profile__id__exact": profile.pk}, scan.started_at.isoformat()
+    taken = {**of, "created_at__gte": since}
+    held = {**of, "decision__created_at__gte": since}
     return [
-        {"title": "decisions", "number": decisions.count(), "url": list_url("strategies.decision", **when)},
+        {"title": "decisions", "number": decisions.count(), "url": list_url("strategies.decision", **taken)},
         {
             "title": "denied",
             "number": Denial.objects.filter(decision__in=decisions).count(),
-            "url": list_url("strategies.decision", became="denied", **when),
+            "url": list_url("strategies.decision", became="denied", **taken),
         },
         {
             "title": "positions",
             "number": Position.objects.filter(decision__in=decisions).count(),
-            "url": list_url("trading.position", **when),
+            "url": list_url("trading.position", **held),
         },
         {
             "title": "filled",
             "number": Position.objects.filter(decision__in=decisions, opened_at__isnull=False).count(),
-            "url": list_url("trading.position", **when),
+            "url": list_url("trading.position", opened_at__isnull=0, **held),
         },
     ]
 
