@@ -45,12 +45,6 @@ KNOWN: tuple[Known, ...] = (
         "if result <= instead:",
     ),
     Known(
-        "losses already taken are forgotten when a basket is completed at a loss",
-        "trading/execution/phases/rescue.py",
-        "left = profile.leg_risk_budget + min(0, position.realised)",
-        "left = profile.leg_risk_budget",
-    ),
-    Known(
         "what a purchase did not get is tried again on the same book",
         COMPLETE,
         "if not exhausted and not rests and position.attempts and tried.at_limits(position, lacking, orders):",
@@ -106,15 +100,9 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "losses already taken are forgotten",
-        UNWIND,
-        "return position.profile.leg_risk_budget + min(0, position.realised)",
+        "trading/accounting/leg_risk.py",
+        "return position.profile.leg_risk_budget + min(0, position.realised, -_lost_unwinding(position))",
         "return position.profile.leg_risk_budget",
-    ),
-    Known(
-        "losses already taken are forgotten while a purchase rests",
-        COMPLETE,
-        "left = position.profile.leg_risk_budget + min(0, position.realised)",
-        "left = position.profile.leg_risk_budget",
     ),
     Known(
         "a purchase on a suspect book",
@@ -224,8 +212,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "an order answered with nothing is believed",
         "trading/execution/orders/inflight.py",
-        "if answer.fill_count > order.filled_count and record.move(",
-        "if False and record.move(",
+        "elif answer.fill_count > order.filled_count:",
+        "elif False:",
     ),
     Known(
         "bought while an order of the account is unknown",
