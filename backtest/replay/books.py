@@ -41,7 +41,7 @@ class ReplayBooks(Books):
         """Markets whose books are of another connection than the one that is read."""
         self._resting: dict[str, set[LevelKey]] = {}
         """Market -> levels in which an order rests, or once did."""
-        self.on_level: Callable[[LevelKey, int], None] = lambda level, displayed: None
+        self.on_level: Callable[[LevelKey, int, int], None] = lambda level, displayed, at_ms: None
         self._depths: dict[str, Depth] = {}
 
     def change(
@@ -64,13 +64,13 @@ class ReplayBooks(Books):
             state = self.markets.get(ticker)
             if state is not None:
                 levels = state.book.yes if is_yes else state.book.no
-                self._seen((ticker, Side.YES if is_yes else Side.NO, price), levels.get(price, 0))
+                self._seen((ticker, Side.YES if is_yes else Side.NO, price), levels.get(price, 0), ts_ms or at)
 
     def snapshot(self, frame: BookSnapshot, at: int) -> None:
         """See Books."""
         super().snapshot(frame, at)
         if frame.market_ticker in self.followed:
-            self._seen_whole(frame.market_ticker, dict(frame.yes), dict(frame.no))
+            self._seen_whole(frame.market_ticker, dict(frame.yes), dict(frame.no), at)
 
     def best(self, state: MarketState, yes: Level | None, no: Level | None, frame: TickerFrame, at: int) -> bool:
         """What ``snapshot`` does with a book of one level a side (None: nobody bids) and ``ticker`` with ``frame``, in one step: a tape of
@@ -100,7 +100,7 @@ class ReplayBooks(Books):
         if state.crossed_since or yes_price + no_price >= DOLLAR_PRICE:
             self._check_crossing(state, at)
         if ticker in self.followed:
-            self._seen_whole(ticker, book.yes, book.no)
+            self._seen_whole(ticker, book.yes, book.no, at)
         if ticker.startswith(COMBO_PREFIX):
             self.ignored += 1
             return is_same
@@ -169,20 +169,20 @@ class ReplayBooks(Books):
         )
         return tuple((price, count) for price, count in left if count > 0)
 
-    def _seen_whole(self, ticker: str, yes: dict[int, int], no: dict[int, int]) -> None:
+    def _seen_whole(self, ticker: str, yes: dict[int, int], no: dict[int, int], at: int) -> None:
         sides = {Side.YES: yes, Side.NO: no}
         taken = {level for level in self.taken if level[0] == ticker}
         for level in sorted(taken | self._resting.get(ticker, set())):
-            self._seen(level, sides[level[1]].get(level[2], 0))
+            self._seen(level, sides[level[1]].get(level[2], 0), at)
 
-    def _seen(self, level: LevelKey, displayed: int) -> None:
+    def _seen(self, level: LevelKey, displayed: int, at: int) -> None:
         taken = self.taken.get(level)
         if taken is not None and displayed < taken:
             if displayed:
                 self.taken[level] = displayed
             else:
                 del self.taken[level]
-        self.on_level(level, max(0, displayed - self.own.resting(level[0], level[1]).get(level[2], 0)))
+        self.on_level(level, max(0, displayed - self.own.resting(level[0], level[1]).get(level[2], 0)), at)
 
 
 class ReplayPrices:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,17 +16,17 @@ import msgspec
 from backtest.replay.books import SNAPSHOT, ReplayBooks, ReplayPrices
 from backtest.replay.catalogue import Announced, Catalogue
 from backtest.replay.counted import Counted
+from backtest.replay.late_trades import listed
 from backtest.replay.own_orders import Latest
-from backtest.replay.recorded_quotes import read_best
+from backtest.replay.recorded_quotes import Touch, read_best, ticker_of
 from backtest.replay.totals import Totals
 from kalbot.common import clock
-from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement, parse_count, parse_price
+from kalbot.common.units import CONTRACT, DOLLAR_PRICE, Count, Price, complement
 from markets import exchange_hours
 from markets.book import Side
-from markets.kalshi.scalars import COUNTS, PRICES, moment
+from markets.kalshi.scalars import COUNTS, PRICES
 from markets.kalshi.schemas.pages import parse_orderbook
 from markets.kalshi.schemas.trades import Trade
-from markets.kalshi.vocabulary import Side as WireSide
 from markets.kalshi.ws import frames
 from markets.streaming.intake import StreamIntake
 from markets.tape.connections import Connections
@@ -38,12 +39,9 @@ from triage.sources.protocol import Snapshot
 log = logging.getLogger(__name__)
 
 TOP: Final = Price(DOLLAR_PRICE)
-_NOTHING: Final = Count(0)
-_NOBODY: Final = (None, _NOTHING)
 TRADES_KNOWN: Final = 50_000
 """Names of the latest trades that are kept, to know them again."""
 NAMES: Final = {kind: kind.name.lower() for kind in Kind}
-_Touch = tuple[Price, Count] | None
 Print = Callable[[str, Side, int, int, int, str], None]
 """Market, side that the taker bought, its price, count, time of the trade (ms), its name."""
 
@@ -73,7 +71,7 @@ class Feed:
         self.on_task: Callable[[], None] = lambda: None
         """Called before each task."""
         self.counted = Counted()
-        self._trade_ids = Latest(TRADES_KNOWN)
+        self._trade_ids, self._met = Latest(TRADES_KNOWN), Latest(TRADES_KNOWN)
         self.scanned: bool | None = None
         """A scan ended since screening last ran; None where the tape has no scans."""
         self.is_noteworthy = False
@@ -220,7 +218,7 @@ class Feed:
         self._ticker(record.key, yes[0] if yes else None, no[0] if no else None, at)
 
     def _ticker(self, ticker: str, yes: Any, no: Any, at: int) -> None:
-        self.books.ticker(_ticker_of(ticker, yes, no, at), at)
+        self.books.ticker(ticker_of(ticker, yes, no, at), at)
 
     def quote(self, record: Record) -> bool:
         """The best bids of a market. Whether it is certain that nothing has changed by it but sizes, in which nobody has a part."""
@@ -241,9 +239,9 @@ class Feed:
             self.counts["books of unknown markets"] += 1
             return False
         self.prices.epochs[state.event] = event if continuous else SNAPSHOT
-        return self.books.best(state, yes, no, _ticker_of(ticker, yes, no, at), at)
+        return self.books.best(state, yes, no, ticker_of(ticker, yes, no, at), at)
 
-    def _touch(self, price: str | None, size: str | msgspec.UnsetType | None) -> _Touch:
+    def _touch(self, price: str | None, size: str | msgspec.UnsetType | None) -> Touch:
         if price is None:
             return None
         count = COUNTS[size] if isinstance(size, str) else Count(self._touch_size or CONTRACT)
@@ -251,21 +249,20 @@ class Feed:
         return (parsed, count) if 0 < parsed < TOP and count > 0 else None
 
     def _trade(self, record: Record) -> None:
-        content, at = json.loads(record.payload), record.received_ns // 1_000_000
-        created = moment(content.get("created_time"))
-        trade = Trade(
-            trade_id=content.get("trade_id") or f"{record.received_ns} {self.counts['trade']}",
-            ticker=record.key,
-            count=parse_count(content["count_fp"]),
-            yes_price=parse_price(content["yes_price_dollars"]),
-            taker_side=WireSide(content["taker_side"]),
-            created=created,
-            is_block_trade=False,
-        )
-        made_ms = at if created is None else min(at, int(created.timestamp() * 1000))
+        trade, made_ms = listed(record, f"{record.received_ns} {self.counts['trade']}")
         self._print(trade, made_ms)
-        if made_ms < at:
+        if made_ms < record.received_ns // 1_000_000:
             self.counted.was_listed()
+
+    def unread(self, records: Iterable[Record]) -> None:
+        """Trades that were made by now and are heard of later: orders that rest have met them all the same."""
+        for record in records:
+            with suppress(*UNREADABLE):
+                trade, made_ms = listed(record)
+                known = trade.trade_id in self._trade_ids or trade.trade_id in self._met
+                if trade.trade_id and made_ms <= clock.now_ms() and not known:
+                    self._met.add(trade.trade_id)
+                    self._meets(trade, made_ms)
 
     def _print(self, trade: Trade, at_ms: int) -> None:
         """Orders that rest meet a trade, and it is counted. One that is on the tape twice, by the stream and by a reading of the
@@ -273,10 +270,14 @@ class Feed:
         if trade.is_block_trade or trade.trade_id in self._trade_ids:
             return
         self._trade_ids.add(trade.trade_id)
-        price = trade.yes_price if trade.taker_side.value == "yes" else complement(trade.yes_price)
-        if trade.trade_id not in self._own_trades:
-            self.on_print(trade.ticker, Side(trade.taker_side.value), price, trade.count, at_ms, trade.trade_id)
+        if trade.trade_id not in self._met:
+            self._meets(trade, at_ms)
         self.counted.add(trade)
+
+    def _meets(self, trade: Trade, at_ms: int) -> None:
+        if trade.trade_id not in self._own_trades:
+            price = trade.yes_price if trade.taker_side.value == "yes" else complement(trade.yes_price)
+            self.on_print(trade.ticker, Side(trade.taker_side.value), price, trade.count, at_ms, trade.trade_id)
 
     def before_task(self) -> None:
         """What a task reads is brought up to date: rows of events, and what was traded, as often as the product reads that."""
@@ -291,10 +292,3 @@ class Feed:
         event = self.catalogue.event_of.get(record.key)
         for ticker in [event] if event else list(self.prices.epochs):
             self._forget(ticker)
-
-
-def _ticker_of(ticker: str, yes: _Touch, no: _Touch, at: int) -> frames.TickerFrame:
-    yes_bid, yes_size = yes or _NOBODY
-    no_bid, no_size = no or _NOBODY
-    ask = None if no_bid is None else complement(no_bid)
-    return frames.TickerFrame(0, ticker, None, yes_bid, yes_size, ask, no_size, _NOTHING, _NOTHING, at)

@@ -21,6 +21,7 @@ from backtest.replay.clock import SimulatedClock, in_place
 from backtest.replay.database import in_memory
 from backtest.replay.engine import Engine
 from backtest.replay.feed import Feed
+from backtest.replay.late_trades import LATEST_NS, LateTrades
 from backtest.replay.turns import Recorded
 from backtest.report.results import Result, collect
 from kalbot.common import cache, messages
@@ -43,8 +44,13 @@ Records = Callable[[Options], Iterator[Record]]
 
 
 def records_of(options: Options) -> Iterator[Record]:
-    """The tape's records to the options' end: those before the beginning are what was known then."""
-    return Tape.open(options.tape).records(0, options.end_ns)
+    """The tape's records to the options' end, and what may hold trades that were made by then: those before the beginning are what was
+    known then."""
+    return Tape.open(options.tape).records(0, options.end_ns + (LATEST_NS if _quotes(options) else 0))
+
+
+def _quotes(options: Options) -> bool:
+    return any(one.get("quoting", Profile.Quoting.NONE) != Profile.Quoting.NONE for one in options.profiles)
 
 
 @dataclass(slots=True)
@@ -61,6 +67,9 @@ def open_run(
     options: Options, records: Iterator[Record], recorded: Mapping[str, Recorded] | None = None
 ) -> Iterator[Run]:
     """A run that is ready to start, in a database of its own. ``recorded``: as ``Engine`` takes it."""
+    unread = LateTrades(records, options.end_ns)
+    if _quotes(options):
+        records = unread
     first = next(records, None)
     start = first.received_ns if first is not None else max(0, options.start_ns)
 
@@ -74,9 +83,9 @@ def open_run(
         feed = Feed(books, source, options.touch_size, read_rules(options.rules), options.fees, options.fee_ppm)
         venue = ReplayVenue(books, options.latency, options.seed, options.queue)
         feed.on_print, feed.on_own_print, books.on_level = venue.on_print, venue.on_own_print, venue.on_level
-        feed.counted.is_wanted = any(
-            one.get("quoting", Profile.Quoting.NONE) != Profile.Quoting.NONE for one in options.profiles
-        )
+        if _quotes(options):
+            feed.counted.is_wanted = True
+            venue.on_end = lambda: feed.unread(unread.unread(simulated.time_ns()))
         stack.enter_context(factory.use(venue))
         engine = Engine(everything, feed, simulated, options.start_ns, options.cycle_seconds, recorded)
         stack.enter_context(messages.deliver_to(engine.deliver))

@@ -16,10 +16,11 @@ from typing import Final
 
 from backtest.options import Options
 from backtest.replay import session
+from backtest.replay.late_trades import listed
 from backtest.report.results import Result
 from kalbot.common.wording import many
 from markets.tape.reader import Tape
-from markets.tape.records import Kind, Record, pack_frames, unpack_frames
+from markets.tape.records import UNREADABLE, Kind, Record, pack_frames, unpack_frames
 
 CUTS: Final = 3
 _TURNED: Final = {"yes": "no", "no": "yes"}
@@ -84,9 +85,20 @@ def _begun(entry: tuple[int, str]) -> tuple[int, str]:
 
 
 def poison(records: Iterator[Record], after_ns: int) -> Iterator[Record]:
-    """The records, those at or after ``after_ns`` saying something else."""
+    """The records, those at or after ``after_ns`` saying something else. A trade that was made before it has met whatever rested then,
+    however late a list of trades was read, and stays."""
     for record in records:
-        yield record if record.received_ns < after_ns else _poisoned(record)
+        yield record if record.received_ns < after_ns or _was_made_before(record, after_ns) else _poisoned(record)
+
+
+def _was_made_before(record: Record, after_ns: int) -> bool:
+    if record.kind is not Kind.TRADE:
+        return False
+    try:
+        created = listed(record)[0].created
+    except UNREADABLE:
+        return False
+    return created is not None and int(created.timestamp() * 1_000) * 1_000_000 < after_ns
 
 
 def _poisoned(record: Record) -> Record:

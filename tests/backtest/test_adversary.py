@@ -211,7 +211,7 @@ def test_without_a_recorded_fee_nothing_is_bought(tmp_path: Path) -> None:
 def test_a_level_in_which_only_an_order_rests_is_followed() -> None:
     """By deltas and by snapshots: cancels before the order bring it forward, and what was there is not there for ever."""
     books, seen = ReplayBooks(), []
-    books.on_level = lambda level, displayed: seen.append((level[2], displayed))
+    books.on_level = lambda level, displayed, at_ms: seen.append((level[2], displayed))
     books.watch("E", {"M": "active"})
     levels = ((Price(4_000), Count(500)),)
     books.snapshot(BookSnapshot(1, 1, "M", levels, (), None, None), 1)

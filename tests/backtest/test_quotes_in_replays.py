@@ -11,6 +11,7 @@ import pytest
 
 from backtest.replay import session
 from backtest.replay.session import Run
+from backtest.studies import leaks
 from kalbot.common import messages
 from markets import traded
 from markets.book import Side
@@ -124,3 +125,26 @@ def test_fills_of_quotes_are_measured_and_counted(tmp_path: Path) -> None:
         assert MarkOut.objects.filter(is_done=True, leg_10__isnull=False).count() == fills
         assert running.engine.ran[messages.COUNT_QUOTES] >= 3
         assert QuoteRecord.objects.filter(fills__gt=0).exists()
+
+
+@pytest.mark.parametrize(
+    ("made", "heard", "filled"), [("20.000", 22.5, 500), ("20.140", 22.5, 500), ("20.400", 22.5, 0), ("20.000", 33, 0)]
+)
+def test_a_trade_that_moved_the_price_has_met_the_quote_that_is_withdrawn_for_it_although_it_is_listed_later(
+    tmp_path: Path, made: str, heard: float, filled: int
+) -> None:
+    """What the exchange has matched while the cancel travels, the cancel's answer says. A trade after it meets nobody, and what is listed
+    more than ten seconds later is heard of too late."""
+    tape = Recorder()
+    tape.opened(0)
+    _game(tape, "GAME-A")
+    said = {"trade_id": "t", "yes_price_dollars": "0.4500", "count_fp": "5.00", "taker_side": "yes"}
+    said["created_time"] = f"2026-08-11T00:00:{made}Z"
+    tape.records.append(json_record(START + round(heard * SECOND), Kind.TRADE, "GAME-A-L2", said))
+    for leg in range(3):
+        tape.delta(20.1, f"GAME-A-L{leg}", "yes", BIDS["yes"], "-50.00")
+    with _replayed(_alive(tape, tmp_path, 40)):
+        assert Order.objects.get(purpose="quote", leg__market="GAME-A-L2").filled_count == filled
+    checked = leaks.check(options(tmp_path, profile=QUOTES), moments=[START + 21 * SECOND, START + 25 * SECOND])
+    assert not checked.problems
+    assert checked.compared > 4

@@ -83,6 +83,21 @@ def test_the_models_differ_by_what_they_say_of_cancels(twin: Twin, settings: Any
     assert _step(twin, position) == filled
 
 
+def test_a_trade_whose_level_was_read_before_it_was_listed_counts_once(twin: Twin, settings: Any) -> None:
+    position = _begun(twin, settings, "realistic")
+    depth = PaperOrder.objects.get(order__leg__market_id=twin.markets[0]).queue_ahead
+    quoted.sell_no(twin, 0, 5_500, depth - 200)
+    twin.sync()
+    executor.step(position.pk)
+    paper = PaperOrder.objects.get(order__leg__market_id=twin.markets[0])
+    assert (paper.queue_ahead, paper.queue_falls[0][1:]) == (200, [depth - 200, depth - 200])
+    assert _step(twin, position) == 0
+    paper.refresh_from_db()
+    assert (paper.queue_ahead, paper.queue_falls) == (200, [])
+    quoted.sell_no(twin, 0, 5_500, 200)
+    assert _step(twin, position) == 0, "two hundred stood before it still"
+
+
 def test_a_trade_below_the_bid_passed_through_it_whatever_stood_before(twin: Twin, settings: Any) -> None:
     position = _begun(twin, settings, "pessimistic")
     twin.cancel_makers(twin.markets[0], "ask")

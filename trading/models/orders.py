@@ -204,6 +204,11 @@ class PaperOrder(models.Model):
     queue_printed = models.BigIntegerField(
         default=0, db_default=0, help_text="Traded there since, not yet seen to have left the level; 1/100 contract."
     )
+    queue_falls = models.JSONField(
+        default=list,
+        db_default=[],
+        help_text="[[when the level was seen to have fallen, by how much without a trade, what that took of queue_ahead], ...]",
+    )
     prints_ms = models.BigIntegerField(
         default=0, db_default=0, help_text="Trades fetched up to then have been counted, Unix milliseconds."
     )

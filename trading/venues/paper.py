@@ -232,15 +232,17 @@ class PaperVenue:
 
 def _queued(paper: PaperOrder, order: Order, printed: Sequence[Print], displayed: int) -> int:
     """Bring the order forward in its queue (not saved) by trades and by what is displayed at its price now; the contracts that reach it."""
-    queue = Queue(QueueModel(settings.KALBOT_PAPER_QUEUE), paper.queue_ahead, paper.queue_level, paper.queue_printed)
+    model, falls = QueueModel(settings.KALBOT_PAPER_QUEUE), [list(fall) for fall in paper.queue_falls]
+    queue = Queue(model, paper.queue_ahead, paper.queue_level, paper.queue_printed, falls)
     reached = 0
     for one in printed:
         price = one.sold(Side(order.side))
         if price is not None and price <= order.price:
-            reached += one.count if price < order.price else queue.on_print(one.count)
+            reached += one.count if price < order.price else queue.on_print(one.count, one.at_ms)
         paper.prints_ms = max(paper.prints_ms, one.seen_ms)
-    queue.on_level(displayed)
-    paper.queue_ahead, paper.queue_level, paper.queue_printed = queue.ahead, queue.level, queue.printed
+    queue.on_level(displayed, clock.now_ms())
+    paper.queue_ahead, paper.queue_level = queue.ahead, queue.level
+    paper.queue_printed, paper.queue_falls = queue.printed, queue.falls
     return min(reached, paper.remaining_count)
 
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -84,6 +85,8 @@ class ReplayVenue(PaperVenue):
         self._brought: dict[str, list[tuple[Any, tuple[int, int]]]] = {}
         """Trade that reached orders lately -> order and what of it reached the order."""
         self.rested = 0
+        self.on_end: Callable[[], None] = lambda: None
+        """Called before an order ends: report the trades (``on_print``) that were made by now and nobody has heard of yet."""
 
     def _travel(self) -> None:
         clock.sleep(self._latency.draw(self._random.random()) / 1000)
@@ -113,6 +116,8 @@ class ReplayVenue(PaperVenue):
     def _advance(self, order: Order, paper: PaperOrder) -> PaperOrder:
         """What prints brought to the order since the last call, then the rules of paper."""
         ends = order.expires_at
+        if ends is not None and clock.now() >= ends and order.pk in self._joined_ms:
+            self.on_end()
         trades = self._reached.pop(order.pk, ())
         brought = sum(count for at_ms, count in trades if ends is None or at_ms <= ends.timestamp() * 1000)
         reached = min(brought, paper.remaining_count)
@@ -129,8 +134,9 @@ class ReplayVenue(PaperVenue):
         return paper
 
     def cancel(self, order: Order) -> Any:
-        """See Venue. The request travels, and what is traded until it arrives still reaches the order."""
+        """See Venue. The request travels, and what is traded until it arrives still reaches the order, heard of or not."""
         self._travel()
+        self.on_end()
         self.fetch(order)
         self._left(order)
         return super().cancel(order)
@@ -161,7 +167,7 @@ class ReplayVenue(PaperVenue):
             for pk, queue in self._queues[key].items():
                 if at_ms <= self._joined_ms.get(pk, at_ms):
                     continue
-                reached = count if key[2] > met else queue.on_print(count)
+                reached = count if key[2] > met else queue.on_print(count, at_ms)
                 reached = min(reached, self._wanted[pk])
                 if reached:
                     self._reached.setdefault(pk, []).append((at_ms, reached))
@@ -179,7 +185,7 @@ class ReplayVenue(PaperVenue):
                 known.remove(reached)
                 self._wanted[pk] += reached[1]
 
-    def on_level(self, level: tuple[str, Side, int], displayed: int) -> None:
-        """The recorded size of a level changed."""
+    def on_level(self, level: tuple[str, Side, int], displayed: int, at_ms: int) -> None:
+        """The recorded size of a level changed; it was this at ``at_ms``, by the clock of whoever said so."""
         for queue in self._queues.get(level, {}).values():
-            queue.on_level(displayed)
+            queue.on_level(displayed, at_ms)

@@ -160,8 +160,8 @@ def test_a_cancelled_level_brings_the_order_forward_by_its_model(market: Taken) 
         ticker = order.leg.market_id
         world.publish(order.position.event_id, {ticker: (((2_900, 400),), ((6_800, 400),))})
         venue.create(order)
-        venue.on_level((ticker, Side.YES, 2_900), 200)
-        venue.on_level((ticker, Side.NO, 2_900), 0)
+        venue.on_level((ticker, Side.YES, 2_900), 200, 1)
+        venue.on_level((ticker, Side.NO, 2_900), 0, 1)
         venue.on_print(ticker, Side.NO, 7_100, 250, LATER)
         world.publish(order.position.event_id, {ticker: (((2_900, 200),), ((6_800, 400),))})
         reached[model] = venue.fetch(order).fill_count
@@ -254,6 +254,24 @@ def test_a_trade_after_the_order_expired_does_not_fill_it_however_late_it_is_rea
         venue.on_print(A, Side.NO, 7_200, 300, clock.now_ms())
         ack = venue.fetch(order)
         assert (ack.fill_count, ack.remaining_count) == (200, 0)
+
+
+@pytest.mark.parametrize("ends", ["expires", "cancelled"])
+def test_what_was_made_before_an_order_ended_has_met_it_heard_of_or_not(
+    venue: ReplayVenue, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    with time_machine.travel("2026-09-01T12:00:00Z", tick=False) as now:
+        monkeypatch.setattr(clock, "sleep", now.shift)
+        order = _order(price=2_900, expires_at=clock.now() + timedelta(seconds=10))
+        _books()
+        venue.create(order)
+        now.shift(5)
+        made = clock.now_ms()
+        now.shift(0 if ends == "cancelled" else 5)
+        venue.on_end = lambda: venue.on_print(A, Side.NO, 7_200, 200, made)
+        ack = venue.cancel(order) if ends == "cancelled" else venue.fetch(order)
+        assert (ack.fill_count, ack.remaining_count) == (200, 0)
+        assert venue.fetch(order).fill_count == 200
 
 
 def test_an_order_that_arrives_while_the_exchange_is_shut_is_refused(venue: ReplayVenue) -> None:
