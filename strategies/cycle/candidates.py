@@ -211,10 +211,15 @@ def exposure(profile: Profile, at: datetime, *, apart: bool = False, read: list[
     blocked.update((event, Reason.OPEN_POSITION) for (event,) in is_open)
     for event, cause in ({} if apart else selectors.overlapping(blocked)).items():
         blocked[event] = blocked[cause]
-    made = 0 if profile.profits == Profile.Profits.WAIT else committed.made
-    at_work = profile.working + made
+    at_work = profile.working + _profits_at_work(profile, committed.made)
     left = at_work - committed.money
     return Exposure(blocked, committed.decisions, left, committed.quotes, collateral, least, at_work)
+
+
+def _profits_at_work(profile: Profile, made: int) -> int:
+    """Of what the profile has made, what works beside its capital. Where profits wait it is none, but for what takes the place of
+    capital: a sweep lowered what works by profits that had worked then, and the capital is what a person set still."""
+    return max(0, min(made, profile.swept)) if profile.profits == Profile.Profits.WAIT else made
 
 
 _OWNER, _SINCE = Param("profile", BigIntegerField()), Param("since", DateTimeField())

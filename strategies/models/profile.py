@@ -152,6 +152,12 @@ class Profile(models.Model):
         editable=False,
         help_text="Borrowed less lent and swept, micro-dollars: works beside the capital, kept by the books alone.",
     )
+    swept = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Of its profits taken out, micro-dollars; part of what was moved, kept by the books alone.",
+    )
     profits = models.CharField(
         max_length=5,
         choices=Profits,

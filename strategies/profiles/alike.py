@@ -19,6 +19,7 @@ NOT_JUDGED_BY: Final = frozenset(
         "shadow_of_id",
         "capital",
         "moved",
+        "swept",
         "profits",
         "sweep_above",
         "lend_above",

@@ -291,6 +291,23 @@ def test_profits_wait_work_or_are_swept() -> None:
     assert (swept.profile.name, swept.amount) == ("a-sweep", -20 * DOLLAR)
 
 
+@pytest.mark.parametrize(("earned", "then", "at_work"), [(30, 0, 100), (30, -15, 95), (30, -40, 80), (30, 50, 100)])
+def test_a_profile_that_was_swept_and_waits_again_works_with_its_capital_as_far_as_it_has_it(
+    earned: int, then: int, at_work: int
+) -> None:
+    """Of $130 twenty were taken out. What waits are profits, and not a part of the capital that a person set."""
+    active()
+    profile = add_profile("swept", capital=100 * DOLLAR, profits="sweep", sweep_above=110 * DOLLAR)
+    ledger.ensure_funded(profile)
+    _earn(profile, earned * DOLLAR)
+    assert pool.sweep(profile) == 20 * DOLLAR
+    _earn(profile, then * DOLLAR)
+    Profile.objects.update(profits="wait")
+    profile.refresh_from_db()
+    assert candidates.exposure(profile, clock.now()).capital_left == at_work * DOLLAR
+    assert (profile.capital, profile.swept) == (100 * DOLLAR, 20 * DOLLAR)
+
+
 def test_borrowed_money_is_never_swept() -> None:
     _, taker = _two(profits="sweep", sweep_above=20 * DOLLAR)
     _waits(taker)

@@ -149,7 +149,8 @@ def move(profile: Profile, amount: int, kind: CapitalChange.Kind, actor: str, ot
     balance = ProfileBalance.objects.select_for_update().get(profile=profile)
     if balance.cash + amount < 0:
         return False
-    Profile.objects.filter(pk=profile.pk).update(moved=F("moved") + amount)
+    swept = -amount if kind == CapitalChange.Kind.SWEEP else 0
+    Profile.objects.filter(pk=profile.pk).update(moved=F("moved") + amount, swept=F("swept") + swept)
     _book(CapitalChange(profile=profile, amount=amount, kind=kind, other=other, actor=actor))
     return True
 
