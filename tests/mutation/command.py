@@ -1,7 +1,8 @@
 """``bin/mutants [PATH ...] [--known] [--sample N] [--seed N] [--part K/N] [--again LOG] [--seconds S] [--measure] [--tests PATH ...]``
 
-PATH: modules or folders of ``trading`` (default: all of it). Prints each survivor as it is found and the score at the end. Exit
-code 1 when a known mutation survives, 2 for wrong arguments. By night: a whole run takes hours.
+PATH: modules or folders of ``trading`` (default: all of it), ``strategies/quoting`` and ``strategies/collateral``. Prints each survivor
+as it is found and the score at the end. Exit code 1 when a known mutation survives, 2 for wrong arguments. By night: a whole run takes
+hours.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ import pytest
 from tests.mutation import known, mutants, runner, survivors
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TESTS = ("tests/trading",)
+TESTS = {package: (f"tests/{package}", "tests/trading") for package in runner.PACKAGES}
+"""Package -> the tests that are to notice a change of it."""
 
 
 def main() -> int:
     """Parse, run, report."""
-    parser = argparse.ArgumentParser(prog="bin/mutants", description="Single-point mutations of trading.")
-    parser.add_argument("paths", nargs="*", default=["trading"], help="modules or folders (default: trading)")
+    parser = argparse.ArgumentParser(prog="bin/mutants", description="Single-point mutations of what moves money.")
+    parser.add_argument(
+        "paths", nargs="*", default=["trading"], help=f"modules or folders of {', '.join(TESTS)} (default: trading)"
+    )
     parser.add_argument("--known", action="store_true", help="the known faults instead of every operator")
     parser.add_argument("--like", default="", metavar="TEXT", help="only those whose description contains it")
     parser.add_argument("--again", metavar="LOG", help="only those that survived in the output of an earlier run")
@@ -37,7 +41,7 @@ def main() -> int:
         "--part", default="1/1", metavar="K/N", help="of these only the Kth of N parts, to stop and go on"
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="of tests for one mutant (default 60)")
-    parser.add_argument("--tests", nargs="+", default=list(TESTS), help=f"test paths (default {' '.join(TESTS)})")
+    parser.add_argument("--tests", nargs="+", help="test paths (default: those of the packages)")
     parser.add_argument("--measure", action="store_true", help="which lines each test reaches, from nothing")
     options = parser.parse_args()
     try:
@@ -60,7 +64,17 @@ def main() -> int:
         parser.error("there is nothing to change")
     if equivalent:
         print(f"{len(equivalent)} left out: no test can notice them, or none needs to (tests/mutation/survivors.py)")
-    return run(found, options.tests, options.seconds, strict=options.known, measure=options.measure)
+    return run(found, options.tests or tests_of(found), options.seconds, strict=options.known, measure=options.measure)
+
+
+def tests_of(found: list[mutants.Mutant]) -> list[str]:
+    """The tests of the packages that are changed, each path once."""
+    return list(dict.fromkeys(path for one in found for path in TESTS[str(_package(Path(one.module)))]))
+
+
+def _package(path: Path) -> Path | None:
+    """Which of the packages a module or folder is, or is in."""
+    return next((package for package in map(Path, runner.PACKAGES) if package in (path, *path.parents)), None)
 
 
 def of_paths(paths: list[str]) -> list[mutants.Mutant]:
@@ -68,8 +82,8 @@ def of_paths(paths: list[str]) -> list[mutants.Mutant]:
     found: list[mutants.Mutant] = []
     for path in paths:
         place = ROOT / path
-        if not place.exists() or "trading" not in place.relative_to(ROOT).parts:
-            raise ValueError(f"{path} is no module of trading")
+        if not place.exists() or _package(place.relative_to(ROOT)) is None:
+            raise ValueError(f"{path} is no module of {', '.join(TESTS)}")
         for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
             name = str(file.relative_to(ROOT))
             if mutants.mutable(name):

@@ -31,6 +31,8 @@ from tests.mutation.mutants import Mutant, mutable
 from tests.mutation.reached import Reached
 from tests.mutation.transplant import forget_cached, put
 
+PACKAGES = ("trading", "strategies/quoting", "strategies/collateral")
+"""What is changed: what decides about money."""
 SLACK, FACTOR = 10.0, 3.0
 """A mutant whose tests need these seconds of CPU more than ``FACTOR`` times what they need unchanged does not end: it counts as noticed,
 however busy the machine is."""
@@ -56,11 +58,11 @@ class Runner:
         measure: bool = False,
     ) -> None:
         self.root, self.mutants, self.report, self.seconds, self.measure = root, mutants, report, seconds, measure
-        self.sources = {str(path.relative_to(root)): path.read_text() for path in root.glob("trading/**/*.py")}
+        self.sources = {str(path.relative_to(root)): path.read_text() for path in _paths(root)}
         self.failed = False
         self.reached = Reached()
         self.breadth: Counter[str] = Counter()
-        """How many lines of trading each test reaches."""
+        """How many lines of the packages each test reaches."""
         self.items: dict[str, pytest.Item] = {}
         self.unmeasured: dict[str, list[pytest.Item]] = {}
         """File -> its tests of which nothing is known."""
@@ -91,6 +93,8 @@ class Runner:
     def _recall(self) -> None:
         """What earlier runs kept, brought up to date."""
         self.reached = Reached() if self.measure else reached.read(self.root / KEPT)
+        if not all(any(path.startswith(package) for path in self.reached.sources) for package in PACKAGES):
+            self.reached = Reached()  # of an earlier version, which knew fewer packages
         for name in reached.refresh(self.reached, self.root, self.sources, self.items):
             self.unmeasured.setdefault(name.partition("::")[0], []).append(self.items[name])
         self.breadth = Counter(
@@ -155,7 +159,7 @@ class Runner:
         found = Reached()
         for item, following in zip(items, [*items[1:], session], strict=True):
             self.marks.clear()
-            forget_cached("trading")  # each test reaches what it needs, whoever was first
+            _forget_cached()  # each test reaches what it needs, whoever was first
             self.failed, began = False, time.process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             # how busy the machine is does not choose the tests
@@ -191,7 +195,7 @@ class Runner:
     def _try(self, session: pytest.Session, mutant: Mutant, items: list[pytest.Item], longest: int) -> int:
         resource.setrlimit(resource.RLIMIT_CPU, (longest, longest + 5))
         put(_module(mutant.module), ast.parse(self.sources[mutant.module]), mutant.tree)
-        forget_cached("trading")
+        _forget_cached()
         for number, item in enumerate(items):
             self.failed = False
             following = items[number + 1] if number + 1 < len(items) else session
@@ -211,6 +215,15 @@ def _about(file: Path, mutant: Mutant) -> tuple[int, int]:
 @cache
 def _words(file: Path) -> frozenset[str]:
     return frozenset(re.findall(r"[A-Za-z_]\w+", file.read_text()))
+
+
+def _paths(root: Path) -> list[Path]:
+    return [path for package in PACKAGES for path in sorted((root / package).glob("**/*.py"))]
+
+
+def _forget_cached() -> None:
+    for package in PACKAGES:
+        forget_cached(package.replace("/", "."))
 
 
 def _module(path: str) -> ModuleType:
