@@ -153,7 +153,7 @@ class MortalSession(TwinSession):
         run = self.run
         run.requests += 1
         if request.method == "POST":
-            wire.check_sending(run, request.body)
+            wire.check_sending(run, request.url or "", request.body)
         run.move_exchange()
         run.mortal.boundary(f"before {request.method} {urlsplit(request.url or '').path}")
         fault = run.plan.at_request.pop(run.requests, None)

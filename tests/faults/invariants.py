@@ -138,7 +138,8 @@ def _exchange_agrees(run: Run) -> None:
 
 
 def _loss_within_budget(run: Run) -> None:
-    """What unwinding cost, at whatever prices the books had: sales with that purpose against what those contracts cost."""
+    """What unwinding cost, at whatever prices the books had: sales with that purpose against what those contracts cost, and with them what
+    whole baskets cost that were completed at a loss."""
     for position in Position.objects.select_related("profile"):
         sold = LedgerEntry.objects.filter(
             account=Account.REALISED,
@@ -146,6 +147,8 @@ def _loss_within_budget(run: Run) -> None:
             transaction__fill__order__purpose=Order.Purpose.UNWIND,
         )
         lost = sold.aggregate(total=Sum("amount"))["total"] or 0
+        if lost > 0:
+            lost += leg_risk.lost_completing(position, list(position.legs.all()))
         budget = position.profile.leg_risk_budget + (
             unannounced(position, Order.Purpose.UNWIND) if "fees" in run.harsh.troubles else 0
         )
@@ -194,7 +197,7 @@ def _must_be_kept(run: Run, position: Position) -> bool:
     theirs = {(o.ticker, o.book_side) for o in exchange.ledger.all_open() if not o.client_order_id}
     if any((leg.market_id, "bid" if leg.side == "yes" else "ask") in theirs for leg in alone):
         return True
-    left = leg_risk.left(position)
+    left = leg_risk.left_to_sell(position, legs)
     for leg in alone:
         book, least = exchange.books[leg.market_id], 100 if leg.held % 100 == 0 else 1
         bids = book.yes_levels() if leg.side == "yes" else book.no_levels()

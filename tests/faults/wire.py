@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 HUNDREDTH = 1
 
 
-def check_sending(run: Run, body: Any) -> None:
+def check_sending(run: Run, url: str, body: Any) -> None:
     """Nothing leaves under HALTED, no new risk under REDUCING, no sale below its accepted least price, and no purchase that leaves a
-    half-filled basket beyond the budget."""
+    half-filled basket beyond the budget. A quote that is to rest for longer is new risk too."""
+    if urlsplit(url).path.endswith("/amend"):
+        moved = Order.objects.select_related("profile").get(exchange_order_id=urlsplit(url).path.split("/")[-2])
+        state = halt.current(moved.profile)
+        assert state == halt.State.ACTIVE, f"{moved} is prolonged under {state}"
     for order in _orders(body):
         row = Order.objects.select_related("profile", "leg").filter(pk=order["client_order_id"]).first()
         assert row is not None, f"an order leaves that no row knows: {order}"

@@ -170,8 +170,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "an order leaves under HALTED",
         GATE,
-        "            risk.allows(halt.stricter(row.global_state, row.own_state), order.profile, reduces=reduces)",
-        "            pass",
+        "        risk.allows(halt.stricter(row.global_state, row.own_state), order.profile, reduces=reduces)",
+        "        pass",
     ),
     Known(
         "a probe leaves under HALTED",
@@ -414,5 +414,42 @@ KNOWN: tuple[Known, ...] = (
         "trading/closing/waiting.py",
         "and first.actor in (TRIAGE, actor)",
         "",
+    ),
+    Known(
+        "an exit sells what is sure of more by now at the prices of before",
+        "trading/execution/phases/exit.py",
+        "if whole and (position.quoting or _has_ended(legs)):",
+        "if whole and position.quoting:",
+    ),
+    Known(
+        "selling the rest may lose what completing in part has lost already",
+        "trading/accounting/leg_risk.py",
+        "return left(position) - lost_completing(position, legs)",
+        "return left(position)",
+    ),
+    Known(
+        "a quote is prolonged under HALT",
+        GATE,
+        '            raise Refused(DenialCode.EXPIRED, "the quote is not this worker\'s to prolong any more")\n'
+        "        _may_leave(order, row, reduces=False)",
+        '            raise Refused(DenialCode.EXPIRED, "the quote is not this worker\'s to prolong any more")\n        pass',
+    ),
+    Known(
+        "an exit takes the cash that a quote is hedged with",
+        "trading/accounting/sale_funds.py",
+        "    others = others.filter(event__exchange_index=position.event.exchange_index).exclude(pk=position.pk)",
+        '    others = others.filter(status="open").exclude(pk=position.pk)',
+    ),
+    Known(
+        "a group that another basket is making counts as one's own",
+        "trading/venues/groups.py",
+        "if len(found) != 1 or before or _may_be_anothers(position, found[0]):",
+        "if len(found) != 1 or before:",
+    ),
+    Known(
+        "what was accepted stays silent after it was over",
+        DISCREPANCIES,
+        "filter(pk=row.pk, resolved_at__isnull=False).update(accepted=False)",
+        "filter(pk=row.pk, resolved_at__isnull=False).count()",
     ),
 )

@@ -14,7 +14,7 @@ from strategies.models import Profile
 from tests.trading import world
 from tests.trading.struck import LIMITS, StruckTwin, execute
 from trading import leases
-from trading.accounting import ledger
+from trading.accounting import booking, ledger
 from trading.books import live_books
 from trading.closing import exits, settlement
 from trading.closing.finals import FinalResult
@@ -74,6 +74,38 @@ def test_losses_already_taken_are_part_of_what_completing_may_lose(struck: Struc
     assert rescue.find(position, legs) is None
     position.realised = 0
     assert rescue.find(position, legs) is not None
+
+
+@pytest.mark.parametrize("budget", [1_500_000, 1_900_000])
+def test_what_completing_in_part_lost_is_no_more_left_for_selling_the_rest(struck: StruckTwin, budget: int) -> None:
+    """The last leg is bought at a loss, of which half is there. The whole baskets have lost by then what selling the rest may not lose
+    once more."""
+
+    def rising() -> None:
+        for ticker, bid in zip(struck.markets, (2_000, 2_200, 2_000), strict=True):
+            struck.cancel_makers(ticker, "bid")
+            struck.quote(ticker, "bid", bid, 5_000)
+        _offer(struck, 5_000)
+        struck.sync()
+
+    struck.session.before = {3: rising, 4: lambda: _offer(struck, 500)}
+    position = execute(struck, leg_risk_budget=budget)
+    legs = list(position.legs.all())
+    assert (position.status, [leg.held for leg in legs]) == ("completing", [1_000, 1_000, 500])
+    for seconds in range(3, 30, 3):
+        with _later(seconds):
+            struck.sync()
+            position = executor.step(position.pk)
+    assert position.matched_count == 500
+    whole = sum(leg.open_cost - booking.cost_share(leg, leg.held - 500)[0] for leg in position.legs.all())
+    lost_whole, lost_sold = whole - position.decision.floor // 2, -position.realised
+    assert lost_whole > 0
+    assert budget - 300_000 < lost_whole + lost_sold <= budget, "as much is sold as the budget carries"
+
+
+def _offer(twin: StruckTwin, count: int) -> None:
+    twin.cancel_makers(twin.markets[2], "ask")
+    twin.quote(twin.markets[2], "ask", 4_700, count)
 
 
 def _sell_some(twin: StruckTwin, position: Position) -> Position:

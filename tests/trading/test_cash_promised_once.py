@@ -13,7 +13,7 @@ import pytest
 from kalbot.common import clock
 from markets.models import Event, Market
 from simulator.flow import second_actor
-from tests.trading import world
+from tests.trading import quoted, world
 from tests.trading.ties import ties
 from tests.trading.twin import Twin
 from trading.accounting import booking, collateral, ledger
@@ -288,6 +288,41 @@ def test_an_exit_does_not_take_what_is_set_aside_for_another_basket_of_the_accou
     assert first.residual_code == "sale_needs_funds"
     _leave(second)
     assert _steps(other, second).status == "closed", "it has the cash that was kept for it"
+
+
+@pytest.mark.parametrize(("left", "closes"), [(23, False), (40, True)])
+def test_an_exit_does_not_take_what_a_quote_is_hedged_with(twin: Twin, left: int, closes: bool) -> None:
+    """Of what a quote has set aside the exchange keeps back its own price alone."""
+    other = Twin("KXU-1", beside=twin)
+    for bid, ask in zip(quoted.NO_BIDS, quoted.NO_ASKS, strict=True):
+        other.add_market([(10_000 - ask, DEPTH)], [(10_000 - bid, DEPTH)])
+    _switch("on")
+    first = _live(twin)
+    wide: dict[str, Any] = {"orphan_budget": 50 * world.DOLLAR, "quote_min_margin_ppm": 1_000}
+    maker = quoted.profile(quoting="one_leg", **wide)
+    other.sync()
+    second = quoted.begun(other, maker)
+    ((price, count),) = quoted.resting(second).values()
+    hedge = second.reserved - price * count
+    for ticker in TICKERS:
+        twin.cancel_makers(ticker, "ask")
+        twin.quote(ticker, "ask", 3_000, DEPTH)
+    _left_with(twin, left * world.DOLLAR)
+    _leave(first)
+    lowest = left * world.DOLLAR
+    send = twin.session.send
+
+    def watched(request: Any, **kwargs: Any) -> Any:
+        nonlocal lowest
+        answer = send(request, **kwargs)
+        lowest = min(lowest, twin.exchange.ledger.available((0, 0)))
+        return answer
+
+    twin.session.send = watched  # type: ignore[method-assign]  # every request is watched
+    first = _steps(twin, first, 8)
+    assert lowest >= hedge > 14 * world.DOLLAR
+    assert (first.status == "closed") is closes
+    assert closes or first.residual_code == "sale_needs_funds"
 
 
 def test_where_less_is_there_than_was_set_aside_for_two_exits_both_go_on_with_it(twin: Twin) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from kalbot.common import clock
 from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
@@ -26,8 +28,9 @@ from trading.models import (
     Order,
     Position,
     ProfileBalance,
+    Reconciliation,
 )
-from trading.reconciliation import reconcile
+from trading.reconciliation import own_books, reconcile
 from trading.safety import discrepancies, halt, resolution
 from trading.venues import connection
 
@@ -301,6 +304,40 @@ def test_what_is_accepted_as_known_is_silent_until_it_changes(twin: Twin) -> Non
         if Discrepancy.objects.filter(resolved_at=None).exists() and theirs == "one":
             _resolve("fill_impossible")
     assert list(Discrepancy.objects.order_by("id").values_list("theirs", "accepted")) == [("one", True), ("two", False)]
+
+
+def test_what_was_accepted_and_is_over_is_named_when_it_comes_again_just_as_it_was(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live")
+    code = Discrepancy.Code.SETTLEMENT_REVENUE
+    for ends in (partial(discrepancies.agreed, code, "0:A"), partial(discrepancies.resolved, code, "0:")):
+        for _ in range(2):
+            discrepancies.found(None, code, "0:A", ours="1", theirs="2", amount=1, profile=profile)
+            if row := Discrepancy.objects.filter(resolved_at=None).first():
+                resolution.resolve(row.pk, actor="anna", reason="checked it")
+        discrepancies.agreed(code, "0:B")
+        discrepancies.resolved(code, "0:", except_for=["A"])
+        discrepancies.found(None, code, "0:A", ours="1", theirs="2", amount=1, profile=profile)
+        assert not Discrepancy.objects.filter(resolved_at=None).exists(), "it goes on as it was accepted"
+        ends()
+    discrepancies.found(None, code, "0:A", ours="1", theirs="2", amount=1, profile=profile)
+    assert Discrepancy.objects.filter(code=code).count() == 3
+    assert Discrepancy.objects.filter(resolved_at=None).count() == 1
+
+
+def test_own_counts_that_were_accepted_agreed_and_differ_again_as_before_are_named_again(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live")
+    ledger.ensure_funded(profile)
+    leg = world.add_order(7, profile=profile, status="done").leg
+
+    def bought(count: int) -> None:
+        Leg.objects.filter(pk=leg.pk).update(bought_count=count)
+        own_books.compare(Reconciliation.objects.create(started_at=clock.now(), mode="live"))
+
+    for count in (300, 0, 300):
+        bought(count)
+        if count and Discrepancy.objects.filter(resolved_at=None, code="leg_fills").count() == 1:
+            _resolve("leg_fills")
+    assert Discrepancy.objects.filter(code="leg_fills").count() == 2
 
 
 def test_ending_a_difference_needs_a_reason_and_an_open_one(twin: Twin) -> None:

@@ -19,6 +19,7 @@ from tests.trading import world
 from tests.trading.stopped import NOW, TICK, after, refusal_of
 from trading.execution import handed
 from trading.execution.orders import finality, gate, inflight, quote, record
+from trading.leases import Lease
 from trading.models import ExchangeAccount, ExitRequest, Leg, Order, PaperOrder, Position
 from trading.reconciliation import opening
 from trading.venues import connection, groups, market_status
@@ -107,6 +108,7 @@ def test_a_resting_quote_is_read_every_five_seconds_and_on_paper_always(monkeypa
 def test_a_quote_is_prolonged_once_half_of_its_time_is_over(settings: Any) -> None:
     settings.KALBOT_QUOTE_SECONDS = 60
     order = world.add_order(1, status="resting", exchange_order_id="e")
+    lease = Lease(order.position_id, "")
     world.publish("KXT-1", {"KXT-1-0": (((2_900, 400),), ((6_800, 400),))})
     PaperOrder.objects.create(
         order=order,
@@ -123,12 +125,12 @@ def test_a_quote_is_prolonged_once_half_of_its_time_is_over(settings: Any) -> No
         expires = None if left is None else after(left)
         Order.objects.filter(pk=order.pk).update(expires_at=expires)
         order.refresh_from_db()
-        quote.prolong(order, 0)
+        quote.prolong(order, lease, 0)
         order.refresh_from_db()
         assert order.expires_at == (None if until is None else after(until)), left
     Order.objects.filter(pk=order.pk).update(status="done", expires_at=after(1))
     order.expires_at = after(1)
-    quote.prolong(order, 0)
+    quote.prolong(order, lease, 0)
     order.refresh_from_db()
     assert order.expires_at == after(1), "it ended meanwhile"
 

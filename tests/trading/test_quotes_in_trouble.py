@@ -212,3 +212,43 @@ def test_cash_that_is_missing_is_found_while_quotes_rest(twin: Twin) -> None:
     reconcile.run("live", "test")
     named = Discrepancy.objects.get(resolved_at=None)
     assert (named.amount, ExchangeAccount.objects.get().difference) == (-500_500_000, -500_500_000)
+
+
+def _halt(position: Position, twin: Twin) -> None:
+    halt.set_state(state=halt.State.HALTED, actor="ann", reason="stop")
+
+
+def _reduce(position: Position, twin: Twin) -> None:
+    halt.set_state(state=halt.State.REDUCING, actor="ann", reason="no more", profile=position.profile)
+
+
+def _overtake(position: Position, twin: Twin) -> None:
+    Position.objects.filter(pk=position.pk).update(lease_token="another")
+
+
+def _open(position: Position, twin: Twin) -> None:
+    Position.objects.filter(pk=position.pk).update(status="open")
+
+
+@pytest.mark.parametrize("act", [_halt, _reduce, _overtake, _open])
+def test_no_quote_is_prolonged_once_a_new_one_could_not_be_sent(
+    twin: Twin, act: Callable[[Position, Twin], None]
+) -> None:
+    """The step had found that bids may rest; it happens while the first of them is read to be prolonged."""
+    position = quoted.begun(twin, quoted.profile())
+    _due_to_be_prolonged(position)
+    reads = 0
+    send = twin.session.send
+
+    def watched(request: Any, **kwargs: Any) -> Any:
+        nonlocal reads
+        reads += request.method == "GET" and "/portfolio/orders/" in request.url
+        if reads == 4:  # each was read once, because that was due
+            act(position, twin)
+        return send(request, **kwargs)
+
+    twin.session.send = watched  # type: ignore[method-assign]  # every request is watched
+    sent = len(twin.session.sent)
+    quoted.step(twin, position)
+    assert reads >= 4
+    assert not [path for _, path, _ in twin.session.sent[sent:] if path.endswith(AMEND)]

@@ -13,11 +13,13 @@ from simulator.errors import ApiError
 from simulator.matching import groups as matching
 from simulator.matching import orders as by_hand
 from strategies.models import Profile
-from tests.trading import quoted, world
+from tests.trading import live_twin, quoted, world
+from tests.trading.quoted import NO_ASKS, NO_BIDS
 from tests.trading.twin import Twin
 from trading import sweeper
 from trading.closing import exits, settlement
 from trading.execution import executor
+from trading.execution.orders import quote
 from trading.models import Denial, Position
 
 pytestmark = pytest.mark.alike
@@ -299,3 +301,36 @@ def test_a_group_that_was_made_and_never_stored_is_found_again_and_no_other_is_t
     assert theirs <= left
     assert len(left - theirs) == (others if made else 0), "one that may be somebody else's is left alone"
     assert not Position.objects.exclude(order_group="").exists()
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_group_that_another_basket_is_making_is_nobody_elses(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """The request of one died before it arrived, that of the other just after: its group has no orders and no name yet."""
+    monkeypatch.setattr(OrderGroups, "create", _die)
+    with pytest.raises(Death):
+        executor.execute(quoted.decision(profile(), twin).pk)
+    other = Twin("KXU-1", beside=twin)
+    live_twin.listed(other, [(10_000 - ask, 10_000 - bid) for bid, ask in zip(NO_BIDS, NO_ASKS, strict=True)], 10_000)
+    with pytest.raises(Death):
+        executor.execute(quoted.decision(profile(name="other"), other).pk)
+    monkeypatch.undo()
+    theirs = matching.create(twin.exchange, 0, 0, 1_100)
+    first, second = Position.objects.order_by("pk")
+    assert {first.order_group, second.order_group} == {"making:0"}
+    Position.objects.update(lease_until=None)
+    if ends:
+        exits.withdraw_quote(first.pk, actor="ann", reason="enough")
+    first = quoted.step(twin, first)
+    sweeper.sweep()
+    assert first.order_group != theirs.group_id
+    assert not theirs.deleted
+    quote._checked.clear()
+    second = quoted.step(other, second)
+    assert (second.status, second.order_group) == ("quoting", theirs.group_id)
+    assert first.order_group != second.order_group
+
+
+def _die(*args: Any, **named: Any) -> str:
+    raise Death

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from django.db.models import Sum
+from django.db.models import F, OuterRef
+from django.db.models.functions import Coalesce
 
+from kalbot.common.db.prepared import total
 from kalbot.common.errors import KalbotError
 from kalbot.common.units import CONTRACT, dollars
 from markets.book import Side
@@ -22,7 +24,7 @@ from strategies.models import Mode
 from trading.accounting import collateral, ledger
 from trading.accounting.accounts import of_subaccount
 from trading.closing import exit_prices
-from trading.models import ACTIVE, Leg, Position, PositionStatus
+from trading.models import ACTIVE, Leg, Order, OrderStatus, Position
 from trading.venues import connection
 
 SHARES: Final = 1_000
@@ -132,11 +134,15 @@ def _at_the_exchange(position: Position) -> int | None:
 
 
 def _promised_to_others(position: Position) -> int:
-    """What other baskets of the account have set aside on the position's shard. For a quote's orders the exchange has done so itself."""
+    """What other baskets of the account have set aside on the position's shard, less what the exchange itself keeps back for their orders
+    that rest: what a quote is hedged with is nobody else's."""
     others = Position.objects.filter(of_subaccount(position.profile.subaccount or 0), mode=Mode.LIVE, status__in=ACTIVE)
-    others = others.filter(event__exchange_index=position.event.exchange_index)
-    others = others.exclude(pk=position.pk).exclude(status=PositionStatus.QUOTING)
-    return int(others.aggregate(money=Sum("reserved", default=0))["money"])
+    others = others.filter(event__exchange_index=position.event.exchange_index).exclude(pk=position.pk)
+    resting = Order.objects.filter(position=OuterRef("pk"), status=OrderStatus.RESTING, action=Order.Action.BUY)
+    left = Coalesce(F("shrunk_to"), F("count")) - F("filled_count")
+    kept = total(resting.annotate(left=left), F("price") * F("left"))
+    rows = others.annotate(kept=kept).values_list("reserved", "kept")
+    return sum(max(0, reserved - (kept or 0)) for reserved, kept in rows)
 
 
 def _step(leg: Leg) -> int:

@@ -196,14 +196,18 @@ def take_back_names() -> None:
     """End the names of positions that have dealt with what they were reopened for."""
     for row in _NAMED.rows():
         position = Position.objects.filter(pk=row.key).first()
-        if position is None or not _is_unfinished(position):
+        if position is not None and _is_unfinished(position):
+            continue
+        if row.resolved_at is not None:
+            discrepancies.is_over(row)
+        else:
             discrepancies.close(row, actor=discrepancies.ACTOR, resolution="the position has dealt with it")
 
 
 _NAMED: Final = Prepared(
     lambda: Discrepancy.objects.filter(
+        discrepancies.IN_MIND,
         code__in=(Discrepancy.Code.LATE_FILL, Discrepancy.Code.LEGS_ALONE, Discrepancy.Code.ENDED_HOLDS),
-        resolved_at=None,
     )
 )
 

@@ -42,9 +42,10 @@ def compare(row: Reconciliation) -> None:
         found = {key: again[key] for key in found if key in again}
     for (code, key), one in found.items():
         discrepancies.found(row, code, key, ours=one.ours, theirs=one.theirs, amount=one.amount, profile=one.profile)
-    for known in Discrepancy.objects.filter(mode=row.mode, code__in=discrepancies.OWN_COUNTS, resolved_at=None):
+    own = Discrepancy.objects.filter(discrepancies.IN_MIND, mode=row.mode, code__in=discrepancies.OWN_COUNTS)
+    for known in own:
         if (Discrepancy.Code(known.code), known.key) not in found:
-            discrepancies.disproved(known)
+            (discrepancies.disproved if known.resolved_at is None else discrepancies.is_over)(known)
 
 
 def differences(mode: str) -> Found:

@@ -70,7 +70,7 @@ def found(
     tightens: bool = True,
 ) -> Discrepancy:
     """Name a difference. A new one, or one that has changed, reduces its profile, or every profile of the mode when it belongs to
-     none. What a person accepted as it is stays silent until it changes.
+     none. What a person accepted as it is stays silent until it changes, or is over and comes again.
 
      ``amount``: what a change is measured by (else by both texts; see INCIDENTS, BY_THEIRS). ``mode``: where neither run nor profile
     says it. Without ``tightens`` the trading state stays: while it is open nothing new is bought, and it ends by itself.
@@ -153,22 +153,33 @@ def _is_same(known: Discrepancy, ours: str, theirs: str, amount: int | None) -> 
 def agreed(code: Discrepancy.Code, key: str, *, is_known: bool = True) -> None:
     """Close the open row of ``code`` with exactly this key: the last comparison agreed, or (``is_known`` False) has nothing to compare with
     any more, which takes back nothing."""
-    for row in _OPEN.rows(code=code):
-        if row.key == key and is_known:
+    for row in _KNOWN.rows(code=code):
+        if row.key != key:
+            continue
+        if row.resolved_at is not None:
+            is_over(row)
+        elif is_known:
             disproved(row)
-        elif row.key == key:
+        else:
             close(row, actor=ACTOR, resolution=AGREED)
 
 
 def resolved(code: Discrepancy.Code, prefix: str, except_for: Iterable[str] = ()) -> None:
     """Close the open rows of ``code`` whose key begins with ``prefix``, which ends where a name does: the last comparison agreed."""
     still = {f"{prefix}{one}" for one in except_for}
-    for row in _OPEN.rows(code=code):
+    for row in _KNOWN.rows(code=code):
         if row.key.startswith(prefix) and row.key not in still:
-            disproved(row)
+            (disproved if row.resolved_at is None else is_over)(row)
 
 
-_OPEN: Final = Prepared(lambda: Discrepancy.objects.filter(code=Param("code", CharField()), resolved_at=None))
+IN_MIND: Final = Q(resolved_at=None) | Q(accepted=True)
+"""Differences that are open, or that are not named because a person accepted them."""
+_KNOWN: Final = Prepared(lambda: Discrepancy.objects.filter(IN_MIND, code=Param("code", CharField())))
+
+
+def is_over(row: Discrepancy) -> None:
+    """What a person accepted as it is has ended: should it come again, just as it was, it is another one and is named."""
+    Discrepancy.objects.filter(pk=row.pk, resolved_at__isnull=False).update(accepted=False)
 
 
 def disproved(row: Discrepancy, because: str = "") -> None:

@@ -101,7 +101,15 @@ def _made_before(position: Position) -> str:
     found, before = _nameless(position), int(position.order_group.removeprefix(MAKING))
     if len(found) > before > 0:
         log.warning("position %s: one of %s empty order groups is left at the exchange", position.pk, len(found))
-    return found[0] if len(found) == 1 and not before else ""
+    if len(found) != 1 or before or _may_be_anothers(position, found[0]):
+        return ""
+    return found[0]
+
+
+def _may_be_anothers(position: Position, name: str) -> bool:
+    """Whether the request of another basket may have made the group: that one waits for its answer, or has stored it since."""
+    others = Position.objects.exclude(pk=position.pk)
+    return others.filter(order_group__startswith=MAKING).exists() or others.filter(order_group=name).exists()
 
 
 def _nameless(position: Position) -> list[str]:

@@ -123,7 +123,7 @@ class LiveVenue:
                     return replace(ended, withdrawn=withdrawn)
         raise Unresolved("the order is cancelled, but the listing still shows it resting")
 
-    def prolong(self, order: Order, until: datetime, keep_back: int = 0) -> Ack:
+    def prolong(self, order: Order, until: datetime, keep_back: int = 0, check: Check = allow) -> Ack:
         """Amend nothing but the expiry, which keeps the place in the queue, and read the order back. See Venue.
 
         An amend names price and size as well, so the order is read before: what a person has changed meanwhile stays as it is.
@@ -144,6 +144,7 @@ class LiveVenue:
                     subaccount=order.subaccount,
                 ),
                 keep_back=keep_back,
+                check=check,
             )
             return _ack(self._read(order), order)
 

@@ -164,7 +164,7 @@ class PaperVenue:
         PaperOrder.objects.filter(pk=order.pk, is_open=True).update(is_open=False, remaining_count=0)
         return _ack(PaperOrder.objects.get(pk=order.pk))
 
-    def prolong(self, order: Order, until: datetime, keep_back: int = 0) -> Ack:
+    def prolong(self, order: Order, until: datetime, keep_back: int = 0, check: Check = allow) -> Ack:
         """The order's row says when it expires; ``until`` is there already."""
         return self.fetch(order)
 

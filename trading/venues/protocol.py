@@ -88,10 +88,10 @@ class Venue(Protocol):
         """
         ...
 
-    def prolong(self, order: Order, until: datetime, keep_back: int = 0) -> Ack:
+    def prolong(self, order: Order, until: datetime, keep_back: int = 0, check: Check = allow) -> Ack:
         """Let a resting order expire at ``until`` instead, leaving ``keep_back`` rate tokens, in its place of the queue and with what
-        somebody else may have left of it. Where it has another price by now it is only read. Refused or Unresolved: it may expire at either
-        time."""
+        somebody else may have left of it. Where it has another price by now it is only read. ``check``: as in ``create``. Refused or
+        Unresolved: it may expire at either time."""
         ...
 
     def fills(self, order: Order) -> list[FillReport]:

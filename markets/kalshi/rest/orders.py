@@ -131,8 +131,8 @@ class Orders:
                 check_order(order.order_id, item.result.order_id)
         return answered
 
-    def amend(self, amend: AmendOrder, *, keep_back: int = 0) -> AmendResult:
-        """Change price, size or expiry of a resting order."""
+    def amend(self, amend: AmendOrder, *, keep_back: int = 0, check: Check = allow) -> AmendResult:
+        """Change price, size or expiry of a resting order; ``check`` is called just before each signature."""
         body = self._transport.write(
             "POST",
             ORDER_BY_ID + "/amend",
@@ -141,6 +141,7 @@ class Orders:
             body=amend.to_wire(),
             shard=amend.exchange_index,
             keep_back=keep_back,
+            check=check,
         )
         result = after_write(lambda: parse(answers.AMEND, answers.build_amend, body))
         check_order(amend.order_id, result.order_id)

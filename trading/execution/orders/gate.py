@@ -24,6 +24,7 @@ from markets.book import Side
 from trading.books import live_books
 from trading.denials import DenialCode, Denied
 from trading.execution.orders import record
+from trading.leases import Lease
 from trading.limits import risk
 from trading.models import ExitRequest, Order, OrderStatus, PositionStatus
 from trading.safety import halt
@@ -90,6 +91,20 @@ def of_probe(order: Order) -> Callable[[], None]:
     return check_probe
 
 
+def of_prolonging(order: Order, lease: Lease) -> Callable[[], None]:
+    """The check of a request that lets a quote rest for longer: raises Refused where it rests no more, its basket is not quoted any more,
+    another worker has taken that over, or nothing new may be sent."""
+
+    def check_prolonging() -> None:
+        row = _stored([order]).get(order.pk)
+        now = None if row is None else (row.status, row.of_position, row.of_lease)
+        if row is None or now != (OrderStatus.RESTING, PositionStatus.QUOTING, lease.token):
+            raise Refused(DenialCode.EXPIRED, "the quote is not this worker's to prolong any more")
+        _may_leave(order, row, reduces=False)
+
+    return check_prolonging
+
+
 def _meets_nobody(order: Order) -> None:
     """Raises Denied unless a living book shows nobody who would trade at the end of the market's grid: 0.01 contract bought of a leg that
     costs no more can be sold to nobody, and would be completed to 0.01 basket."""
@@ -125,12 +140,17 @@ def check(*orders: Order) -> None:
         if order.purpose == Order.Purpose.EXIT and not _is_requested(order):
             raise Refused(DenialCode.REQUEST_WITHDRAWN)
         reduces = order.action == Order.Action.SELL or order.purpose == Order.Purpose.COMPLETE
-        try:
-            risk.allows(halt.stricter(row.global_state, row.own_state), order.profile, reduces=reduces)
-        except Denied as denied:
-            raise Refused(denied.code, denied.detail) from None
+        _may_leave(order, row, reduces=reduces)
     for order in orders:
         record.leaving(order)
+
+
+def _may_leave(order: Order, row: Any, *, reduces: bool) -> None:
+    """Raises Refused where the trading states of ``row`` or the switches of live forbid it."""
+    try:
+        risk.allows(halt.stricter(row.global_state, row.own_state), order.profile, reduces=reduces)
+    except Denied as denied:
+        raise Refused(denied.code, denied.detail) from None
 
 
 def _stored(orders: Sequence[Order]) -> dict[object, Any]:

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from kalbot.common import clock
 from strategies.models import Mode
-from trading.execution.orders import batch, cancel, fills, inflight, record, submit
+from trading.execution.orders import batch, cancel, fills, gate, inflight, record, submit
 from trading.execution.orders.batch import Wanted
 from trading.leases import Lease
 from trading.models import OPEN_ORDERS, Order, OrderStatus, Position
@@ -70,9 +70,10 @@ def withdraw(orders: Iterable[Order]) -> bool:
     return inflight.advance_all(list(orders), wanted=lambda order: False, cancel=True)
 
 
-def prolong(order: Order, keep_back: int) -> None:
+def prolong(order: Order, lease: Lease, keep_back: int) -> None:
     """Let a resting quote expire later, if half of its time is over and that leaves ``keep_back`` write tokens. The row says so first,
-    so that it never promises an earlier end than the exchange keeps to; an unclear answer leaves it to expire or to be read."""
+    so that it never promises an earlier end than the exchange keeps to; an unclear answer leaves it to expire or to be read. Nothing leaves
+    once a new quote might not (``gate``)."""
     if order.expires_at is None or order.expires_at - clock.now() > timedelta(
         seconds=settings.KALBOT_QUOTE_SECONDS / 2
     ):
@@ -82,7 +83,7 @@ def prolong(order: Order, keep_back: int) -> None:
         return
     try:
         record.no_transaction()
-        answer = factory.venue_for(order.mode).prolong(order, until, keep_back)
+        answer = factory.venue_for(order.mode).prolong(order, until, keep_back, gate.of_prolonging(order, lease))
     except (Refused, Unresolved) as error:
         log.warning("order %s: not prolonged (%s)", order.pk, error)
         inflight.advance(order, wanted=False, cancel=False)

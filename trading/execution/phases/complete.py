@@ -160,7 +160,7 @@ def _unwind_gets_costly(position: Position, legs: list[Leg], orders: list[Order]
             return False
     except Denied:
         return False
-    return rescue.unwind_loss(live, position, legs) > planner.usable(leg_risk.left(position))
+    return rescue.unwind_loss(live, position, legs) > planner.usable(leg_risk.left_to_sell(position, legs))
 
 
 def _complete_once(

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from kalbot.common import clock
 from kalbot.common.units import CONTRACT
-from trading import states
+from trading import ended_beside, states
 from trading.books.live_books import LiveBooks
 from trading.closing import exit_counts, exit_preview, exit_prices
 from trading.closing.exit_preview import floor_beside, guaranteed_floor
@@ -110,7 +110,7 @@ def _sell_some(
     accepted = exit_prices.loaded(request.least_prices)
     least: LeastPrices = {**exit_preview.of_fills_since(legs, accepted), **accepted}
     whole = bool(guaranteed_floor(position, legs)) and not request.below_floor
-    if whole and position.quoting:
+    if whole and (position.quoting or _has_ended(legs)):
         least = _not_below_floor(position, legs, least, live)
     now, refusal = selling.ready(position, wanted, live, open_sales)
     if whole and refusal is not None:
@@ -137,8 +137,15 @@ def _sell_some(
     return refusal if refusal is not None and (passes or not sales) else not_sold
 
 
+def _has_ended(legs: list[Leg]) -> bool:
+    """Whether a market of its legs has ended: what is left may be sure of more than when the prices were accepted."""
+    settled = {leg.market_id for leg in legs if leg.settled_count}
+    return bool(settled or ended_beside.paid_by_sold(legs, settled))
+
+
 def _not_below_floor(position: Position, legs: list[Leg], least: LeastPrices, live: LiveBooks) -> LeastPrices:
-    """``least``, or higher ones where what filled after the request would be sold for less than it is sure to pay."""
+    """``least``, or higher ones where what filled after the request, or what is left when others have settled, would be sold for less than
+    it is sure to pay."""
     floor, beside = guaranteed_floor(position, legs), exit_counts.beside(legs, position.target_count)
     if floor_beside(position, legs):
         beside = {}

@@ -195,7 +195,7 @@ def _rest(
     kept = quotes.tokens_kept(position.profile, Way(position.quoting), len(legs))
     for order in orders:
         if order.status == OrderStatus.RESTING:
-            quote.prolong(order, kept)
+            quote.prolong(order, lease, kept)
             occupied.add(order.leg_id)
     free = [leg for leg in legs if leg.pk in rests.bids and leg.pk not in occupied]
     wanted = [Wanted(leg, *rests.bids[leg.pk]) for leg in free if finality.unsettled(position, [leg], orders) is None]

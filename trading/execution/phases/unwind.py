@@ -52,7 +52,7 @@ def unwinding(position: Position, lease: Lease) -> bool:
         return selling.stuck(position, denied.refusal)
     if (pause := selling.must_pause(position, live)) is not None:
         return selling.waits(position, pause)
-    refusal = selling.exchange_shut(position) or _sell_some(position, lease, wanted, live, open_sales)
+    refusal = selling.exchange_shut(position) or _sell_some(position, lease, legs, wanted, live, open_sales)
     if refusal is not None:
         return selling.stuck(position, refusal)
     after = selling.next_rung(position)
@@ -77,11 +77,17 @@ def _keeps(position: Position, lease: Lease, legs: list[Leg]) -> bool:
 
 
 def _sell_some(
-    position: Position, lease: Lease, wanted: list[Holding], live: LiveBooks, open_sales: list[Order]
+    position: Position,
+    lease: Lease,
+    legs: list[Leg],
+    wanted: list[Holding],
+    live: LiveBooks,
+    open_sales: list[Order],
 ) -> Refusal | None:
     """One try. None when an order was sent, else why not."""
     now, refusal = selling.ready(position, wanted, live, open_sales)
-    sales = within_budget(now, live, leg_risk.left(position) - _still_lost(open_sales, live))
+    allowed = leg_risk.left_to_sell(position, legs) - _still_lost(open_sales, live)
+    sales = within_budget(now, live, allowed)
     if not sales and open_sales:
         return refusal or Refusal(DenialCode.ORDER_UNSETTLED, ", ".join(sorted({o.leg.market_id for o in open_sales})))
     not_sold = selling.sell(position, lease, live, sales, purpose=Order.Purpose.UNWIND, reason="unwind")
