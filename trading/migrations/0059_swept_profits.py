@@ -14,7 +14,7 @@ def count(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("strategies", "0033_swept_profits"),
-        ("trading", "0057_what_waits_in_a_comparison"),
+        ("trading", "0058_falls_of_a_queue"),
     ]
 
     operations = [migrations.RunPython(count, migrations.RunPython.noop)]
