@@ -20,7 +20,7 @@ def said(path: Path, text: str, **options: str) -> str:
 
 def test_the_exchanges_example_agrees(tmp_path: Path) -> None:
     text = HEAD + "A,no,1.00,0.60,9.40\nB,no,1.00,0.70,9.70\n"
-    assert "2 fills agree to the micro-dollar" in said(tmp_path, text)
+    assert "To the micro-dollar, 2 fills can be read as:" in said(tmp_path, text)
     assert "only NO counts" in said(tmp_path, text)
 
 
