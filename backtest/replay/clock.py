@@ -38,7 +38,7 @@ class SimulatedClock:
 
 
 @contextmanager
-def in_place(simulated: SimulatedClock) -> Iterator[None]:
+def in_place(simulated: clock.Clock) -> Iterator[None]:
     """Go by ``simulated`` until the block ends, the times included that Django writes into rows by itself."""
     before = timezone.now
     with clock.use(simulated):

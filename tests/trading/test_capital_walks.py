@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from backtest.replay.clock import in_place
 from kalbot.common import clock
 from markets.models import Event
 from simulator.flow import second_actor
@@ -265,7 +266,7 @@ def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.KALBOT_LIVE = True
     settings.KALBOT_FINAL_AFTER_SECONDS = 0
     monkeypatch.setattr(selling, "RUNG_PAUSE", timedelta())
-    with clock.use(UnhurriedClock()):
+    with in_place(UnhurriedClock()):
         yield
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backtest.replay.clock import in_place
 from kalbot.common import clock
 from markets.models import Event
 from simulator.flow import second_actor
@@ -33,7 +34,7 @@ PAYS = 50 * world.DOLLAR
 def twin(settings: Any) -> Iterator[Twin]:
     settings.KALBOT_LIVE = True
     settings.KALBOT_FINAL_AFTER_SECONDS = 0
-    with clock.use(UnhurriedClock()):
+    with in_place(UnhurriedClock()):
         found = Twin()
         found.session = Striking(found.exchange)
         _list(found, "MECNET")

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
+from backtest.replay.clock import in_place
 from kalbot.common import clock
 from strategies.models import Decision, Profile
 from tests.trading import quoted, world
@@ -29,7 +30,7 @@ ZONE = "Pacific/Auckland"
 def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[UnhurriedClock]:
     """Half a minute before midnight in the profile's zone."""
     slow = UnhurriedClock()
-    with clock.use(slow):
+    with in_place(slow):
         monkeypatch.setattr(timezone, "now", clock.now)
         now = clock.now().astimezone(ZoneInfo(ZONE))
         midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from django.utils import timezone
 
+from backtest.replay.clock import in_place
 from kalbot.common import clock
 from simulator.flow import second_actor
 from simulator.listing import lifecycle
@@ -38,7 +39,7 @@ WIDE: Final[dict[str, Any]] = {"orphan_budget": 20 * world.DOLLAR, "quote_min_ma
 def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[UnhurriedClock]:
     """Also of the times that Django writes into rows by itself."""
     slow = UnhurriedClock()
-    with clock.use(slow):
+    with in_place(slow):
         monkeypatch.setattr(timezone, "now", clock.now)
         yield slow
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from backtest.replay.clock import in_place
 from kalbot.common import clock
 from markets import watchlist
 from markets.kalshi.token_buckets import Kind, LocalLimiter
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.alike
 
 @pytest.fixture
 def twin(settings: Any) -> Iterator[Twin]:
-    with clock.use(UnhurriedClock()):
+    with in_place(UnhurriedClock()):
         yield quoted.begin(settings)
 
 
@@ -320,7 +321,7 @@ def test_a_quote_that_was_taken_and_answered_with_a_refusal_rests_once(twin: Twi
         quoted.sell_no(twin, 1, refused.price, quoted.DEPTH + filled)
         twin.quote(twin.markets[1], "ask", 10_000 - refused.price, quoted.DEPTH)  # others bid for NO again
     position = quoted.step(twin, position)
-    with time_machine.travel(clock.now() + timedelta(seconds=4)), clock.use(UnhurriedClock()):
+    with time_machine.travel(clock.now() + timedelta(seconds=4)), in_place(UnhurriedClock()):
         twin.exchange.config.read_delay_ms = 0
         position = quoted.step(twin, position)
         reconcile.run("live", "test")
