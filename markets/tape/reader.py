@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from markets.tape.records import Damaged, Kind, Record, content
-from markets.tape.segments import HOUR_NS, NAME, Block, Hole, blocks, read_block
+from markets.tape.segments import HOUR_NS, NAME, Block, Hole, blocks, hour_of, read_block
 
 END_OF_TIME: Final = 2**63
 _RECEIVED: Final = itemgetter(0)
 _KIND: Final = itemgetter(1)
 _OFFSET: Final = attrgetter("offset")
 _GAP: Final = Kind.GAP
+_OF_CONNECTIONS: Final = (Kind.FRAMES, Kind.CONNECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,27 +141,31 @@ class Tape:
         last_ns = 0
         for number, (path, part) in enumerate(parts):
             if isinstance(part, Hole):
-                found = [_gap(path, _widened(part, last_ns, parts[number + 1 :]))]
-            elif part.last_ns >= start_ns and part.first_ns < end_ns:
-                found = self._of_block(path, part)
+                found = [_gap(path, _widened(part, last_ns or _hour_ns(path), parts[number + 1 :]))]
+            elif max(part.last_ns, last_ns) >= start_ns and part.first_ns < end_ns:
+                found = self._of_block(path, part, last_ns)
                 last_ns = max(last_ns, part.last_ns)
-                if start_ns <= found[0].received_ns and part.last_ns < end_ns and found[0].kind is not Kind.GAP:
+                if start_ns <= found[0].received_ns and last_ns < end_ns and found[0].kind is not Kind.GAP:
                     yield from found
                     continue
             else:
                 before, last_ns = last_ns, max(last_ns, part.last_ns)
                 if part.first_ns < end_ns or before >= end_ns:
                     continue
-                found = [one for one in self._of_block(path, part)[:1] if one.kind is Kind.GAP]
+                found = [one for one in self._of_block(path, part, before)[:1] if one.kind is Kind.GAP]
             for record in found:
                 if record.kind is Kind.GAP:
                     record = _since(record, start_ns)
                 if start_ns <= record.received_ns < end_ns:
                     yield record
 
-    def _of_block(self, path: Path, block: Block) -> list[Record]:
+    def _of_block(self, path: Path, block: Block, last_ns: int) -> list[Record]:
+        """``last_ns``: the last moment of the writer before it."""
         try:
             found = read_block(path, block)
+            received = list(map(_RECEIVED, found))
+            if received[0] < last_ns or received != sorted(received):
+                found = _onward(found, last_ns)
             if _GAP in map(_KIND, found):
                 found = [one if one[1] is not _GAP else _begun(one) for one in found]
             found.sort(key=_RECEIVED)
@@ -173,6 +178,24 @@ def _widened(hole: Hole, last_ns: int, following: list[tuple[Path, Block | Hole]
     """The hole between the writer's records, wherever segments begin: after ``last_ns``, until the next block."""
     before_ns = next((part.first_ns for _, part in following if isinstance(part, Block)), None)
     return replace(hole, after_ns=max(hole.after_ns, last_ns), before_ns=before_ns)
+
+
+def _hour_ns(path: Path) -> int:
+    """When the hour of a segment begins: nothing of it is older."""
+    hour = hour_of(path)
+    return 0 if hour is None else int(hour.timestamp()) * 10**9
+
+
+def _onward(records: list[Record], last_ns: int) -> list[Record]:
+    """What came on connections in the order in which it was written, also where the recorder's clock was set back: as their numbers count
+    on. It came no earlier than what came before it."""
+    found = []
+    for record in records:
+        if record.kind in _OF_CONNECTIONS:
+            last_ns = max(last_ns, record.received_ns)
+            record = record._replace(received_ns=last_ns)
+        found.append(record)
+    return found
 
 
 def _begun(record: Record) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from markets.catalogue import lifecycle
 from markets.kalshi.vocabulary import Side as WireSide
 from markets.kalshi.ws.frames import BookDelta, BookSnapshot
 from markets.models import ExchangeMessage, Market
-from markets.tape.records import Kind
+from markets.tape.records import Kind, unpack_frames
+from markets.tape.writer import TapeWriter
 from strategies.models import Cycle
 from tests.backtest.tapes import SECOND, START, Recorder, options
 from trading.models import LedgerTransaction
@@ -96,6 +98,15 @@ def test_an_order_that_arrives_after_the_exchange_shut_fills_nothing(tmp_path: P
     assert (found.decisions, found.spent) == (1, 0)
 
 
+def test_an_order_pays_the_fee_that_holds_when_it_arrives(tmp_path: Path) -> None:
+    """It was announced 10 ms before the first leg met its book; the last price that the worker read knew nothing of it."""
+    tape = _edge()
+    paid = session.run(options(_written(tape, tmp_path / "before"))).fees
+    assert paid == 3 * 20 * 16_800, "seven percent of 0.60 x 0.40 a contract"
+    tape.fee(30.02, "GAME-EDGE", "3")
+    assert session.run(options(_written(tape, tmp_path / "tripled"))).fees == 3 * paid
+
+
 def test_an_order_that_arrives_while_a_market_is_paused_fills_nothing(tmp_path: Path) -> None:
     tape = _edge()
     tape.lifecycle(30.2, LEGS[0], "deactivated")
@@ -162,6 +173,30 @@ def test_what_a_cycle_and_an_announcement_leave_behind_does_not_grow_with_the_ta
         found = collect(wanted, running.engine, running.feed, running.venue).document()
     assert found == kept
     assert sum(count for code, count in found["screened"].items() if code.startswith("live:")) > 50
+
+
+def test_a_clock_that_was_set_back_while_it_recorded_loses_no_book(tmp_path: Path) -> None:
+    """The stream saw no gap, so a replay sees none: what comes then is bought as it would have been."""
+    tape = Recorder()
+    tape.opened(0)
+    tape.event(0, "GAME-EDGE", 3)
+    for ticker in LEGS:
+        tape.book(1, ticker, [("0.3000", "50.00")], [("0.5500", "50.00")])
+    for second in range(2, 100, 2):
+        if second == 40:
+            for ticker in LEGS:
+                tape.delta(40, ticker, "yes", "0.4000", "20.00")
+        tape.delta(second, LEGS[0], "yes", "0.2000", "1.00")
+    writer = TapeWriter(tmp_path, "stream", {"source": "test"})
+    for record in tape.records:
+        back = 5 * SECOND if record.received_ns >= START + 20 * SECOND else 0
+        if record.kind is Kind.FRAMES:
+            writer.frames(record.key, unpack_frames(record.payload), record.received_ns - back)
+        else:
+            writer.record(record.kind, record.key, json.loads(record.payload), record.received_ns - back)
+    writer.close()
+    found = session.run(options(tmp_path))
+    assert (found.baskets, found.spent > 0) == (1, True)
 
 
 def test_an_edge_whose_end_was_lost_with_a_torn_block_is_not_bought(tmp_path: Path) -> None:

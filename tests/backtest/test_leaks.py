@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ PROFILES: tuple[dict[str, Any], ...] = (
 
 def random_tape(folder: Path, seed: int) -> Path:
     """Four games whose edges come and go, trades, fee changes, new rules, pauses, holes, reconnects, answers of sources, results."""
-    numbers, tape = random.Random(seed), Recorder()
+    numbers, late, tape = random.Random(seed), random.Random(-seed), Recorder()
     tape.opened(0)
     events = [f"{numbers.choice(('GAME', 'CUP'))}-{letter}" for letter in "ABCD"]
     tickers = [f"{event}-L{leg}" for event in events for leg in range(3)]
@@ -55,6 +56,11 @@ def random_tape(folder: Path, seed: int) -> Path:
                 raised ^= {ticker[:-3]}
             case 2:
                 content = {"yes_price_dollars": "0.4100", "count_fp": "3.00", "taker_side": "yes"}
+                made = at - late.choice((0, 0, 1, 2.5))  # a list is read late
+                content |= {
+                    "trade_id": f"t{at}",
+                    "created_time": f"{datetime.fromtimestamp(_ns(made) / SECOND, UTC):%FT%T.%fZ}",
+                }
                 tape.records.append(json_record(_ns(at), Kind.TRADE, ticker, content))
             case 3:
                 fees = {"fee_type": "quadratic", "fee_multiplier": numbers.choice((0.5, 1, 2))}

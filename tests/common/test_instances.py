@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.apps import apps
@@ -45,6 +45,20 @@ def test_each_new_instance_has_lists_and_ids_of_its_own() -> None:
     one.trace["a"] = 1
     assert other.trace == {}
     assert instances.new(Order).pk != instances.new(Order).pk
+
+
+def test_an_id_is_drawn_for_a_row_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay numbers its rows: what is learnt of a model once must not take a number."""
+    drawn: list[UUID] = []
+
+    def draw() -> UUID:
+        drawn.append(uuid4())
+        return drawn[-1]
+
+    monkeypatch.setattr(Order._meta.pk, "_get_default", draw)
+    instances._blank.cache_clear()
+    made = [instances.new(Order).pk for _ in range(2)]
+    assert made == drawn
 
 
 def test_related_rows_are_kept_with_their_keys() -> None:

@@ -21,6 +21,7 @@ from trading.books import live_books
 from trading.models import Order, PaperOrder
 from trading.venues.paper import PaperVenue, fill
 from trading.venues.prints import Print
+from trading.venues.protocol import Ack
 from trading.venues.queues import Queue, QueueModel
 
 
@@ -90,6 +91,11 @@ class ReplayVenue(PaperVenue):
 
     def _travel(self) -> None:
         clock.sleep(self._latency.draw(self._random.random()) / 1000)
+
+    def _meet(self, order: Order) -> Ack:
+        """See PaperVenue. What was announced while the order travelled holds when it arrives; who sent it has the rows of before."""
+        rows = Order.objects.select_related("leg__market", "position__event__series", "profile")
+        return super()._meet(rows.get(pk=order.pk))
 
     def _taken(self, order: Order) -> dict[tuple[str, int], int]:
         return {}  # the replayed book shows only what is left

@@ -84,12 +84,11 @@ def _blank(model: type[Model]) -> _Blank | None:
     fields = model._meta.concrete_fields
     same, fresh, relations = {}, [], {}
     for field in fields:
-        default = field.get_default()
         is_made = field.has_default() and callable(field.default)  # what stands for no default can be called too
-        if is_made or type(default) not in _SAME:
+        if is_made or type(field.get_default()) not in _SAME:  # an id is drawn for a row only
             fresh.append((field.attname, field.get_default))
         else:
-            same[field.attname] = default
+            same[field.attname] = field.get_default()
         if isinstance(field, ForeignKey):
             there = "" if field.remote_field.multiple else field.remote_field.cache_name
             relations[field.name] = (field.attname, field.target_field.attname, field.cache_name, there)

@@ -148,6 +148,42 @@ def test_a_damaged_first_block_of_an_hour_is_a_hole_since_the_last_record_of_the
     assert [hour.state for hour in coverage(tape).hours] == [State.DEGRADED, State.DEGRADED]
 
 
+def test_a_damaged_first_block_of_all_is_a_hole_since_its_hour_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a process that began to record in the middle of a tape: the tape begins no earlier by it."""
+    monkeypatch.setattr("markets.tape.writer.BLOCK_BYTES", 1)
+    write(tmp_path, "stream", {}, [json_record(START - 10**9, Kind.STATUS, "", {})])
+    writer = TapeWriter(tmp_path, "worker", {})
+    for second in (5, 6):
+        writer.record(Kind.STATUS, "", {}, START + second * 10**9)
+    writer.close()
+    torn = max(tmp_path.glob("*-worker.tape"))
+    content = bytearray(torn.read_bytes())
+    content[HEADER.size + 2] ^= 0xFF
+    torn.write_bytes(bytes(content))
+    assert [record.received_ns - START for record in Tape.open(tmp_path).records(kinds={Kind.GAP})] == [0]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 2**20])
+def test_what_came_on_a_connection_stays_in_its_order_where_the_recorders_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    """What else was recorded has the moment at which it was known."""
+    monkeypatch.setattr("markets.tape.writer.BLOCK_BYTES", block_bytes)
+    writer = TapeWriter(tmp_path, "stream", {})
+    seconds = [1, 2, 8, 9, 3, 4, 8, 10]
+    for number, second in enumerate(seconds):
+        writer.frames("e", [b"%d" % number], START + second * 10**9)
+    writer.record(Kind.STATUS, "", {}, START + 10 * 10**9)
+    writer.close()
+    found = list(Tape.open(tmp_path).records(kinds={Kind.FRAMES, Kind.STATUS}))
+    assert [unpack_frames(r.payload) for r in found[:-1]] == [[b"%d" % number] for number in range(len(seconds))]
+    assert [(r.received_ns - START) // 10**9 for r in found] == [1, 2, 8, 9, 9, 9, 9, 10, 10]
+    part = Tape.open(tmp_path).records(START + 9 * 10**9, START + 10 * 10**9, kinds={Kind.FRAMES})
+    assert [unpack_frames(r.payload)[0] for r in part] == [b"3", b"4", b"5", b"6"]
+
+
 def test_a_hole_stands_where_it_began_also_where_it_was_named_when_it_had_ended(tmp_path: Path) -> None:
     """And is on a part that ends inside of it, or begins there."""
     hole = {"after_ns": START + 5 * 10**9, "before_ns": START + 9 * 10**9, "reason": "disk full"}
