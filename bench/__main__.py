@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 
 from bench import _compare
@@ -31,8 +33,9 @@ def main(argv: list[str]) -> int:
     known = names()
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: bin/bench [--compare REV] NAME [options]\n")
+        width = shutil.get_terminal_size().columns
         for name, what in sorted(known.items()):
-            print(f"  {name:<17} {what}")
+            print(textwrap.fill(what, width, initial_indent=f"  {name:<17} ", subsequent_indent=" " * 20))
         return 0
     if argv[0] == "--compare":
         if len(argv) < 3 or argv[2] not in known:

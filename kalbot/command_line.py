@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -12,6 +13,8 @@ def main(arguments: Sequence[str]) -> None:
     from django.core.management import execute_from_command_line
 
     try:
+        if arguments[1:2] == ["migrate"]:
+            _make_folder()
         execute_from_command_line(list(arguments))
     except Exception as error:
         words = missing(error)
@@ -19,6 +22,29 @@ def main(arguments: Sequence[str]) -> None:
             raise
         print(f"manage.py: {words}", file=sys.stderr)
         sys.exit(1)
+
+
+def _make_folder() -> None:
+    """The folder of the SQLite database, which SQLite does not make; nothing where another database is used. ImproperlyConfigured where it
+    cannot be made."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    name = _sqlite_file()
+    if name is None:
+        return
+    try:
+        name.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The folder of the database, {name.parent}, cannot be made ({error.strerror})."
+        ) from None
+
+
+def _sqlite_file() -> Path | None:
+    from django.conf import settings
+
+    found = settings.DATABASES["default"]
+    return Path(found["NAME"]) if "sqlite" in found["ENGINE"] else None
 
 
 def missing(error: Exception) -> str:
@@ -36,4 +62,6 @@ def missing(error: Exception) -> str:
         return ""
     if any(words in first for words in ("no such table", "no such column", "does not exist")):
         return f"The database has not the tables of this version ({first}). Run: python manage.py migrate"
+    if first == "unable to open database file":
+        return f"There is no database yet, or it cannot be read: {_sqlite_file()}. Run: python manage.py migrate"
     return f"The database cannot be used ({first}). Is it running, and is DATABASE_URL right?"

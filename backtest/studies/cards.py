@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
+from kalbot.common.terminal import card
 
 
 def cards(table: str, width: int, titles: int = 1) -> str:
     """Each row of a Markdown table as its first ``titles`` cells and, indented below them, every other cell that says something after
     the name of its column. Empty text for a table without rows."""
     head, *rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.splitlines() if line]
-    written = []
-    for row in rows[1:]:
-        facts = "; ".join(f"{name} {cell}" for name, cell in zip(head[titles:], row[titles:], strict=False) if cell)
-        body = textwrap.fill(facts, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
-        written.append(f"{', '.join(row[:titles])}\n{body}\n")
-    return "".join(written)
+    return "".join(
+        card(", ".join(row[:titles]), zip(head[titles:], row[titles:], strict=False), width) for row in rows[1:]
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from kalbot.common.terminal import card, wrapped
 from kalbot.common.units import Money, UnitError, parse_money
 
 
@@ -20,6 +22,18 @@ class Command(BaseCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """See Django's."""
         return super().create_parser(prog_name, subcommand, epilog=f"Example: {self.example}", **kwargs)
+
+    def say(self, text: str, indent: str = "") -> None:
+        """A line of the output; at a terminal no wider than it is."""
+        width = shutil.get_terminal_size().columns
+        self.stdout.write(wrapped(text, width, indent) if self.stdout.isatty() else f"{indent}{text}")
+
+    def facts(self, title: str, facts: Sequence[tuple[str, str]], line: str) -> None:
+        """What is known of one thing: a card at a terminal, else ``line``, as part of a table."""
+        if self.stdout.isatty():
+            self.stdout.write(card(title, facts, shutil.get_terminal_size().columns), ending="")
+        else:
+            self.stdout.write(line)
 
     def progress(self, text: str) -> None:
         """A line for whoever waits, beside the output and in no colour: Django writes what goes to its stderr in the red of errors."""

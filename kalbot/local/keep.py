@@ -1,7 +1,9 @@
-"""``bin/keep NAME COMMAND...``: keeps one process of production running where neither a container engine nor systemd does.
+"""``bin/keep NAME COMMAND...``: keeps one process of production running where neither a container
+engine nor systemd does.
 
-It starts the command again when it ends (after half a second at first, at most ten), and ends it when its signs of life stop for a
-minute. NAME is only for the messages. SIGTERM and Ctrl-C go on to the command, which has half a minute to finish its work.
+It starts the command again when it ends (after half a second at first, at most ten), and ends it
+when its signs of life stop for a minute. NAME is only for the messages. SIGTERM and Ctrl-C go on to
+the command, which has half a minute to finish its work.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Tape:
         """Read the headers of every segment. Raises FileNotFoundError when there is none."""
         if not folder.is_dir():
             raise FileNotFoundError(
-                f"{folder} is a file; a tape is a folder" if folder.exists() else f"there is no {folder}"
+                f"{folder} is a file; a tape is a folder" if folder.exists() else f"there is no folder {folder}"
             )
         paths = sorted(path for path in folder.glob("*.tape") if NAME.match(path.name))
         if not paths:

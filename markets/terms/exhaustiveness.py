@@ -135,10 +135,15 @@ def texts_of_markets(event: EventFacts) -> list[str]:
     return [f"{m.rules_primary} {m.rules_secondary}" for m in event.markets]
 
 
+def at_most_one_wins(mutually_exclusive: bool, collateral_return: str) -> bool:
+    """Whether the exchange says that at most one market of an event wins, by its flag and by the collateral that it returns."""
+    return mutually_exclusive and collateral_return == "MECNET"
+
+
 def _check_fit(event: EventFacts) -> None:
     """Raises NotRead for what rules a certificate out whatever the rules say."""
     markets = event.markets
-    if not event.mutually_exclusive or event.collateral_return_type != "MECNET":
+    if not at_most_one_wins(event.mutually_exclusive, event.collateral_return_type):
         raise NotRead(
             "not_exclusive",
             f"Not an exclusive event (mutually_exclusive {event.mutually_exclusive}, "

@@ -71,7 +71,7 @@ def _lines(path: Path) -> Iterator[str]:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             yield from (line for line in file if line.strip())
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise RulesFileError(f"{path} cannot be read: {error}.") from None
+        raise RulesFileError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 
 
 def with_rules(event: EventFacts, samples: Mapping[str, Sample]) -> EventFacts:

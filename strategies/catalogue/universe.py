@@ -24,6 +24,7 @@ from markets.kalshi.grid import PriceBand
 from markets.models import FeeChange
 from markets.terms import special_settlements
 from markets.terms.atoms import Atoms
+from markets.terms.exhaustiveness import at_most_one_wins
 from markets.terms.grades import Grade
 from markets.terms.special_settlements import SettlementTerms
 from markets.terms.states import StateList
@@ -221,7 +222,7 @@ def view_of(
         series=event["series_id"],
         title=event["title"],
         category=category,
-        exclusive=event["mutually_exclusive"] and event["collateral_return_type"] == "MECNET",
+        exclusive=at_most_one_wins(event["mutually_exclusive"], event["collateral_return_type"]),
         fee_type=override or event["series__fee_type"],
         fee_multiplier_e6=event["series__fee_multiplier_e6"] if multiplier is None else multiplier,
         shards=tuple(sorted({m["exchange_index"] for m in markets} | {event["exchange_index"]})),

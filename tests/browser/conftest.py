@@ -47,21 +47,31 @@ def quick_passwords(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+def keep_alive(sample: dict[str, Any]) -> None:
+    """Signs of life of every process, and prices, of now: a walk takes longer than they are believed."""
+    import sample_markets
+
+    from kalbot.common.messages import QUEUES
+    from kalbot.console.ops.health import heartbeats
+
+    for who in (*QUEUES, heartbeats.BEAT):
+        heartbeats.show_life(who, worker=f"{who}@sample")
+    for event in sample["events"]:
+        sample_markets.publish(event)
+
+
 @pytest.fixture
 def sample(transactional_db: None, redis_db: object, settings: Any) -> dict[str, Any]:
     """Rows of every kind, people of every role, and prices in Redis."""
     import sample_rows
 
-    from kalbot.common.messages import QUEUES
     from kalbot.console.ops import schedules
-    from kalbot.console.ops.health import heartbeats
 
     settings.KALSHI_REST_URL = "http://127.0.0.1:9/trade-api/v2"
     settings.KALSHI_WS_URL = "ws://127.0.0.1:9/trade-api/ws/v2"
     made: dict[str, Any] = sample_rows.sample()
     schedules.seed()
-    for who in (*QUEUES, heartbeats.BEAT):
-        heartbeats.show_life(who, worker=f"{who}@sample")
+    keep_alive(made)
     for name, role in (("chief", ""), ("viewer", "viewer"), ("operator", "operator"), ("risk", "risk manager")):
         sample_rows.person(name, role)
     return made

@@ -14,6 +14,7 @@ from kalbot.common.messages import QUEUES
 from kalbot.console.ops.health import heartbeats
 from strategies.models import Decision, Profile
 from strategies.screening import screening
+from tests.browser.conftest import keep_alive
 from trading import tasks
 from trading.models import ExitRequest, Lock, Position, TradingState
 
@@ -22,7 +23,7 @@ SCROLLING = """[...document.querySelectorAll("table")].map((one) => one.closest(
     .filter((one) => one && one.scrollWidth > one.clientWidth + 1).length"""
 PAGES = {
     "dashboard": "/admin/",
-    "why": "/admin/why/",
+    "why": "/admin/why/?profile=careful",
     "operate": "/admin/operate/",
     "results": "/admin/results/?period=all&profile=live",
     "positions": "/admin/trading/position/",
@@ -70,6 +71,7 @@ def test_every_page_fits_and_is_quiet(width: int, visit: Any, sample: dict[str, 
         "force-exit": f"/admin/act/force-exit/{sample['held'].pk}/",
     }
     for name, address in addresses.items():
+        keep_alive(sample)
         page.goto(address)
         beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond <= 0, f"{name} is {beyond} px too wide at {width}"

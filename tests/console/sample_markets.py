@@ -60,6 +60,7 @@ def weather_event(city: str = "NY", day: str = DAY, *, hours: float = 9) -> Even
         series=family,
         category=family.category,
         mutually_exclusive=True,
+        collateral_return_type="MECNET",
         market_count=6,
         title=f"Highest temperature in {CITIES[city]} on Nov 24?",
         close_time=clock.now() + timedelta(hours=hours),

@@ -14,7 +14,7 @@ from markets.terms.grades import Grade
 from markets.terms.states import listed_states
 from strategies.models import Decision, Profile
 from trading import premises
-from trading.accounting import ledger
+from trading.accounting import ledger, totals
 from trading.accounting.booking import book_fill, recount
 from trading.accounting.fill_reports import FillReport
 from trading.models import (
@@ -233,6 +233,7 @@ def settle(held: Position) -> None:
         ended_at=clock.now(),
         close_type="settled",
     )
+    totals.raise_best(held.profile_id)
 
 
 def booking(profile: Profile, held: Position, kind: str, entries: list[tuple[str, int]]) -> None:

@@ -11,6 +11,8 @@ import sample_rest
 from django.contrib import admin
 from django.urls import reverse
 
+from markets.models import Event
+from strategies.catalogue import live_quotes
 from strategies.models import Profile
 from triage.models import Assessment, PointForecast, Recommendation, SourceForecast
 
@@ -49,6 +51,28 @@ def words_of(page: str) -> str:
     main = re.sub(r'<span class="[^"]*material-symbols[^>]*>[^<]*</span>|more_horiz', " ", main)
     without = re.sub(r"<(script|style|textarea|select|pre|form data)\b.*?</\1>", " ", main, flags=re.S)
     return html.unescape(re.sub(r"<[^>]*>", " ", without))
+
+
+@pytest.mark.parametrize(
+    ("says", "returns", "shown"),
+    [(True, "MECNET", "yes"), (True, "", "not relied on: the exchange says so"), (False, "MECNET", "no")],
+)
+def test_an_event_is_exclusive_on_its_page_as_it_is_for_the_search(
+    says: bool, returns: str, shown: str, sample: dict[str, Any], login: Any
+) -> None:
+    """The page said yes by the flag alone, and the verdict beside it that outcomes may win together."""
+    event = sample["events"][3]
+    Event.objects.filter(pk=event.pk).update(mutually_exclusive=says, collateral_return_type=returns)
+    page = login("viewer").get(reverse("admin:markets_event_change", args=[event.pk])).content.decode()
+    assert f"<dt>At most one wins</dt><dd>{shown}" in page
+    assert live_quotes.load_universe()[event.pk].exclusive is (shown == "yes")
+
+
+def test_schedules_say_their_interval_as_people_do(sample: dict[str, Any], login: Any) -> None:
+    sample_rest.rows(sample)
+    page = login().get(reverse("admin:django_celery_beat_periodictask_changelist")).content.decode()
+    assert "every 6 h" in page
+    assert "21600 seconds" not in page
 
 
 @pytest.mark.parametrize("role", ["viewer", ""])

@@ -44,13 +44,30 @@ def test_a_setting_that_cannot_be_read_is_a_sentence(tmp_path: Path, monkeypatch
     assert "docs/configuration.md" in done.stderr
 
 
+def test_a_new_checkout_says_what_to_run_and_that_makes_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first command in a new folder said that a database that is a file is not running."""
+    monkeypatch.setenv("KALBOT_STATE", str(tmp_path / "state"))
+    done = _manage("explain EVENT --profile careful", "", tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (1, [])
+    assert done.stderr.endswith("/state/kalbot.sqlite3. Run: python manage.py migrate\n")
+    assert _manage("migrate --plan", "", tmp_path).returncode == 0
+    assert "Run: python manage.py migrate" in _manage("explain EVENT --profile careful", "", tmp_path).stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "database", "words"),
     [
         ("identity --traceback", NOWHERE, "Traceback"),
         ("families", "sqlite:///{folder}/empty.sqlite3", "Run: python manage.py migrate"),
-        ("seed", "sqlite:////no/such/folder/x.sqlite3", "The database cannot be used (unable to open database file)"),
+        (
+            "seed",
+            "sqlite:////no/such/folder/x.sqlite3",
+            "no database yet, or it cannot be read: /no/such/folder/x.sqlite3",
+        ),
+        ("migrate", "sqlite:////proc/no/x.sqlite3", "The folder of the database, /proc/no, cannot be made ("),
     ],
 )
 def test_each_way_to_be_without_one_has_its_words(line: str, database: str, words: str, tmp_path: Path) -> None:

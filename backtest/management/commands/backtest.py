@@ -118,8 +118,10 @@ class Command(commands.Command):
         parser.add_argument(
             "--fees",
             choices=list(RATES),
+            metavar="TYPE",
             default="",
-            help="fee type, at multiplier 1, of series whose fees were not recorded; without it nothing is traded on them",
+            help="fee type, at multiplier 1, of series whose fees were not recorded; without it nothing is traded on them. "
+            f"One of {', '.join(RATES)}",
         )
         parser.add_argument(
             "--check-leaks", action="store_true", help="cut the tape, poison the future: nothing may change"

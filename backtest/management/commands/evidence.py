@@ -26,7 +26,7 @@ class Command(commands.Command):
         parser.add_argument("folder", type=Path, help="tapes, each in a folder of its own (manage.py tape import)")
         parser.add_argument("--only", default="", help="tapes whose name contains this")
         parser.add_argument("--rules", action="append", default=[], help="as for backtest")
-        parser.add_argument("--fees", choices=list(RATES), default="", help="as for backtest")
+        parser.add_argument("--fees", choices=list(RATES), metavar="TYPE", default="", help="as for backtest")
         parser.add_argument(
             "--kept", type=Path, help="write each run here when it ends, and do not run again what is there"
         )

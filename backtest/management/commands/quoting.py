@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from backtest.quoting import places, prints, study
 from backtest.quoting.prints import Events, Printed
 from backtest.quoting.replay import Fills, Setup, replay
 from kalbot.common import commands
+from kalbot.common.terminal import show
 from kalbot.common.units import dollars, parse_count, parse_price
 from kalbot.common.wording import many
 from markets.book import Side
@@ -157,6 +159,4 @@ def _print(rows: list[study.Row]) -> None:
             f"{row.orphans:.1f}",
             "" if later is None else f"{later.mean / 100:+.2f}",
         )
-    console = Console()
-    console.width = max(console.width, WIDTH)
-    console.print(table)
+    show(Console(width=None if sys.stdout.isatty() else WIDTH), table)

@@ -17,6 +17,7 @@ from kalbot.console.admin.lists.versions import SeenForm
 from kalbot.console.auth import audit
 from kalbot.console.ops import schedules
 from kalbot.console.ui import formats
+from kalbot.console.ui.display import display
 from kalbot.console.ui.links import page_url
 
 HELP = {
@@ -76,7 +77,7 @@ class PeriodicTaskAdmin(ModelAdmin):
         "name",
         "task",
         "enabled",
-        column("interval", "text", "Runs"),
+        "runs",
         column("expire_seconds", "seconds", "Lapses after"),
         column("last_run_at", "ago", "Last noted"),
     ]
@@ -101,6 +102,10 @@ class PeriodicTaskAdmin(ModelAdmin):
     empty_value_display = formats.NOTHING
     compressed_fields = True
     actions = None
+
+    @display(description="Runs", ordering="interval__every")
+    def runs(self, task: PeriodicTask) -> str:
+        return f"every {formats.span(task.interval.schedule.run_every)}" if task.interval else formats.NOTHING
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

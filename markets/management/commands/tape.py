@@ -65,8 +65,9 @@ class Command(commands.Command):
             one.add_argument("--from", dest="start", type=moment, default=0, help="UTC, such as 2026-07-19T14:00")
             one.add_argument("--to", dest="end", type=moment, default=END_OF_TIME, help="UTC; default: to its end")
         one = actions.add_parser("import", help="tapes from what others recorded")
+        kinds = ["recorded", *registry.KINDS, *registry.ARCHIVES]
         one.add_argument(
-            "kind", choices=["recorded", *registry.KINDS, *registry.ARCHIVES], help="what it was recorded by (docs)"
+            "kind", choices=kinds, metavar="KIND", help=f"what it was recorded by (docs): {', '.join(kinds)}"
         )
         one.add_argument("source", type=commands.existing, help="file or folder to read")
         one.add_argument("to_folder", type=Path, metavar="FOLDER", help="where to write")

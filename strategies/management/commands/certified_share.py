@@ -50,9 +50,14 @@ class Command(commands.Command):
             self._print(found)
 
     def _print(self, found: list[Certified]) -> None:
+        if not found:
+            self.say("No exclusive event is open here, or recorded there: manage.py scan fills the catalogue.")
+            return
         totals: Counter[Grade] = Counter()
         self.stdout.write(
-            f"{'category':<24}{'exclusive':>10}" + "".join(f"{grade.label:>26}" for grade in Grade) + f"{'share':>8}"
+            f"{'category':<24}{'exclusive':>10}"
+            + "".join(f"{grade.label:>{_wide(grade)}}" for grade in Grade)
+            + f"{'share':>8}"
         )
         for category, counted in shares.by_category(found).items():
             self.stdout.write(_line(category, counted))
@@ -61,19 +66,29 @@ class Command(commands.Command):
         self.stdout.write("")
         for one in found:
             if one.best is not Grade.CONDITIONAL:
-                self.stdout.write(f"{one.event:<42} YES {one.yes.label:<26} NO {one.no.label:<26} rules {one.rules}")
+                line = f"{one.event:<42} YES {one.yes.label:<26} NO {one.no.label:<26} rules {one.rules}"
+                sides = [("YES", one.yes.label), ("NO", one.no.label), ("rules", one.rules)]
+                self.facts(one.event, sides, line)
         refused = Counter(
             one.why or f"conditional on both sides, rules {one.rules}" for one in found if one.best is Grade.CONDITIONAL
         )
         for why, number in refused.most_common():
-            self.stdout.write(f"not certified: {number} x {why}")
-        self.stdout.write(IN_NO_GRADE)
+            self.say(f"not certified: {number} x {why}")
+        self.say(IN_NO_GRADE)
+
+
+def _wide(grade: Grade) -> int:
+    return len(grade.label) + 2
 
 
 def _line(category: str, counted: Counter[Grade]) -> str:
     number = counted.total()
     share = 0 if not number else (number - counted[Grade.CONDITIONAL]) / number
-    return f"{category:<24}{number:>10}" + "".join(f"{counted[grade]:>26}" for grade in Grade) + f"{share:>8.1%}"
+    return (
+        f"{category:<24}{number:>10}"
+        + "".join(f"{counted[grade]:>{_wide(grade)}}" for grade in Grade)
+        + f"{share:>8.1%}"
+    )
 
 
 def document(found: list[Certified]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +16,9 @@ from rich.table import Table
 
 from kalbot.common import clock, commands
 from kalbot.common.errors import KalbotError
+from kalbot.common.terminal import show
 from kalbot.common.units import (
+    PPM,
     Count,
     Money,
     UnitError,
@@ -42,6 +44,8 @@ from strategies.screening.verdict import Status, Verdict
 
 ORDER = {Status.CANDIDATE: 0, Status.NEAR_MISS: 1, Status.REJECTED: 2}
 WIDTH = 230
+FAR = 100 * PPM
+"""Distances from which on they say nothing: an event that ended days ago is not some way from being early enough."""
 
 Judged = tuple[EventView, Verdict]
 
@@ -58,9 +62,11 @@ class Command(commands.Command):
         parser.add_argument(
             "--profile", required=True, help="name of a profile (a seeded one need not be in the database)"
         )
-        parser.add_argument("--count", help="judge exactly this many contracts a leg")
+        parser.add_argument("--count", type=_contracts, help="judge exactly this many contracts a leg")
         parser.add_argument("--fee-grid", choices=["0.0001", "0.01"], help="the member's balance grid in dollars")
-        parser.add_argument("--min-profit", help="least profit of a basket in dollars, instead of the profile's")
+        parser.add_argument(
+            "--min-profit", type=commands.dollars, help="least profit of a basket in dollars, instead of the profile's"
+        )
         parser.add_argument(
             "--at", type=datetime.fromisoformat, help="the snapshot's instant, if its name does not say it"
         )
@@ -96,7 +102,7 @@ class Command(commands.Command):
 
     def _print(self, profile: Profile, snapshot: recorded.Snapshot, grid: Money, judged: list[Judged]) -> None:
         console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH)  # type: ignore[arg-type]
-        console.print(_table(profile, snapshot, judged))
+        show(console, _table(profile, snapshot, judged))
         totals = Counter(verdict.status.value for _, verdict in judged)
         reasons = _constraints(judged)
         console.print(
@@ -119,6 +125,16 @@ def _about_rules(snapshot: recorded.Snapshot) -> str:
     )
 
 
+def _contracts(text: str) -> Count:
+    try:
+        found = Count(parse_count(text))
+    except UnitError:
+        raise ArgumentTypeError(f"{text!r} is no number of contracts") from None
+    if found <= 0:
+        raise ArgumentTypeError("it must be above zero")
+    return found
+
+
 def _grid(text: str | None) -> Money:
     grid = fee_grid() if text is None else parse_money(text)
     if grid not in (DIRECT_GRID, CENT_GRID):
@@ -130,11 +146,9 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
     """The parts of the limits that the command line replaces."""
     change: dict[str, Any] = {}
     if options["min_profit"] is not None:
-        change["min_profit"] = parse_money(options["min_profit"])
+        change["min_profit"] = options["min_profit"]
     if options["count"] is not None:
-        count = parse_count(options["count"])
-        if count <= 0:
-            raise UnitError("--count must be above zero")
+        count = options["count"]
         change |= {"min_count": count, "max_count": count, "count_step": count}
     return change
 
@@ -161,7 +175,7 @@ def _document(
         "at": clock.from_ms(snapshot.at_ms).isoformat(),
         "profile": profile.name,
         "fee_grid": format_money(grid),
-        "count": None if options["count"] is None else format_count(Count(parse_count(options["count"]))),
+        "count": None if options["count"] is None else format_count(options["count"]),
         "refused": snapshot.refused,
         "totals": dict(Counter(verdict.status.value for _, verdict in judged)),
         "constraints": dict(_constraints(judged).most_common()),
@@ -190,7 +204,7 @@ def _cells(event: EventView, verdict: Verdict, snapshot: recorded.Snapshot) -> l
     basket, miss = verdict.basket, verdict.miss
     status = "would buy" if verdict.status is Status.CANDIDATE else str(verdict.status.label)
     why = "" if miss is None else f"{miss.code}: {miss.value}, required {miss.limit}"
-    if miss is not None and miss.distance_ppm is not None:
+    if miss is not None and miss.distance_ppm is not None and miss.distance_ppm < FAR:
         why += f" ({percent(miss.distance_ppm)} away)"
     if basket is None:
         return [event.ticker, status, snapshot.rules_of(event.ticker), *[""] * 11, why]

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kalbot.common import commands
+from kalbot.common.terminal import show
 from kalbot.common.units import dollars, format_count, format_price
 from kalbot.common.wording import many
 from markets.catalogue.family_pairs import FAMILY, NoSuchPairError, Pairs
@@ -81,7 +82,7 @@ class Command(commands.Command):
         for code, one in found.items():
             table.add_row(code, f"{one.pairs:,}", " + ".join(one.example), one.sentence)
         console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH)  # type: ignore[arg-type]
-        console.print(table)
+        show(console, table)
         console.print(
             f"{sum(one.pairs for one in found.values()):,} pairs of open events that share a settlement source and a close. "
             "--why EVENT_TICKER EVENT_TICKER says it of two."
@@ -118,7 +119,7 @@ class Command(commands.Command):
                 "",
                 f"no certificate ({row.code}), {row.groups} group{'s' * (row.groups != 1)}: {row.sentence}",
             )
-        console.print(table)
+        show(console, table)
         found = sum(isinstance(one.outcome, FamilyBasket) for one in judged)
         total = f"{many(len(judged), 'family', 'families')}: {many(found, 'basket')}"
         console.print(
@@ -144,7 +145,8 @@ class Command(commands.Command):
             table.add_row(words, ", ".join(paying) or "none", "")
         if atoms.any_no:
             table.add_row("any market may resolve No by itself", "", "")
-        Console(file=self.stdout, width=WIDTH).print(table)  # type: ignore[arg-type]
+        console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH)  # type: ignore[arg-type]
+        show(console, table)
 
 
 def _judge(view: EventView, sizes: Sizes) -> Judged:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from kalbot.common import commands
 from kalbot.common.errors import KalbotError
+from kalbot.common.terminal import show
 from kalbot.common.units import (
     PPM,
     Count,
@@ -104,7 +105,7 @@ class Command(commands.Command):
             self.stdout.write(json.dumps({"totals": totals, "events": [_json(one) for one in judged]}, indent=1))
             return
         console = Console(file=self.stdout, width=None if self.stdout.isatty() else WIDTH)  # type: ignore[arg-type]
-        console.print(_table(judged))
+        show(console, _table(judged))
         console.print(
             f"{totals['events']} events, {options['side'].upper()} on every outcome: taking all legs pays in {totals['all taken']}; "
             f"one leg could rest inside the spread in {totals['one leg inside']}, at the best bid or inside in {totals['one leg']}; "
@@ -182,7 +183,7 @@ def _table(judged: list[Judged]) -> Table:
         quote, every = one.found.one, one.found.all_legs
         keeps = percent(every) if isinstance(every, int) else every.sentence
         if isinstance(quote, Refused):
-            table.add_row(one.event.ticker, quote.sentence, "", "", "", "", keeps)
+            table.add_row(one.event.ticker, quote.sentence, "", "", "", "", "" if keeps == quote.sentence else keeps)
             continue
         touch = quote.synthetic.touch
         table.add_row(

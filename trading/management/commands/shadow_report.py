@@ -53,28 +53,32 @@ class Command(commands.Command):
         self.stdout.write(f"{found.live.name} (live) and {found.paper.name} (paper): {same}")
         unlike = shadows.differing(found.live, found.paper)
         if unlike:
-            self.stdout.write(f"  settings differ, so this is no fair comparison: {', '.join(unlike)}")
+            self.say(f"settings differ, so this is no fair comparison: {', '.join(unlike)}", "  ")
         filled = ", ".join(f"{name} {n}" for name, n in found.filled().items())
-        self.stdout.write(f"  filled: {filled}; {found.unshadowed} live decisions without a twin's")
+        self.say(f"filled: {filled}; {found.unshadowed} live decisions without a twin's", "  ")
         gap = found.price_gap
         price = "no pair that both bought" if gap is None else f"median {dollars(gap)} a contract (live less paper)"
-        self.stdout.write(f"  price paid: {price}")
-        self.stdout.write(
-            f"  result of the {len(found.compared)} with the same fill that both ended: live {dollars(found.live_result)}, "
-            f"paper {dollars(found.paper_result)}; paper flatters by {dollars(found.flattery)}"
+        self.say(f"price paid: {price}", "  ")
+        self.say(
+            f"result of the {len(found.compared)} with the same fill that both ended: live {dollars(found.live_result)}, "
+            f"paper {dollars(found.paper_result)}; paper flatters by {dollars(found.flattery)}",
+            "  ",
         )
         for (mode, code), number in found.denied.items():
-            self.stdout.write(f"  not compared: {number} denied {mode} by our own checks ({code})")
+            self.say(f"not compared: {number} denied {mode} by our own checks ({code})", "  ")
         if found.unlike:
             live, paper = (
                 dollars(sum(getattr(one, side).result or 0 for one in found.unlike)) for side in ("live", "paper")
             )
-            self.stdout.write(f"  not compared: {len(found.unlike)} filled differently; live {live}, paper {paper}")
-        self.stdout.write(f"  {'decided (UTC)':17} {'event':26} {'live':>22} {'paper':>22} {'live':>11} {'paper':>11}")
+            self.say(f"not compared: {len(found.unlike)} filled differently; live {live}, paper {paper}", "  ")
+        heads = f"  {'decided (UTC)':17} {'event':26} {'live':>22} {'paper':>22} {'live':>11} {'paper':>11}"
+        if not self.stdout.isatty():
+            self.stdout.write(heads)
         for pair in found.pairs[-LISTED:]:
-            self.stdout.write("  " + row(pair))
+            title = f"{pair.decided_at:%m-%d %H:%M:%S} UTC {pair.event}"
+            self.facts(title, [(mode, "; ".join(side)) for mode, side in sides(pair).items()], f"  {row(pair)}")
         if len(found.pairs) > LISTED:
-            self.stdout.write(f"  ... and {len(found.pairs) - LISTED} earlier ones; --json lists all")
+            self.say(f"... and {len(found.pairs) - LISTED} earlier ones; --json lists all", "  ")
 
 
 def profile_named(name: str | None) -> Profile | None:
@@ -84,16 +88,27 @@ def profile_named(name: str | None) -> Profile | None:
     try:
         return Profile.objects.get(name=name)
     except Profile.DoesNotExist:
-        raise CommandError(f"There is no profile named {name!r}.") from None
+        known = ", ".join(Profile.objects.order_by("name").values_list("name", flat=True)) or "none"
+        raise CommandError(f'There is no profile "{name}"; known: {known}.') from None
+
+
+def sides(pair: Pair) -> dict[str, tuple[str, str]]:
+    """(what became of it, result) by mode."""
+    return {
+        mode: (
+            f"{side.filled / 100:g}/{pair.wanted / 100:g} {side.outcome}",
+            dollars(side.result) if side.result is not None else "open",
+        )
+        for mode, side in (("live", pair.live), ("paper", pair.paper))
+    }
 
 
 def row(pair: Pair) -> str:
     """One pair as a line of the table."""
-    results = [dollars(side.result) if side.result is not None else "open" for side in (pair.live, pair.paper)]
-    sides = [f"{side.filled / 100:g}/{pair.wanted / 100:g} {side.outcome}"[:22] for side in (pair.live, pair.paper)]
+    (live, made_live), (paper, made_paper) = sides(pair).values()
     return (
-        f"{pair.decided_at:%m-%d %H:%M:%S}    {pair.event[:26]:26} {sides[0]:>22} {sides[1]:>22} "
-        f"{results[0]:>11} {results[1]:>11}"
+        f"{pair.decided_at:%m-%d %H:%M:%S}    {pair.event[:26]:26} {live[:22]:>22} {paper[:22]:>22} "
+        f"{made_live:>11} {made_paper:>11}"
     )
 
 

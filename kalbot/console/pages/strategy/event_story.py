@@ -17,6 +17,7 @@ from kalbot.console.ui import formats
 from kalbot.console.ui.plots import Plot
 from markets.models import Certificate, Event, Market
 from markets.prices import EventPrices, MarketPrice, PriceReader
+from markets.terms.exhaustiveness import at_most_one_wins
 from strategies.models import Verdict
 from trading.models import ACTIVE, Position
 
@@ -30,6 +31,7 @@ def context(event: Event) -> dict[str, Any]:
     last = certificates[0] if certificates else None
     return {
         "event": event,
+        "at_most_one": at_most_one_wins(event.mutually_exclusive, event.collateral_return_type),
         "certificates": certificates,
         "certificate": last,
         "certificate_stands": bool(last and last.status == "granted" and last.rules_hash == event.rules_hash),
