@@ -1,8 +1,8 @@
 """``bin/mutants [PATH ...] [--known] [--sample N] [--seed N] [--part K/N] [--again LOG] [--seconds S] [--measure] [--tests PATH ...]``
 
-PATH: modules or folders of ``trading`` (default: all of it), ``strategies/quoting`` and ``strategies/collateral``. Prints each survivor
-as it is found and the score at the end. Exit code 1 when a known mutation survives, 2 for wrong arguments. By night: a whole run takes
-hours.
+PATH: modules or folders of ``trading`` (default: all of it), ``strategies/quoting``, ``strategies/collateral``,
+``strategies/dutch`` and ``markets/terms``. Prints each survivor as it is found and the score at the end. Exit code 1 when a known
+mutation survives, 2 for wrong arguments. By night: a whole run takes hours.
 """
 
 from __future__ import annotations
@@ -20,13 +20,24 @@ import pytest
 from tests.mutation import known, mutants, runner, survivors
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TESTS = {package: (f"tests/{package}", "tests/trading") for package in runner.PACKAGES}
+BESIDE = {
+    "markets/terms": ("tests/strategies/families", "tests/markets/test_settled_values.py"),
+    "strategies/dutch": (
+        "tests/strategies/test_evaluate.py",
+        "tests/strategies/test_explain.py",
+        "tests/strategies/test_screening.py",
+    ),
+}
+"""Where the tests of what decides about a guarantee lie beside their own: no basket need be bought for it."""
+TESTS = {package: (f"tests/{package}", *BESIDE.get(package, ("tests/trading",))) for package in runner.PACKAGES}
 """Package -> the tests that are to notice a change of it."""
 
 
 def main() -> int:
     """Parse, run, report."""
-    parser = argparse.ArgumentParser(prog="bin/mutants", description="Single-point mutations of what moves money.")
+    parser = argparse.ArgumentParser(
+        prog="bin/mutants", description="Single-point mutations of what moves money or is called guaranteed."
+    )
     parser.add_argument(
         "paths", nargs="*", default=["trading"], help=f"modules or folders of {', '.join(TESTS)} (default: trading)"
     )

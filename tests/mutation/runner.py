@@ -31,8 +31,8 @@ from tests.mutation.mutants import Mutant, mutable
 from tests.mutation.reached import Reached
 from tests.mutation.transplant import forget_cached, put
 
-PACKAGES = ("trading", "strategies/quoting", "strategies/collateral")
-"""What is changed: what decides about money."""
+PACKAGES = ("trading", "strategies/quoting", "strategies/collateral", "markets/terms", "strategies/dutch")
+"""What is changed: what decides about money, and what is called guaranteed."""
 SLACK, FACTOR = 10.0, 3.0
 """A mutant whose tests need these seconds of CPU more than ``FACTOR`` times what they need unchanged does not end: it counts as noticed,
 however busy the machine is."""

@@ -183,5 +183,8 @@ def test_a_path_outside_of_trading_is_refused_in_words() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "markets is no module of trading, strategies/quoting, strategies/collateral" in done.stderr
+    assert (
+        "markets is no module of trading, strategies/quoting, strategies/collateral, markets/terms, strategies/dutch"
+        in done.stderr
+    )
     assert "Traceback" not in done.stderr

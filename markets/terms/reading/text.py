@@ -138,7 +138,8 @@ def address_of(text: str) -> SplitResult:
 
 @lru_cache(maxsize=8192)
 def odd_letter(name: str) -> str:
-    """The first letter or mark of a name that is not of the Latin alphabet, not composed or not visible; "" without one."""
+    """The first letter or mark of a name that is not of the Latin alphabet, not composed, not visible or a sign for others; "" without
+    one."""
     if unicodedata.normalize("NFC", name) != name:
         return next(char for char in name if unicodedata.category(char)[0] == "M" or not char.isascii())
     for char in name:
@@ -146,6 +147,8 @@ def odd_letter(name: str) -> str:
         if kind[0] in "CM" or (char.isalpha() and not (char <= "\u024f" or "\u1e00" <= char <= "\u1eff")):
             return char
         if kind[0] == "N" and not char.isascii():
+            return char
+        if kind[0] == "S" and any(map(str.isalnum, unicodedata.normalize("NFKC", char))):
             return char
     return ""
 

@@ -80,10 +80,10 @@ def terms_of(series: Iterable[str]) -> dict[str, Held]:
 def _is_readable(entry: ContractTerms) -> bool:
     """Whether its lists are lists of texts. One that is not counts as none: what it says cannot be relied on, and others still do."""
     lists = (entry.series_tickers, entry.must_contain, entry.must_not_contain, entry.family_forms, entry.levels_before)
-    odd = next((one for one in lists if not isinstance(one, list) or any(not isinstance(t, str) for t in one)), None)
-    if odd is not None:
-        log.error("the entry of %s cannot be read, so it counts for nothing: %r", entry.url, odd)
-    return odd is None
+    odd = [one for one in lists if not isinstance(one, list) or any(not isinstance(t, str) for t in one)]
+    if odd:
+        log.error("the entry of %s cannot be read, so it counts for nothing: %r", entry.url, odd[0])
+    return not odd
 
 
 def entry_for(ticker: str, key: str, rows: list[ContractTerms]) -> ContractTerms | None:
