@@ -182,7 +182,7 @@ SENTENCES: Final[dict[DenialCode, str]] = {
     DenialCode.NOT_QUOTED: "Nothing of this position rests as a quote.",
     DenialCode.NO_ORDER_GROUP: "The exchange gave the quotes no order group, which bounds what may fill before the other legs are taken.",
     DenialCode.ORPHANS_HELD: "Contracts filled without the rest of their basket and are held until they settle, inside the orphan budget.",
-    DenialCode.HELD_FOR_FLOOR: "What is held pays more than it cost in every listed state: it is kept without the rest.",
+    DenialCode.HELD_FOR_FLOOR: "What is held is sure to pay more than it cost, or than a sale would bring: it is kept without the rest.",
     DenialCode.STILL_BUYING: "The basket is still being bought; it is completed or unwound first. To stop that, halt trading.",
     DenialCode.ENDED: "The position has already ended.",
     DenialCode.MARKET_CLOSED: "The markets of what is left do not take orders any more.",

@@ -219,7 +219,7 @@ def _whole() -> None:
     """A basket that was opened holds exactly what its whole baskets need, if no exit sold any of it, or only equal shares by request.
 
     Not so while it is at work, or where it was when its markets settled: unwinding or completing, but not quoting. What is kept for its
-    floor is what pays more than it cost in every listed state.
+    floor is what pays something in every listed state: more than it cost, or than a sale brought.
     """
     for position in Position.objects.filter(events__to_status="open").distinct():
         if not _sells_whole_baskets_only(position):
@@ -227,7 +227,7 @@ def _whole() -> None:
         at_work = position.events.filter(from_status__in=("unwinding", "completing"), to_status="settled")
         settled_at_work = at_work.exists()
         if position.residual_code == "held_for_floor":
-            assert position.guaranteed, f"{position} is kept for a floor of {position.floor} that cost {position.cost}"
+            assert position.floor, f"{position} is kept for nothing that is sure"
         if position.events.filter(reason__contains="without the rest of the basket").exists():
             continue
         if position.status == "unwinding" or settled_at_work or position.close_type == "exit":

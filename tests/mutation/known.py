@@ -452,4 +452,16 @@ KNOWN: tuple[Known, ...] = (
         "filter(pk=row.pk, resolved_at__isnull=False).update(accepted=False)",
         "filter(pk=row.pk, resolved_at__isnull=False).count()",
     ),
+    Known(
+        "a basket is completed beyond what was bought before",
+        COMPLETE,
+        "        target = min(target, baskets.whole(has, leg.target_count, position.target_count))",
+        "        has += 0",
+    ),
+    Known(
+        "an unwind sells for less than the legs are sure to pay",
+        "trading/execution/phases/opening.py",
+        "if least is None or (not gains if unwound is None else unwound > least - (not gains)):",
+        "if not gains or least is None or (unwound is not None and unwound > least):",
+    ),
 )

@@ -24,6 +24,7 @@ from trading.execution.phases import rescue, selling
 from trading.execution.sizing import recheck
 from trading.models import Discrepancy, Leg, Order, Position, Settlement
 from trading.reconciliation import reconcile
+from trading.safety import halt
 
 pytestmark = pytest.mark.alike
 
@@ -323,3 +324,33 @@ def test_a_difference_named_for_one_profile_binds_the_others_of_its_account(
     decision = world.decide(other, struck.row, dict(zip(struck.markets, LIMITS, strict=True)), 100)
     assert executor.execute(decision.pk) is None
     assert decision.denial.code == code
+
+
+@pytest.mark.parametrize(("ask", "left"), [(3_200, 0), (3_200, 300), (3_900, 0), (3_900, 300)])
+def test_what_completes_a_basket_is_bought_no_further_than_what_was_bought_before_it(
+    struck: StruckTwin, ask: int, left: int
+) -> None:
+    """Two legs are missing, at their limits or at a loss, and of the first of them nobody offers as much any more when its order arrives:
+    more of the other one would be alone, too."""
+
+    def gone() -> None:
+        struck.cancel_makers(struck.markets[1], "ask")
+        if left:
+            struck.quote(struck.markets[1], "ask", ask, left)
+
+    struck.session.before = {1: lambda: halt.set_state(state="halted", actor="ann", reason="stop")}
+    position = execute(struck, leg_risk_budget=20 * DOLLAR)
+    assert (position.status, struck.held()) == ("completing", {struck.markets[0]: 1_000})
+    halt.set_state(state="active", actor="ann", reason="go on")
+    for ticker in struck.markets:
+        struck.cancel_makers(ticker, "bid")
+        struck.quote(ticker, "bid", 1_000, 5_000)
+    struck.cancel_makers(struck.markets[1], "ask")
+    struck.quote(struck.markets[1], "ask", ask, 2_000)
+    struck.session.before = {struck.session.posts + 1: gone}
+    with _later(3):
+        struck.sync()
+        position = executor.step(position.pk)
+    first, second = position.orders.filter(purpose="complete").order_by("created_at"), struck.held()
+    assert (first[0].leg.market_id, first[0].count, first[0].filled_count) == (struck.markets[1], 1_000, left)
+    assert second.get(struck.markets[2], 0) == second.get(struck.markets[1], 0) == left

@@ -11,6 +11,8 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from markets.kalshi.errors import Forbidden
+from markets.kalshi.rest.portfolio import Portfolio
 from markets.models import Market
 from strategies.models import Profile
 from tests.trading import world
@@ -19,7 +21,7 @@ from trading.accounting import audit, balance_check
 from trading.closing import exits, finals, settlement
 from trading.closing.finals import FinalResult
 from trading.execution import executor
-from trading.models import Discrepancy, Leg, Order, Position, Settlement
+from trading.models import Denial, Discrepancy, Leg, Order, Position, Settlement
 from trading.reconciliation import reconcile
 from trading.safety import halt, resolution
 from trading.venues.live import LiveVenue
@@ -48,6 +50,35 @@ def _agrees(twin: Twin, profile: Profile) -> None:
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0)
     assert balance_check.summary(profile)["difference"] == 0
     assert audit.totals(profile) == []
+
+
+@pytest.mark.parametrize("restricted", [False, True], ids=["any key", "a key of the primary alone"])
+def test_each_subaccount_is_settled_by_its_own_record(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch, restricted: bool
+) -> None:
+    """Two profiles hold the same markets, with other counts, on two subaccounts: no record says whose it is."""
+    profiles = [world.add_profile("live", mode="live"), world.add_profile("other", mode="live", subaccount=5)]
+    twin.exchange.ledger.credit((5, 0), 100 * DOLLAR)
+    reconcile.run("live", "test")
+    limits = dict(zip(twin.markets, LIMITS, strict=True))
+    for profile, count in zip(profiles, (1_000, 300), strict=True):
+        position = executor.execute(world.decide(profile, twin.row, limits, count).pk)
+        assert position is not None, Denial.objects.values_list("code", "detail")
+        assert position.status == "open"
+    real = Portfolio.settlements
+
+    def of_key(self: Portfolio, *, subaccount: int | None = None, **params: Any) -> Any:
+        if subaccount == 0 and restricted:
+            raise Forbidden(403, "forbidden", "the api key is restricted to another subaccount")
+        return real(self, subaccount=0 if subaccount is None and restricted else subaccount, **params)
+
+    monkeypatch.setattr(Portfolio, "settlements", of_key)
+    twin.finish(winner=twin.markets[1])
+    assert settlement.run("live") == 6
+    for profile, count in zip(profiles, (1_000, 300), strict=True):
+        assert Position.objects.get(profile=profile).payout == 10_000 * count
+        _agrees(twin, profile)
+    assert not Discrepancy.objects.exists()
 
 
 @pytest.mark.parametrize("sold", [100, 600, 999, 1_000])

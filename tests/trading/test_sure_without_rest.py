@@ -91,6 +91,37 @@ def test_where_a_sale_brings_more_than_what_is_sure_it_is_sold(twin: StruckTwin)
     assert position.realised > 0
 
 
+@pytest.mark.parametrize(("bid", "kept"), [(4_000, True), (4_900, True), (5_400, False)])
+def test_legs_that_lose_are_not_sold_for_less_than_they_are_sure_to_pay(twin: StruckTwin, bid: int, kept: bool) -> None:
+    """Two legs at 0.55 pay one dollar whatever happens: a loss of ten cents, where a sale at 0.40 loses thirty."""
+    for ticker in twin.markets[:2]:
+        for side in ("bid", "ask"):
+            twin.cancel_makers(ticker, side)
+        twin.quote(ticker, "bid", 4_500, 2_000)
+        twin.quote(ticker, "ask", 5_500, 2_000)
+    twin.sync()
+
+    def lower_bids() -> None:
+        for ticker in twin.markets[:2]:
+            twin.cancel_makers(ticker, "ask")
+            twin.quote(ticker, "ask", 10_000 - bid, 2_000)
+        _gone(twin, 2)()
+
+    twin.session.before = {3: lower_bids}
+    profile = world.add_profile("live", mode="live", leg_risk_budget=50 * world.DOLLAR)
+    limits = dict(zip(twin.markets, (5_500, 5_500, 6_000), strict=True))
+    position = executor.execute(world.decide(profile, twin.row, limits, 1_000, "all_no", "no").pk)
+    assert position is not None
+    if kept:
+        assert (position.status, position.residual_code, position.guaranteed) == ("open", "held_for_floor", False)
+        assert position.floor == 10 * world.DOLLAR
+        assert "lose at most $1." in position.residual
+        assert not position.orders.filter(action="sell").exists()
+    else:
+        assert (position.status, twin.held()) == ("aborted", {})
+        assert position.realised > -1_500_000
+
+
 def test_what_is_left_after_somebody_sold_one_of_the_kept_legs_is_dealt_with(twin: StruckTwin) -> None:
     position = _begin(twin, {3: _gone(twin, 2)})
     leg = position.legs.get(market=twin.markets[0])

@@ -16,9 +16,10 @@ from typing import Final
 from kalbot.common import clock
 from kalbot.common.db.batches import batched
 from kalbot.common.errors import KalbotError
-from markets.kalshi.errors import KalshiError, NotFound
+from markets.kalshi.errors import Forbidden, KalshiError, NotFound
 from markets.kalshi.schemas.boundary import Rejection
 from markets.kalshi.schemas.catalogue import MarketPage
+from markets.kalshi.schemas.portfolio import Settlement
 from markets.models import Market
 from trading.safety import discrepancies
 from trading.venues import connection
@@ -121,15 +122,26 @@ def credits_since(since: datetime, tickers: Iterable[str], subaccounts: Iterable
 def _recorded(since: datetime, subaccount: int) -> tuple[list[Credit], bool]:
     """The records that can be read, and whether these are all."""
     earliest = int((since - LISTING_MARGIN).timestamp())
-    portfolio = connection.client().portfolio
     unreadable: list[Rejection] = []
-    listed = portfolio.settlements(min_ts=earliest, subaccount=subaccount or None, unreadable=unreadable)
+    listed = settlements_of(subaccount, earliest, unreadable)
     found = [
         Credit(one.ticker, subaccount, one.yes_count - one.no_count, one.revenue, one.exchange_index or 0)
         for one in listed
     ]
     discrepancies.name_unreadable(None, "settlement", unreadable)
     return found, not unreadable
+
+
+def settlements_of(subaccount: int, min_ts: int, unreadable: list[Rejection] | None = None) -> list[Settlement]:
+    """The settlement records of one subaccount since ``min_ts`` (Unix seconds). A record does not say whose it is, and without a number the
+    exchange lists those of all; only a key that is restricted to one subaccount may not name the primary one, and sees its own alone."""
+    portfolio = connection.client().portfolio
+    try:
+        return list(portfolio.settlements(min_ts=min_ts, subaccount=subaccount, unreadable=unreadable))
+    except Forbidden:
+        if subaccount:
+            raise
+    return list(portfolio.settlements(min_ts=min_ts, unreadable=unreadable))
 
 
 def _archived(tickers: set[str], subaccount: int) -> list[Credit]:

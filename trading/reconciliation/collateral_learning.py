@@ -23,6 +23,7 @@ from markets.kalshi.errors import KalshiError
 from strategies.collateral.groups import Exclusive
 from strategies.collateral.learning import Difference, Observed, agreeing, moved_once
 from trading.accounting import accounts, collateral, shard_cash
+from trading.closing import finals
 from trading.models import (
     OPEN_ORDERS,
     WORKING,
@@ -167,7 +168,7 @@ def _is_moved_by_others(subaccount: int, seen: list[dict[str, Any]]) -> bool:
     ]
     came = len(own_rows.own_orders(listed)) < len(listed)
     gone = ForeignOrder.objects.filter(subaccount=subaccount, is_resting=False, last_seen_at__gte=first)
-    settled = client.portfolio.settlements(min_ts=since, subaccount=subaccount or None)
+    settled = finals.settlements_of(subaccount, since)
     return (
         came
         or gone.filter(exchange_at__lte=last).exists()

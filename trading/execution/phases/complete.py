@@ -10,6 +10,7 @@ False when it has to wait (``next_step_at`` says until when).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -193,7 +194,26 @@ def _complete_once(
             purpose=Order.Purpose.COMPLETE,
             reason=why,
         )
-    return [_buy(lease, position, leg, leg.limit_price, count, why, **columns) for leg, count in lacking if count]
+    if rests:
+        return [_buy(lease, position, leg, leg.limit_price, count, why, **columns) for leg, count in lacking if count]
+    return _bought(lease, position, target, [(leg, count, leg.limit_price) for leg, count in lacking if count], why)
+
+
+def _bought(
+    lease: Lease, position: Position, target: int, wanted: Iterable[tuple[Leg, int, int]], reason: str
+) -> list[Order]:
+    """Buy (leg, count, limit price) for ``target`` baskets one after another, each as far as the ones before it were bought: more of it
+    would be alone like what is held."""
+    sent: list[Order] = []
+    for leg, count, price in wanted:
+        count = min(count, baskets.missing(leg, target, position.target_count))
+        if not count:
+            continue
+        order = _buy(lease, position, leg, price, count, reason)
+        sent.append(order)
+        has = baskets.kept(leg) + max(order.filled_count, order.reported_fill_count or 0)
+        target = min(target, baskets.whole(has, leg.target_count, position.target_count))
+    return sent
 
 
 def _rests_until(position: Position) -> datetime:
@@ -210,10 +230,8 @@ def _rescue(position: Position, lease: Lease, legs: list[Leg]) -> list[Order]:
     states.note(
         position, f"completing for {dollars(found.result)} in all instead of {dollars(found.instead_of)} by an unwind"
     )
-    return [
-        _buy(lease, position, leg, price, count, "completing loses less than an unwind")
-        for leg, count, price in found.purchases
-    ]
+    wanted = baskets.most(legs, position.target_count)
+    return _bought(lease, position, wanted, found.purchases, "completing loses less than an unwind")
 
 
 def _buy(lease: Lease, position: Position, leg: Leg, price: int, count: int, reason: str, **columns: Any) -> Order:

@@ -88,6 +88,13 @@ def sure_result(position: Position, legs: list[Leg]) -> int | None:
     return None if held.grade is Grade.CONDITIONAL else held.floor - held.cost
 
 
+def least_result(position: Position, legs: list[Leg]) -> int | None:
+    """What the position earns at least if all of what it holds is kept, negative: what it loses at most. None where its states say nothing
+    for sure."""
+    held = selectors.held_of(position, legs)
+    return None if held.unknown or Grade(position.grade) is Grade.CONDITIONAL else held.floor - held.cost
+
+
 def unwind_result(live: LiveBooks, position: Position, legs: list[Leg]) -> int:
     """What the position would earn if all that its whole baskets do not need were sold at the bids of now and the whole
     baskets kept. Contracts without a bid count as lost."""

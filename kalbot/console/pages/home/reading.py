@@ -76,7 +76,7 @@ class Reading:
     @cached_property
     def naked(self) -> dict[int, tuple[HeldLeg, ...]]:
         """Positions that hold naked legs and are not being bought right now, by id; orphans of quotes, held inside their budget, are
-        none, and neither is what is sure to pay more than it cost."""
+        none, and neither is what is kept for what it is sure to pay."""
         held = Position.objects.filter(status__in=ACTIVE).exclude(status__in=BUYING)
         meant = (DenialCode.ORPHANS_HELD, DenialCode.HELD_FOR_FLOOR)
         return selectors.naked_legs(held.exclude(residual_code__in=meant))
