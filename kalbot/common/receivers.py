@@ -31,8 +31,9 @@ BESIDE_THREADS: Final = 2
 """In a pool of threads. While one works, the other may wait for the database or the exchange."""
 PAUSE_SECONDS: Final = 1.0
 """After a fault, before the next attempt."""
-ENDS_SECONDS: Final = 10.0
-"""Most that a worker which ends waits for what was taken."""
+ENDS_SECONDS: Final = 25.0
+"""Most that a worker which ends waits for what was taken: a purchase half done at a slow exchange is finished, not left to whoever finds it
+when its lease has lapsed. Less than who runs the worker waits before it is killed (``docker-compose.yml``: 30 s)."""
 WATCH_SECONDS: Final = 1.0
 MOST_STUCK: Final = 4
 """So many threads that do not end have others in their place."""
@@ -212,6 +213,8 @@ class Crew:
                 self.receivers.remove(receiver)
             if receiver.is_over():  # still
                 _raise_in(receiver.thread)
+            if self._ended.is_set():
+                return  # nobody takes a place in a worker that ends
             if len(self.stuck) <= MOST_STUCK:
                 self.receivers.append(self._new())
             else:

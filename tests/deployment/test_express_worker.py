@@ -6,14 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import redis
 
-from kalbot.common import cache, express, messages
+from kalbot.common import cache, express, idle_receivers, messages
 from kalbot.console.ops.records import task_runs
 from kalbot.local.servers import start_redis
 from tests.deployment.test_workers import until
@@ -79,6 +81,36 @@ def test_a_worker_takes_events_past_the_queue_and_leaves_none_when_it_ends(
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
         assert not prices.exists(served)
+    finally:
+        worker.kill()
+        worker.wait(30)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGQUIT])
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_worker_takes_purchases_past_the_queue_and_ends_at_once_however_it_is_ended(
+    pool: str, how: signal.Signals, env: dict[str, str], tmp_path: Path
+) -> None:
+    """A decision that nobody has is a purchase that fails: it was taken, and by the threads."""
+    prices: Any = redis.Redis.from_url(f"{env['REDIS_URL']}/1")
+    waiting = cache.key(idle_receivers.WAITING)
+    command = [sys.executable, *["execution" if word == "strategy" else word for word in WORKER], pool]
+    log = (tmp_path / "worker.log").open("wb")
+    worker = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+    failed = f"{messages.EXECUTE_DECISION}|failed"
+    try:
+        for number in range(3):
+            assert until(lambda: prices.zcard(waiting))
+            (name, _) = prices.zpopmax(waiting)[0]
+            prices.rpush(f"{cache.key(idle_receivers.GIVEN)}{name.decode()}", f'["{UUID(int=number)}", ""]')
+            assert until(lambda: int(prices.hget(task_runs.COUNTS, failed) or 0) == number + 1)  # noqa: B023
+        assert prices.llen(cache.key("execution")) == 0
+        began = time.monotonic()
+        worker.send_signal(how)
+        worker.wait(60)
+        assert time.monotonic() - began < 20
+        assert until(lambda: not prices.exists(waiting)), "nobody says any longer that he waits"
+        assert not prices.keys(f"{cache.key(idle_receivers.GIVEN)}*")
     finally:
         worker.kill()
         worker.wait(30)
