@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import dutch_books
 import dutch_recorded as recorded
 import pytest
 
@@ -349,3 +350,52 @@ def test_a_fault_in_the_basket_of_a_miss_leaves_the_verdict(
     verdict = verdict_of(refused(PRICEY), Profile())
     assert (dict(verdict.summary), verdict.constraint) == ({}, Reason.PRICE)
     assert "cannot be worked out" in caplog.text
+
+
+def test_a_limit_for_one_leg_names_the_leg_that_costs_most_and_what_it_costs() -> None:
+    """Of a basket whose legs have different counts, not that of the contract with the highest price."""
+    markets = [leg("A", 6000, None, 3_000), leg("B", 6000, None, 3_000), leg("C", 3000, None, 1_000)]
+    whole = bought(markets)
+    costs = {one.ticker: max(one.cost, one.limit_price * one.count) for one in whole.legs}
+    assert max(costs, key=costs.__getitem__) == "A"
+    by_leg = refused(markets, max_cost_per_leg=parse_money("1"), min_profit=parse_money("7"))
+    assert by_leg.constraint == Reason.MAX_COST_PER_LEG
+    assert ("A" in by_leg.sentence, by_leg.value) == (True, costs["A"])
+    both = refused(markets, max_cost_per_leg=parse_money("1"), max_cost=parse_money("50"), min_profit=parse_money("7"))
+    assert both.constraint == Reason.MAX_COST_PER_LEG
+    in_all = refused(markets, max_cost=parse_money("2"), min_profit=parse_money("7"))
+    assert (in_all.constraint, in_all.value) == (Reason.MAX_COST, whole.cost_at_limits)
+
+
+def test_only_the_outcome_that_is_listed_twice_is_named() -> None:
+    assert refused([*CHEAP, CHEAP[1]]).tickers == ("M1",)
+
+
+def test_what_only_the_fee_bound_refuses_is_judged_by_the_most_that_fees_can_be() -> None:
+    """Two contracts would earn more, but not after every fee that their fills may cost at the second level; one earns after all."""
+    offers = [[(3_220, 100), (3_250, 100)], [(750, 100), (790, 100)], [(5_500, 100), (5_540, 100)]]
+    markets = dutch_books.markets(offers, "all_yes", FEES)
+    basket = bought(markets, kinds=frozenset({Kind.ALL_YES}), count_step=100, min_profit=1)
+    assert (basket.count, basket.profit, basket.guaranteed) == (100, 15_400, True)
+
+
+def test_a_move_that_turns_a_miss_of_no_legs_is_one_of_the_no_side() -> None:
+    markets = [leg("A", 3300, 4200), leg("B", 3400, 4300), leg("C", 3600, 4500)]
+    outcome = refused(markets, kinds=frozenset({Kind.ALL_NO}))
+    assert outcome.kind is Kind.ALL_NO
+    flip = outcome.flip
+    assert flip is not None
+    assert flip.ticker is not None
+    assert (flip.side, flip.price) == (
+        Side.NO,
+        10_000 - next(m for m in markets if m.ticker == flip.ticker).depth.bids(Side.YES)[0][0],
+    )
+
+
+def test_a_cover_of_as_many_legs_as_may_be_bought_is_judged_by_its_price() -> None:
+    markets = [leg("A", 4000, 4600), leg("B", 3000, 3600), leg("C", 2000, 2600)]
+    limits = {"kinds": frozenset({Kind.COVERAGE}), "coverage_threshold": 0.6, "min_expected_margin_ppm": 500_000}
+    needs = refused(markets, **limits)
+    assert needs.constraint == Reason.MIN_EXPECTED_MARGIN
+    assert refused(markets, **limits, max_legs=2).constraint == Reason.MIN_EXPECTED_MARGIN
+    assert refused(markets, **limits, max_legs=1).constraint == Reason.MAX_LEGS
