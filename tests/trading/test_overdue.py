@@ -12,6 +12,7 @@ import time_machine
 from kalbot.common import clock
 from kalbot.common.units import Money
 from markets import exchange_hours
+from markets.models import Market
 from simulator.control.exchange_actions import set_status
 from strategies.models import Profile
 from tests.trading import world
@@ -21,7 +22,7 @@ from trading.accounting import balance_check
 from trading.closing import exits
 from trading.execution import executor
 from trading.execution.phases import exit
-from trading.models import Denial, Discrepancy, Fill, Order, Position
+from trading.models import Denial, Discrepancy, Fill, Leg, Order, Position
 from trading.reconciliation import inbox, overdue, reconcile
 from trading.safety import discrepancies, halt, live_readiness, resolution
 from trading.venues import averages, connection
@@ -230,3 +231,32 @@ def test_orders_that_take_nothing_are_no_progress(struck: StruckTwin) -> None:
         Order.objects.filter(pk=order.pk).update(filled_count=0, status="resting")
         overdue.act()
         assert _open(Code.POSITION_WAITING) == []
+
+
+def test_a_held_market_without_a_result_long_after_its_times_is_named_until_it_has_one(struck: StruckTwin) -> None:
+    """Nothing is at work there, so nothing else would ever say so. It keeps nobody from other events, and comes again if it is over."""
+    position = execute(struck)
+    profile, ticker = position.profile, struck.markets[0]
+    assert position.status == "open"
+    close = Market.objects.get(pk=ticker).close_time
+    assert close is not None
+
+    def named_at(days: float) -> list[str]:
+        with time_machine.travel(close + timedelta(days=days)):
+            overdue.act()
+        return [row.ours for row in _open(Code.RESULT_WAITING)]
+
+    Market.objects.exclude(pk=ticker).update(latest_expiration_time=close + timedelta(days=300))
+    assert named_at(1.99) == []
+    assert named_at(2.01) == [f"10 YES {ticker}"]
+    assert named_at(30) == [f"10 YES {ticker}"], "one incident"
+    assert halt.current(profile) == "active"
+    (row,) = _open(Code.RESULT_WAITING)
+    assert not discrepancies.binds(row, profile)
+    resolution.resolve(row.pk, actor="ann", reason="it rained: they play next week")
+    assert named_at(30) == []
+    Market.objects.filter(pk=ticker).update(expected_expiration_time=close + timedelta(days=40))
+    assert named_at(41) == []
+    assert named_at(42.01) == [f"10 YES {ticker}"], "and that was not what was accepted"
+    Leg.objects.filter(market=ticker).update(settled_count=1_000)
+    assert named_at(43) == []

@@ -122,6 +122,7 @@ class Discrepancy(models.Model):
         SETTLEMENT_COUNT = "settlement_count", "contracts settled differ from the exchange's record"
         SETTLEMENT_REVENUE = "settlement_revenue", "the payout differs from the exchange's record"
         SETTLEMENT_WAITING = "settlement_waiting", "a market has ended, and what it paid cannot be booked"
+        RESULT_WAITING = "result_waiting", "a market that is held should have ended long ago"
 
     reconciliation = models.ForeignKey(Reconciliation, models.CASCADE, null=True, related_name="discrepancies")
     profile = models.ForeignKey(Profile, models.CASCADE, null=True, blank=True, related_name="discrepancies")

@@ -26,6 +26,7 @@ from trading.models import (
     ACTIVE,
     OPEN_ORDERS,
     Discrepancy,
+    Leg,
     Order,
     OrderStatus,
     Position,
@@ -36,6 +37,8 @@ from trading.safety import discrepancies
 from trading.venues import factory
 from trading.venues.protocol import Refused, Unresolved
 
+RESULT_AFTER: Final = timedelta(days=2)
+"""So long after its close, and after the times at which its result was expected, a market is waited for before that is named."""
 log = logging.getLogger(__name__)
 Code = Discrepancy.Code
 UNCLEAR = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
@@ -52,6 +55,7 @@ def act() -> int:
     of_exits = {one.pk for one in waiting if one.status == PositionStatus.EXITING and one.residual_code in OF_ONE_EXIT}
     _name(Code.EXIT_WAITING, {str(one.pk): one for one in waiting if one.pk in of_exits})
     _name(Code.POSITION_WAITING, {str(one.pk): one for one in waiting if one.pk not in of_exits})
+    _name_late_results()
     return sum(_book(order) for order in _older((OrderStatus.BOOKING,), settings.KALBOT_BOOKING_LIMIT_SECONDS))
 
 
@@ -99,6 +103,40 @@ def _at_work() -> QuerySet[Position]:
 
 
 _AT_WORK: Final = Prepared(_at_work)
+
+
+def _name_late_results() -> None:
+    """Name the open positions of which a market is held that should have ended long ago: nothing else says so where the exchange takes its
+    time, or has lost the market."""
+    late: dict[str, tuple[Position, list[str]]] = {}
+    for leg in _LATE.rows(before=clock.now() - RESULT_AFTER):
+        late.setdefault(str(leg.position_id), (leg.position, []))[1].append(f"{leg.held / 100:g} {leg}")
+    for key, (position, held) in late.items():
+        discrepancies.found(
+            None,
+            Code.RESULT_WAITING,
+            key,
+            ours=", ".join(held),
+            theirs=f"no result {RESULT_AFTER.days} days after the last of its times",
+            profile=position.profile,
+            tightens=False,
+        )
+    discrepancies.resolved(Code.RESULT_WAITING, "", except_for=late)
+
+
+def _late() -> QuerySet[Leg]:
+    """Legs of open positions that hold something of a market whose times have all passed."""
+    before = Param("before", DateTimeField())
+    held = Leg.objects.filter(
+        position__status=PositionStatus.OPEN, bought_count__gt=F("sold_count") + F("settled_count")
+    )
+    past = Q(market__close_time__lt=before)
+    for name in ("expected_expiration_time", "latest_expiration_time"):
+        past &= Q(**{f"market__{name}": None}) | Q(**{f"market__{name}__lt": before})
+    return held.filter(past).select_related("market", "position__profile").order_by("position_id", "sequence")
+
+
+_LATE: Final = Prepared(_late)
 
 
 def _name(code: Discrepancy.Code, overdue: Mapping[str, Order | Position]) -> None:

@@ -41,6 +41,7 @@ INCIDENTS: Final = (
     Discrepancy.Code.ORDER_UNRESOLVED,
     Discrepancy.Code.POSITION_WAITING,
     Discrepancy.Code.EXIT_WAITING,
+    Discrepancy.Code.RESULT_WAITING,
     Discrepancy.Code.UNREADABLE,
 )
 """Each is one incident for as long as it lasts: its texts say how things are now (the reason of the last try), and measure nothing."""
@@ -51,7 +52,7 @@ BY_THEIRS: Final = (
     Discrepancy.Code.NETTING_ON,
 )
 """What is measured by the second text alone: the first says in which state of ours it was found."""
-OF_ITS_EVENT: Final = (Discrepancy.Code.EXIT_WAITING,)
+OF_ITS_EVENT: Final = (Discrepancy.Code.EXIT_WAITING, Discrepancy.Code.RESULT_WAITING)
 """What is named and keeps nobody from baskets of other events."""
 FALSE_WITHIN: Final = timedelta(minutes=15)
 AGREED: Final = "a later comparison agreed"

@@ -217,6 +217,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         contracts.take_uncredited,
     ),
     Discrepancy.Code.SETTLEMENT_REVENUE: _KNOWN,
+    Discrepancy.Code.RESULT_WAITING: _KNOWN,
     Discrepancy.Code.SETTLEMENT_WAITING: Action(
         "Try again now",
         "Results and settlement records are read again, and what they say is booked.",
