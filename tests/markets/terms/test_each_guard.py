@@ -106,6 +106,45 @@ def test_rules_that_name_a_market_for_the_tie_that_is_not_listed_are_refused() -
     assert found.code == "rules_disagree"
 
 
+ID = "0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"
+
+
+@pytest.mark.parametrize(
+    "metadata, is_read",
+    [
+        ((), True),
+        ((("competition_scope", "Game"), ("competition", "Pro Baseball"), ("league", ID)), True),
+        ((("competition_scope", "First Half"),), False),
+        ((("competition_scope", "Future"),), False),
+        ((("competition", "first half only"),), False),
+        ((("league", "Game"),), False),
+        ((("scope", "First Half"),), False),
+    ],
+)
+def test_metadata_of_a_game_that_may_narrow_it_are_refused(
+    metadata: tuple[tuple[str, str], ...], is_read: bool
+) -> None:
+    found = certify(replace(baseball(), metadata=metadata))
+    assert isinstance(found, Refusal) is not is_read, found
+
+
+@pytest.mark.parametrize(
+    "at, fits",
+    [
+        ("", True),
+        ("July 9, 2026", True),
+        ("Jul 10, 2026", True),
+        ("Jul 11, 2026", False),
+        ("Jul 8, 2026", False),
+        ("2026-07-09", True),
+        ("2026-07-99", False),
+    ],
+)
+def test_an_event_that_is_dated_on_another_day_than_its_rules_is_refused(at: str, fits: bool) -> None:
+    found = certify(replace(baseball(), strike_date=at))
+    assert isinstance(found, Refusal) is not fits, found
+
+
 @pytest.mark.parametrize(
     "states, may_be_anything",
     [
