@@ -7,6 +7,7 @@ Without ``DATABASE_URL`` the database is SQLite in ``KALBOT_STATE``; without ``R
 """
 
 import re
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -107,6 +108,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
+# served from its packages where nothing was collected, so a folder that is not there is no fault
+warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 

@@ -20,8 +20,8 @@ from django.urls import reverse
 
 from kalbot.common import clock
 from kalbot.console.api import tokens
+from kalbot.console.pages.results import curves
 from kalbot.console.pages.results import results as results_page
-from kalbot.console.pages.results.curves import realised as curve
 from strategies.models import Profile
 from trading.accounting import balance_check, result_groups, results
 from trading.models import Position
@@ -102,15 +102,20 @@ def test_a_day_is_as_long_as_new_york_makes_it(day: str, hours: int) -> None:
     assert results.days(first + timedelta(days=1), None, T0)[0] == until + timedelta(microseconds=1)
 
 
+def curve(profile: Profile, since: datetime, until: datetime) -> dict[str, str]:
+    """The first curve of the page, of one profile."""
+    return curves.realised([profile], curves.gains_of([profile], since, until), since, until)
+
+
 def test_the_curve_of_days_that_are_past_ends_with_them(sample: dict[str, Any]) -> None:
     """A week of last month was a corner of the weeks since."""
     profile, now = sample["live"], clock.now()
     since, until = now - timedelta(days=9), now - timedelta(days=3)
-    options = json.loads(curve([profile], since, until)["curve_options"])
-    points = json.loads(curve([profile], since, until)["curve_chart"])["datasets"][0]["data"]
+    options = json.loads(curve(profile, since, until)["curve_options"])
+    points = json.loads(curve(profile, since, until)["curve_chart"])["datasets"][0]["data"]
     assert options["scales"]["x"]["title"]["text"] == "days ago"
     assert options["scales"]["x"]["min"] == pytest.approx(3, abs=0.01) == points[-1]["x"]
-    assert json.loads(curve([profile], since, clock.now())["curve_options"])["scales"]["x"]["min"] == 0
+    assert json.loads(curve(profile, since, clock.now())["curve_options"])["scales"]["x"]["min"] == 0
 
 
 def test_groups_hold_every_ended_basket_once(sample: dict[str, Any]) -> None:

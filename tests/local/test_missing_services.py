@@ -100,3 +100,10 @@ def test_beat_without_tables_says_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "kalbot: The database has not the tables of this version" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_web_process_does_not_complain_that_nothing_was_collected(tmp_path: Path) -> None:
+    env = {**os.environ, "STATIC_ROOT": str(tmp_path / "none"), "KALBOT_ENV_FILE": "", "KALBOT_STATE": str(tmp_path)}
+    command = [sys.executable, "-c", "import kalbot.wsgi"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -6,7 +6,7 @@ added up: a result is of one profile. Money is micro-dollars; shares are million
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -215,22 +215,25 @@ def owned_steps(profile: Profile) -> list[Step]:
     return [(at, -amount) for at, amount in entries.values_list("transaction__at", "amount")]
 
 
-def equity_steps(profile: Profile, since: datetime | None, until: datetime) -> list[Step]:
+def equity_steps(
+    profile: Profile, since: datetime | None, until: datetime, gains: Sequence[Step] | None = None
+) -> list[Step]:
     """Booked equity (capital and realised profit, so what is held counts at its cost) from ``since`` to ``until``: (moment, micro-dollars
-    from then on), each basket once (see ``whole_baskets``). It begins with ``since`` where something was booked by then, else with the
-    first booking; empty without any."""
-    entries = LedgerEntry.objects.filter(
-        transaction__profile=profile, account__in=[Account.CAPITAL, Account.REALISED], transaction__at__lte=until
-    )
+    from then on), each basket once. It begins with ``since`` where something was booked by then, else with the first booking; empty
+    without any. ``gains``: the steps of ``by_basket`` of the same time, where they have been read already."""
+    gains = by_basket(profile, since, until) if gains is None else gains
+    entries = LedgerEntry.objects.filter(transaction__profile=profile)
+    moved = entries.filter(account=Account.CAPITAL, transaction__at__lte=until)
     found: list[Step] = []
     level = 0
     if since is not None:
-        before = entries.filter(transaction__at__lt=since).aggregate(total=Sum("amount"), number=Count("pk"))
+        owned = entries.filter(account__in=[Account.CAPITAL, Account.REALISED], transaction__at__lt=since)
+        before = owned.aggregate(total=Sum("amount"), number=Count("pk"))
         level = -(before["total"] or 0)
         found = [(since, level)] if before["number"] else []
-        entries = entries.filter(transaction__at__gte=since)
-    rows = entries.order_by("transaction__at", "id")
-    for at, change in whole_baskets(rows.values_list("transaction__at", "amount", "transaction__position")):
+        moved = moved.filter(transaction__at__gte=since)
+    deposits = [(at, -amount) for at, amount in moved.values_list("transaction__at", "amount")]
+    for at, change in sorted([*deposits, *gains], key=lambda step: step[0]):
         level += change
         found.append((at, level))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -81,10 +81,12 @@ def samples(profile: Profile, since: datetime | None, until: datetime) -> list[E
     return list((rows if since is None else rows.filter(at__gte=since)).select_related("profile").order_by("at"))
 
 
-def history(profile: Profile, since: datetime | None, until: datetime) -> list[Step]:
+def history(
+    profile: Profile, since: datetime | None, until: datetime, gains: Sequence[Step] | None = None
+) -> list[Step]:
     """Equity over a time: (moment, micro-dollars from then on). Samples where there are any, and booked equity where there are none,
-    as before the first one; empty for a profile of which no capital was booked by then."""
-    booked = results.equity_steps(profile, since, until)
+    as before the first one; empty for a profile of which no capital was booked by then. ``gains``: see ``equity_steps``."""
+    booked = results.equity_steps(profile, since, until, gains)
     # a sample of a moment before the time holds on into it
     kept = samples(profile, since and since - GAP, until)
     return joined(booked, [(one.at, one.equity) for one in kept], since, until)

@@ -10,13 +10,21 @@ from kalbot.console.ops import equity
 from kalbot.console.ui.plots import Plot, fewer
 from strategies.models import Profile
 from trading.accounting import results
+from trading.accounting.results import Step
+
+Gains = dict[int, list[Step]]
 
 
-def realised(chosen: Sequence[Profile], since: datetime | None, until: datetime) -> dict[str, str]:
+def gains_of(chosen: Sequence[Profile], since: datetime | None, until: datetime) -> Gains:
+    """The steps of realised profit of each of the chosen profiles, read once for both of its curves."""
+    return {profile.pk: results.by_basket(profile, since, until) for profile in chosen}
+
+
+def realised(chosen: Sequence[Profile], gains: Gains, since: datetime | None, until: datetime) -> dict[str, str]:
     """Realised profit of the chosen profiles over the time, a line each, from nothing at its beginning."""
     plot = Plot("dollars", legend=len(chosen) > 1, until=until)
     for profile in chosen:
-        steps = results.by_basket(profile, since, until)
+        steps = gains[profile.pk]
         if not steps:
             continue
         points = [(since or steps[0][0], 0.0)]
@@ -29,14 +37,14 @@ def realised(chosen: Sequence[Profile], since: datetime | None, until: datetime)
 
 
 def equity_of(
-    chosen: Sequence[Profile], since: datetime | None, until: datetime, worth: Mapping[int, int]
+    chosen: Sequence[Profile], gains: Gains, since: datetime | None, until: datetime, worth: Mapping[int, int]
 ) -> list[dict[str, Any]]:
     """What each of the chosen profiles was worth over the time, a plot for each: beside much capital, what little makes is a flat line.
     ``worth``: by profile, what it is worth at its end, where that is known. A profile that was worth nothing has no chart."""
     found = []
     for profile in chosen:
         plot = Plot("dollars", legend=False, until=until)
-        if steps := equity.history(profile, since, until):
+        if steps := equity.history(profile, since, until, gains[profile.pk]):
             points = [(at, level / 1e6) for at, level in steps]
             plot.line(named(profile), [*fewer(points), (until, worth.get(profile.pk, steps[-1][1]) / 1e6)])
         found.append({"profile": profile, **plot.context("equity")})

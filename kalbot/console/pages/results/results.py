@@ -49,6 +49,7 @@ def page(request: HttpRequest) -> HttpResponse:
     if request.GET.get("format") == "equity":
         kept = [equity_table.line(one) for profile in chosen for one in equity.samples(profile, since, until)]
         return answered(kept, equity_table.COLUMNS, f"equity-{name}")
+    gains, worth = curves.gains_of(chosen, since, until), equity.of_now(chosen, open_) if until == now else {}
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Results",
@@ -67,8 +68,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "address": address(period, first, last),
         "groups": groups(chosen, since, until),
         **members(request.GET, chosen, since, until),
-        **curves.realised(chosen, since, until),
-        "equities": curves.equity_of(chosen, since, until, equity.of_now(chosen, open_) if until == now else {}),
+        **curves.realised(chosen, gains, since, until),
+        "equities": curves.equity_of(chosen, gains, since, until, worth),
     }
     return TemplateResponse(request, "console/results.html", context)
 
