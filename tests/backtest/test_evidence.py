@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from backtest.replay import session
 from backtest.studies import evidence
@@ -139,3 +140,18 @@ def test_fees_of_a_long_tape_are_one_line_and_a_terminal_has_a_paragraph_a_row()
     assert shown.startswith("t, careful\n  events 10; fees KXA: quadratic")
     assert max(map(len, shown.splitlines())) <= 60
     assert cards("| tape |  |\n| --- | --- |\n", 60) == ""
+
+
+@pytest.mark.parametrize(
+    ("folder", "only", "why"),
+    [
+        ("backtest/data", "", "1 tape in .*, but none with books or quotes"),
+        ("backtest/data", "games", "holds no tape whose name contains 'games'"),
+        ("backtest/data/miami-2024-08", "", "is a tape itself: name the folder above it"),
+        ("docs", "", "docs holds no tape"),
+    ],
+)
+def test_a_folder_without_anything_to_replay_says_why(folder: str, only: str, why: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    with pytest.raises(CommandError, match=why):
+        call_command("evidence", str(root / folder), "--only", only)

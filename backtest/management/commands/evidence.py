@@ -15,7 +15,18 @@ from backtest.studies.cards import cards
 from backtest.studies.evidence import Line
 from kalbot.common import commands
 from kalbot.common.units import dollars
+from kalbot.common.wording import many
 from markets.fees import RATES
+
+
+def _nothing(folder: Path, only: str) -> str:
+    """Why there is nothing to replay below the folder."""
+    if any(folder.glob("*.tape")):
+        return f"{folder} is a tape itself: name the folder above it"
+    found = [tape for tape in evidence.tapes(folder) if only in tape.name]
+    if not found:
+        return f"{folder} holds no tape{f' whose name contains {only!r}' if only else ''}"
+    return f"{many(len(found), 'tape')} in {folder}, but none with books or quotes: nothing could have been bought"
 
 
 class Command(commands.Command):
@@ -44,7 +55,7 @@ class Command(commands.Command):
             if options["only"] in line.tape.name
         ]
         if not wanted:
-            raise CommandError(f"{options['folder']} holds no tape")
+            raise CommandError(_nothing(options["folder"], options["only"]))
         self.progress(f"{len(wanted)} runs; each is named when it is done")
         results = evidence.run_all(wanted, options["jobs"], options["kept"], self._done)
         if options["json"]:
