@@ -88,6 +88,16 @@ def test_words_before_and_after_a_time_say_where_it_ends(name: str, low: bool | 
     assert (None if interval.high is None else interval.high_in) is high
 
 
+@pytest.mark.parametrize("name", ["In Q2 2027", "In Q2, 2027", "In 2027 Q2", "In 2027, Q2"])
+def test_a_quarter_is_the_same_however_it_is_written(name: str) -> None:
+    found = extents.extent(name)
+    year = extents.extent("In 2027")
+    assert found is not None
+    assert year is not None
+    assert year.interval.low is not None
+    assert found.interval == Interval(year.interval.low + 90, True, year.interval.low + 180, True)
+
+
 # ---- strikes and sides
 
 
@@ -217,6 +227,13 @@ def test_as_many_may_lose_by_themselves_as_may_win(several_win: bool, lost: int)
 def test_a_cut_that_is_no_number_is_none(row: list[Any]) -> None:
     with pytest.raises(atoms.AtomError):
         atoms._cut(row)
+
+
+@pytest.mark.parametrize("row", [[0, 1.0], [0.0, 1], [0, True], [1, 1], [2, 1], [-1, 1], [0, 3], ["0", 1]])
+def test_a_run_of_atoms_lies_between_two_cuts_of_the_line(row: list[Any]) -> None:
+    assert atoms._span([0, 2], 3) == (0, 2)
+    with pytest.raises(atoms.AtomError):
+        atoms._span(row, 3)
 
 
 def test_a_single_threshold_is_no_family() -> None:
