@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from kalbot.common.units import DOLLAR
-from strategies.models import Mode, Profile
+from strategies.models import Mode, Profile, Verdict
+from tests.trading import world
 from tests.trading.test_pool import _earn, _later, _spend, _ties, _two, _waits
 from tests.trading.world import add_profile
 from trading.accounting import ledger, pool
 from trading.accounting.pool import Moved
 from trading.limits import day
-from trading.models import ProfileBalance
+from trading.models import Position, ProfileBalance
 
 pytestmark = pytest.mark.django_db
 
@@ -197,3 +198,47 @@ def test_nothing_is_swept_while_capital_that_was_taken_out_is_not_booked(monkeyp
 
     monkeypatch.setattr(ledger, "ensure_funded", meanwhile)
     assert pool.sweep(owner) == 0
+
+
+def _exit_needs_cash(profile: Profile, ticker: str = "KXE") -> Position:
+    """A basket of the profile that is left, and whose next sale takes back more collateral than there is cash."""
+    event = world.add_event(ticker)
+    decision = world.decide(profile, event, {f"{ticker}-0": 3_000, f"{ticker}-1": 3_000}, kind="all_no", side="no")
+    kept = {"kind": "all_no", "target_count": 1_000, "residual": "no cash", "residual_code": "sale_needs_funds"}
+    return Position.objects.create(
+        profile=profile, mode="sim", decision=decision, event=event, status="exiting", **kept
+    )
+
+
+def test_cash_that_an_exit_waits_for_is_neither_lent_nor_swept() -> None:
+    lender, taker = _two()
+    position = _exit_needs_cash(lender)
+    _waits(taker)
+    assert pool.run() == []
+    _set("lender", profits="sweep", sweep_above=0, capital=0)
+    _earn(lender, 50 * DOLLAR)
+    assert pool.sweep(Profile.objects.get(pk=lender.pk)) == 0
+    Position.objects.filter(pk=position.pk).update(status="closed", residual="", residual_code="")
+    assert pool.sweep(Profile.objects.get(pk=lender.pk)) > 0
+
+
+def test_what_a_lender_needs_to_leave_a_basket_comes_back_though_its_borrower_has_a_use_for_it() -> None:
+    lender, taker = _two()
+    _waits(taker)
+    assert pool.run() == [Moved("lender", "taker", 180 * DOLLAR)]
+    assert pool.run() == []
+    _exit_needs_cash(lender)
+    assert pool.run() == [Moved("taker", "lender", 180 * DOLLAR)]
+    _ties()
+
+
+def test_what_a_borrower_needs_to_leave_a_basket_stays_with_it_until_it_is_left() -> None:
+    _, taker = _two()
+    _waits(taker)
+    pool.run()
+    position = _exit_needs_cash(taker)
+    Verdict.objects.update(live_constraint="price")
+    assert pool.run() == [], "nothing waits for it there, but the exit does"
+    Position.objects.filter(pk=position.pk).update(status="closed", residual="", residual_code="")
+    assert pool.run() == [Moved("taker", "lender", 180 * DOLLAR)]
+    _ties()

@@ -25,6 +25,7 @@ from strategies.cycle.evaluation import most_cost
 from strategies.models import Hurdle, Kind, Opportunity, Profile, Verdict
 from strategies.reasons import Reason
 from trading.accounting import ledger
+from trading.denials import DenialCode
 from trading.limits import day
 from trading.models import ACTIVE, CapitalChange, Position, ProfileBalance
 from trading.safety import halt
@@ -56,11 +57,13 @@ class Member:
     gave_back: bool = False
     may_buy: bool = True
     """Whether it is active and not halted. What stops a profile from new risk stops its money from new risk elsewhere."""
+    leaves: bool = False
+    """Whether a sale of its own waits for cash: what takes risk away comes before what adds some elsewhere."""
 
     @property
     def lends(self) -> bool:
         """Whether it lends at all now."""
-        return self.profile.lend_above is not None and self.may_buy
+        return self.profile.lend_above is not None and self.may_buy and not self.leaves
 
     @property
     def spare(self) -> int:
@@ -121,7 +124,12 @@ def sweep(profile: Profile) -> int:
         lent = sum(amount for (_, lender), amount in debts.items() if lender == profile.pk)
         own = -balance.capital - balance.realised - borrowed + lent
         amount = min(own - now.sweep_above, balance.cash - borrowed)
-        if now.profits != Profile.Profits.SWEEP or -balance.capital != now.working or amount < LEAST:
+        if (
+            _leaves(profile)
+            or now.profits != Profile.Profits.SWEEP
+            or -balance.capital != now.working
+            or amount < LEAST
+        ):
             return 0
         return amount if ledger.move(profile, -amount, CapitalChange.Kind.SWEEP, "kalbot") else 0
 
@@ -132,7 +140,7 @@ def _member(profile: Profile) -> Member:
     cash = (0 if balance is None else balance.cash + balance.capital) + profile.working
     free = min(cash, candidates.exposure(profile, clock.now()).capital_left)
     member = Member(profile, max(0, free), is_short=free < 0, hurdle=0.0 if hurdle is None else hurdle.return_a_day)
-    member.may_buy = _may_buy(profile)
+    member.may_buy, member.leaves = _may_buy(profile), _leaves(profile)
     loans = CapitalChange.objects.filter(profile=profile, kind=POOL, other__isnull=False)
     now = clock.now()
     member.has_unused = not loans.filter(amount__gt=0, at__gt=now - UNUSED).exists()
@@ -150,6 +158,12 @@ def _member(profile: Profile) -> Member:
 
 def _may_buy(profile: Profile) -> bool:
     return profile.is_active and profile.shadow_of_id is None and halt.current(profile) is halt.State.ACTIVE
+
+
+def _leaves(profile: Profile) -> bool:
+    """Whether it sells something that takes back more returned collateral than there is cash for."""
+    waits = Position.objects.filter(profile=profile, status__in=ACTIVE, residual_code=DenialCode.SALE_NEEDS_FUNDS)
+    return waits.exists()
 
 
 def _gave_back(loans: QuerySet[CapitalChange]) -> bool:
@@ -203,6 +217,8 @@ def _give_back(members: Mapping[int, Member], debts: dict[tuple[int, int], int])
         wanted = amount
         if not giver.is_short and not taker.has_unused and taker.best and giver.lends and giver.best <= taker.best:
             wanted = max(0, min(amount, over))
+        if taker.leaves and not giver.leaves:
+            continue
         back = min(wanted, taker.free)
         if back >= min(LEAST, amount) > 0 and _move(taker, giver, back, is_loan=False):
             debts[borrower, lender] = amount - back
