@@ -311,6 +311,7 @@ def test_no_serious_finding_of_axe(
         f"/admin/markets/event/{sample['events'][0].pk}/change/",
         f"/admin/act/force-exit/{sample['held'].pk}/",
     ]:
+        keep_alive(sample)
         page.goto(address)
         page.wait_for_timeout(400)
         assert page.evaluate("document.documentElement.classList.contains('dark')") is (scheme == "dark")

@@ -12,12 +12,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from kalbot.common import clock
 from kalbot.common.units import PPM
 from strategies.models import Profile
-from trading.models import TERMINAL, Account, Fill, LedgerEntry, Leg, Position
+from trading.models import TERMINAL, Account, Fill, LedgerEntry, Leg, Position, ProfileBalance
 
 DAY_ZONE: Final = ZoneInfo("America/New_York")
 """The zone in which days, weeks, months and years begin: the exchange's own."""
@@ -222,21 +223,34 @@ def equity_steps(
     from then on), each basket once. It begins with ``since`` where something was booked by then, else with the first booking; empty
     without any. ``gains``: the steps of ``by_basket`` of the same time, where they have been read already."""
     gains = by_basket(profile, since, until) if gains is None else gains
-    entries = LedgerEntry.objects.filter(transaction__profile=profile)
-    moved = entries.filter(account=Account.CAPITAL, transaction__at__lte=until)
+    moved = LedgerEntry.objects.filter(
+        transaction__profile=profile, account=Account.CAPITAL, transaction__at__lte=until
+    )
     found: list[Step] = []
     level = 0
     if since is not None:
-        owned = entries.filter(account__in=[Account.CAPITAL, Account.REALISED], transaction__at__lt=since)
-        before = owned.aggregate(total=Sum("amount"), number=Count("pk"))
-        level = -(before["total"] or 0)
-        found = [(since, level)] if before["number"] else []
+        if moved.filter(transaction__at__lt=since).exists():
+            level = _owned_before(profile, since)
+            found = [(since, level)]
         moved = moved.filter(transaction__at__gte=since)
     deposits = [(at, -amount) for at, amount in moved.values_list("transaction__at", "amount")]
     for at, change in sorted([*deposits, *gains], key=lambda step: step[0]):
         level += change
         found.append((at, level))
     return found
+
+
+def _owned_before(profile: Profile, since: datetime) -> int:
+    """Capital and realised profit as they were booked before ``since``: what is there now less what came since, in one statement. A whole
+    ledger is not added up for a month of it."""
+    later = LedgerEntry.objects.filter(
+        transaction__profile=OuterRef("profile"),
+        account__in=[Account.CAPITAL, Account.REALISED],
+        transaction__at__gte=since,
+    )
+    summed = later.order_by().values("transaction__profile").annotate(total=Sum("amount")).values("total")
+    rows = ProfileBalance.objects.filter(profile=profile).annotate(later=Coalesce(Subquery(summed), 0))
+    return sum(row.later - row.capital - row.realised for row in rows)
 
 
 def capital_days(steps: Iterable[Step], since: datetime | None, now: datetime) -> int:
