@@ -233,6 +233,38 @@ def test_orders_that_take_nothing_are_no_progress(struck: StruckTwin) -> None:
         assert _open(Code.POSITION_WAITING) == []
 
 
+def test_completing_and_unwinding_that_take_turns_for_ever_are_no_progress(struck: StruckTwin) -> None:
+    """The rest is offered again and again, and each time it is gone when the order arrives; nobody bids for what is held."""
+
+    def vanish() -> None:
+        struck.cancel_makers(struck.markets[2], "ask")
+        for ticker in struck.markets:
+            struck.cancel_makers(ticker, "bid")
+        struck.sync()
+
+    struck.session.before = {3: vanish}
+    with time_machine.travel(clock.now(), tick=False) as now:
+        position = execute(struck)
+        for number in range(16):
+            now.shift(timedelta(seconds=48))
+            struck.quote(struck.markets[2], "ask", 3_100, 1_000 + number)
+            struck.sync()
+            struck.session.before = {
+                struck.session.posts + 1: lambda: struck.cancel_makers(struck.markets[2], "ask"),
+            }
+            executor.step(position.pk)
+            now.shift(timedelta(seconds=2))
+            struck.sync()
+            position = executor.step(position.pk)
+            overdue.act()
+            assert bool(_open(Code.POSITION_WAITING)) is (number >= 12), number
+    assert position.events.filter(from_status="unwinding", to_status="completing").count() > 10
+    assert not position.orders.filter(
+        created_at__gt=position.created_at, filled_count__gt=0, purpose="complete"
+    ).exists()
+    assert [row.key for row in _open(Code.POSITION_WAITING)] == [str(position.pk)]
+
+
 def test_a_held_market_without_a_result_long_after_its_times_is_named_until_it_has_one(struck: StruckTwin) -> None:
     """Nothing is at work there, so nothing else would ever say so. It keeps nobody from other events, and comes again if it is over."""
     position = execute(struck)

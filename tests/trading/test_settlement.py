@@ -94,6 +94,28 @@ def test_the_best_result_is_of_whole_baskets_and_falls_for_a_loss_alone() -> Non
     assert balance.best_equity + balance.realised == balance.best_equity - first.realised
 
 
+def test_an_amendment_for_the_better_is_a_best_result_once_its_basket_has_ended() -> None:
+    position = _open()
+    _final("KXT-1-0", "no", 0)
+    settlement.run()
+    _final("KXT-1-0", "yes", 1_000_000)
+    settlement.run()
+    position.refresh_from_db()
+    balance = ledger.balance_of(position.profile)
+    assert (position.status, position.realised > 0, balance.best_equity) == ("open", True, 0), "others are held still"
+    for ticker in ("KXT-1-0", "KXT-1-1", "KXT-1-2"):
+        _final(ticker, "no", 0)
+        settlement.run()
+    position.refresh_from_db()
+    balance = ledger.balance_of(position.profile)
+    assert (position.status, position.realised < 0) == ("settled", True)
+    before = balance.best_equity
+    _final("KXT-1-1", "yes", 1_000_000)
+    settlement.run()
+    position.refresh_from_db()
+    assert ledger.balance_of(position.profile).best_equity == position.realised > before
+
+
 def test_void_pays_what_each_market_says_and_may_lose() -> None:
     position = _open()
     for ticker in LIMITS:

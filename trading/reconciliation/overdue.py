@@ -79,14 +79,14 @@ def _orders(statuses: tuple[OrderStatus, ...]) -> Prepared[Order]:
 
 def _waiting() -> list[Position]:
     """Positions at work that neither changed their status nor traded, or had an order out, for longer than the limit, and that no person
-    had tried again since. Another reason to wait is no progress, nor is one more order that takes nothing. A quote rests until an end of
-    its own."""
+    had tried again since. Another reason to wait is no progress, nor is one more order that takes nothing, nor are completing and unwinding
+    that take turns. A quote rests until an end of its own."""
     limit = _before(settings.KALBOT_WAITING_LIMIT_SECONDS)
     at_work = _AT_WORK.rows(before=limit)
     if not at_work:
         return []
     events = PositionEvent.objects.filter(position__in=at_work, at__gte=limit)
-    moved = events.filter(~Q(from_status=F("to_status")) | ~Q(actor="kalbot")).values_list("position_id", flat=True)
+    moved = events.exclude(_STANDS | _TAKES_TURNS, actor="kalbot").values_list("position_id", flat=True)
     traded = (
         Order.objects.filter(position__in=at_work, created_at__gte=limit)
         .filter(Q(status__in=OPEN_ORDERS) | Q(filled_count__gt=0))
@@ -94,6 +94,12 @@ def _waiting() -> list[Position]:
     )
     progressed = {*moved, *traded}
     return [one for one in at_work if one.pk not in progressed]
+
+
+_STANDS: Final = Q(from_status=F("to_status"))
+_TAKES_TURNS: Final = Q(from_status=PositionStatus.COMPLETING, to_status=PositionStatus.UNWINDING) | Q(
+    from_status=PositionStatus.UNWINDING, to_status=PositionStatus.COMPLETING
+)
 
 
 def _at_work() -> QuerySet[Position]:
