@@ -22,6 +22,7 @@ from trading.execution import executor
 from trading.models import Order, PaperOrder, Position
 from trading.quoted import open_quotes
 from trading.venues import prints
+from trading.venues.paper import PaperVenue
 
 
 @pytest.fixture
@@ -183,3 +184,23 @@ def test_nothing_fills_a_quote_that_expired_while_nobody_was_there(twin: Twin, s
         twin.cancel_makers(twin.markets[0], "ask")
         twin.quote(twin.markets[0], "bid", 4_600, 300)
     assert _step(twin, position) == 150, "before it expired"
+
+
+@pytest.mark.parametrize("ends", ["withdrawn", "expired"])
+def test_what_was_sold_to_a_quote_before_it_ended_counts_also_where_its_book_is_not_known_any_more(
+    twin: Twin, settings: Any, ends: str
+) -> None:
+    """That is when it is withdrawn; and nobody had read the trades yet when it expired."""
+    position = _begun(twin, settings, "optimistic")
+    assert _step(twin, position) == 0
+    quoted.sell_no(twin, 0, 5_500, 300)
+    _later(twin)
+    _due()
+    order = Order.objects.get(leg__market=twin.markets[0], purpose="quote")
+    if ends == "expired":
+        order.expires_at = clock.now()
+        order.save(update_fields=["expires_at"])
+    world.publish("KXT-1", {}, lease=None)
+    venue = PaperVenue()
+    ack = venue.cancel(order) if ends == "withdrawn" else venue.fetch(order)
+    assert (ack.fill_count, ack.remaining_count) == (300, 0)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,7 +31,7 @@ from kalbot.common.errors import KalbotError
 from kalbot.common.units import CONTRACT, DOLLAR_PRICE, dollars
 from markets import exchange_hours
 from markets.book import Level, Side
-from markets.fees import OrderFees
+from markets.fees import FeeError, OrderFees
 from markets.kalshi.grid import is_on_grid
 from markets.selectors import price_bands
 from trading.accounting.fill_reports import FillReport
@@ -203,20 +204,25 @@ class PaperVenue:
 
     def _advance(self, order: Order, paper: PaperOrder) -> PaperOrder:
         expired = order.expires_at is not None and clock.now() >= order.expires_at
+        fees: Any = None
+        displayed: int | None = None
         try:
             levels, fees, displayed = self._levels(order)
         except Refused:
-            levels, fees, displayed = [], None, None
+            levels = []
+            with suppress(Denied, FeeError):  # who sold to it while nobody knew the book has sold to it
+                fees = live_books.fees_of(order.position.event).of(order.leg.market_id)
         if expired:  # the books of now are later than it
             levels = []
+            if order.purpose == Order.Purpose.QUOTE:
+                self._ask_for_prints()
         with transaction.atomic():
             paper = PaperOrder.objects.select_for_update().get(pk=order.pk)
             if not paper.is_open:
                 return paper
-            if displayed is not None:
-                reached = _queued(paper, order, self._printed(order, paper), displayed)
-                if reached:
-                    fill(paper, order, fees, order.price, reached, is_taker=False)
+            reached = 0 if fees is None else _queued(paper, order, self._printed(order, paper), displayed)
+            if reached:
+                fill(paper, order, fees, order.price, reached, is_taker=False)
             met = taken.left_of(paper, order, levels, self._taken(order))
             for price, count in met:
                 fill(paper, order, fees, order.price, count, is_taker=False, met=price)
@@ -230,8 +236,9 @@ class PaperVenue:
         return paper
 
 
-def _queued(paper: PaperOrder, order: Order, printed: Sequence[Print], displayed: int) -> int:
-    """Bring the order forward in its queue (not saved) by trades and by what is displayed at its price now; the contracts that reach it."""
+def _queued(paper: PaperOrder, order: Order, printed: Sequence[Print], displayed: int | None) -> int:
+    """Bring the order forward in its queue (not saved) by trades and by what is displayed at its price now (None: nobody knows); the
+    contracts that reach it."""
     model, falls = QueueModel(settings.KALBOT_PAPER_QUEUE), [list(fall) for fall in paper.queue_falls]
     queue = Queue(model, paper.queue_ahead, paper.queue_level, paper.queue_printed, falls)
     reached = 0
@@ -240,7 +247,8 @@ def _queued(paper: PaperOrder, order: Order, printed: Sequence[Print], displayed
         if price is not None and price <= order.price:
             reached += one.count if price < order.price else queue.on_print(one.count, one.at_ms)
         paper.prints_ms = max(paper.prints_ms, one.seen_ms)
-    queue.on_level(displayed, clock.now_ms())
+    if displayed is not None:
+        queue.on_level(displayed, clock.now_ms())
     paper.queue_ahead, paper.queue_level = queue.ahead, queue.level
     paper.queue_printed, paper.queue_falls = queue.printed, queue.falls
     return min(reached, paper.remaining_count)
