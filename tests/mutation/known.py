@@ -460,8 +460,8 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "an unwind sells for less than the legs are sure to pay",
-        "trading/execution/phases/opening.py",
-        "if least is None or (not gains if unwound is None else unwound > least - (not gains)):",
-        "if not gains or least is None or (unwound is not None and unwound > least):",
+        UNWIND,
+        "if unwound is None or least is None or unwound >= least or -least > leg_risk.left(position):",
+        "if True:",
     ),
 )

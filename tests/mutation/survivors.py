@@ -96,6 +96,12 @@ SURVIVORS: tuple[Survivor, ...] = (
         "what is reported is never less than what is booked, and where it is as much nothing changes",
     ),
     Survivor(
+        "trading/execution/phases/complete.py",
+        "completing",
+        "inflight.collect_all(orders): dropped from more and inflight.collect_all(orders)",
+        "the next phase books what was found, or waits for it, itself",
+    ),
+    Survivor(
         "trading/accounting/locked_orders.py",
         "read",
         "if drawn: never",

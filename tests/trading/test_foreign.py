@@ -9,6 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from markets.kalshi.errors import Rejected
+from markets.kalshi.rest.cash import Cash
 from simulator.accounts import transfers
 from simulator.flow import second_actor
 from strategies.models import Profile
@@ -251,6 +253,19 @@ def test_money_moved_between_subaccounts_is_a_transaction_of_both(twin: Twin) ->
     assert [one.amount for one in booked] == [10 * DOLLAR], "the first is in the opening balance there"
     booked = AccountTransaction.objects.filter(kind="transfer", account__subaccount=0)
     assert sorted(one.amount for one in booked) == [-10 * DOLLAR, -4 * DOLLAR]
+
+
+def test_an_account_whose_transfers_are_not_listed_is_compared_all_the_same(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*args: Any, **named: Any) -> Any:
+        raise Rejected(403, "forbidden", "subaccounts need the advanced tier")
+
+    _buy(twin)
+    monkeypatch.setattr(Cash, "transfers", refused)
+    _person(twin, "deposit", amount=30 * DOLLAR)
+    _agrees(twin)
+    assert AccountTransaction.objects.get(kind="deposit").amount == 30 * DOLLAR
 
 
 @pytest.mark.parametrize("wrong", [{"status": "settling"}, {"amount_cents": -5}])

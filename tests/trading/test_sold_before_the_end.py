@@ -130,6 +130,18 @@ def test_an_older_trade_is_found_where_the_exchange_shows_other_contracts(
         _is_aligned(position, sold)
 
 
+def test_an_older_trade_is_found_beside_one_that_is_booked_already(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    position = _buy(twin)
+    reconcile.run("live", "test")
+    _sold(twin, 300)
+    reconcile.run("live", "test")
+    _sold(twin, 200)
+    _without_window(monkeypatch)
+    reconcile.run("live", "test")
+    _agrees(position)
+    assert sorted(Correction.objects.values_list("count", flat=True)) == [200, 300]
+
+
 def test_what_no_trade_explains_waits_for_a_record_and_is_then_named_with_a_way_out(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

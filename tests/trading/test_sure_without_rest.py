@@ -10,6 +10,7 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from strategies.models import Profile
 from tests.trading import world
 from tests.trading.stopped import refusal_of
 from tests.trading.struck import StruckTwin
@@ -91,9 +92,8 @@ def test_where_a_sale_brings_more_than_what_is_sure_it_is_sold(twin: StruckTwin)
     assert position.realised > 0
 
 
-@pytest.mark.parametrize(("bid", "kept"), [(4_000, True), (4_900, True), (5_400, False)])
-def test_legs_that_lose_are_not_sold_for_less_than_they_are_sure_to_pay(twin: StruckTwin, bid: int, kept: bool) -> None:
-    """Two legs at 0.55 pay one dollar whatever happens: a loss of ten cents, where a sale at 0.40 loses thirty."""
+def _at_a_loss(twin: StruckTwin, bid: int, **columns: Any) -> Position:
+    """Two legs are held at 0.55, which pay one dollar whatever happens, so ten cents are lost; they are bid for at ``bid`` then."""
     for ticker in twin.markets[:2]:
         for side in ("bid", "ask"):
             twin.cancel_makers(ticker, side)
@@ -102,24 +102,63 @@ def test_legs_that_lose_are_not_sold_for_less_than_they_are_sure_to_pay(twin: St
     twin.sync()
 
     def lower_bids() -> None:
-        for ticker in twin.markets[:2]:
-            twin.cancel_makers(ticker, "ask")
-            twin.quote(ticker, "ask", 10_000 - bid, 2_000)
+        _bid(twin, bid)
         _gone(twin, 2)()
 
     twin.session.before = {3: lower_bids}
-    profile = world.add_profile("live", mode="live", leg_risk_budget=50 * world.DOLLAR)
+    profile = world.add_profile("live", mode="live", **{"leg_risk_budget": 50 * world.DOLLAR} | columns)
     limits = dict(zip(twin.markets, (5_500, 5_500, 6_000), strict=True))
     position = executor.execute(world.decide(profile, twin.row, limits, 1_000, "all_no", "no").pk)
     assert position is not None
-    if kept:
-        assert (position.status, position.residual_code, position.guaranteed) == ("open", "held_for_floor", False)
-        assert position.floor == 10 * world.DOLLAR
-        assert "lose at most $1." in position.residual
-        assert not position.orders.filter(action="sell").exists()
-    else:
-        assert (position.status, twin.held()) == ("aborted", {})
-        assert position.realised > -1_500_000
+    return position
+
+
+def _bid(twin: StruckTwin, price: int) -> None:
+    """NO of both markets is bid for at ``price``."""
+    for ticker in twin.markets[:2]:
+        twin.cancel_makers(ticker, "ask")
+        twin.quote(ticker, "ask", 10_000 - price, 2_000)
+    twin.sync()
+
+
+def _after(twin: StruckTwin, position: Position, seconds: float) -> Position:
+    with time_machine.travel(clock.now() + timedelta(seconds=seconds)):
+        twin.sync()
+        return executor.step(position.pk)
+
+
+@pytest.mark.parametrize("bid", [100, 4_000, 4_900])
+def test_legs_that_lose_are_not_sold_for_less_than_they_are_sure_to_pay(twin: StruckTwin, bid: int) -> None:
+    position = _at_a_loss(twin, bid)
+    assert (position.status, position.residual_code) == ("unwinding", "no_bid"), "the bids may come back"
+    position = _after(twin, position, 6)
+    assert (position.status, position.residual_code, position.guaranteed) == ("open", "held_for_floor", False)
+    assert position.floor == 10 * world.DOLLAR
+    assert "lose at most $1." in position.residual
+    assert not position.orders.filter(action="sell").exists()
+    assert late_fills.reopen_all() == 0
+
+
+def test_legs_that_lose_are_sold_where_that_brings_more_than_is_sure(twin: StruckTwin) -> None:
+    position = _at_a_loss(twin, 5_400)
+    assert (position.status, twin.held()) == ("aborted", {})
+    assert position.realised > -1_500_000
+
+
+def test_bids_that_were_gone_for_a_moment_are_sold_to(twin: StruckTwin) -> None:
+    position = _at_a_loss(twin, 100)
+    _bid(twin, 5_400)
+    position = _after(twin, position, 2)
+    assert (position.status, twin.held()) == ("aborted", {})
+
+
+def test_legs_that_may_lose_more_than_the_budget_are_sold_within_it(twin: StruckTwin) -> None:
+    position = _at_a_loss(twin, 4_000)
+    Profile.objects.update(leg_risk_budget=800_000)
+    position = _after(twin, position, 6)
+    assert position.status == "unwinding"
+    assert position.orders.filter(action="sell", filled_count__gt=0).exists()
+    assert -800_000 <= position.realised < 0
 
 
 def test_what_is_left_after_somebody_sold_one_of_the_kept_legs_is_dealt_with(twin: StruckTwin) -> None:

@@ -66,17 +66,22 @@ def hold_orphans(position: Position, lease: Lease, legs: Iterable[Leg]) -> bool:
 
 def keep_what_is_sure(position: Position, lease: Lease, legs: list[Leg], unwound: int | None) -> bool:
     """Open what is held as it is, where it pays more than it cost in every listed state and a sale at the bids of now, which leaves
-    ``unwound`` (None: it cannot be known), brings no more; or where that brings less than it is sure to pay. False where it does not."""
-    least, gains = rescue.least_result(position, legs), rescue.sure_result(position, legs) is not None
-    if least is None or (not gains if unwound is None else unwound > least - (not gains)):
+    ``unwound`` (None: it cannot be known), brings no more. False where it does not."""
+    sure = rescue.sure_result(position, legs)
+    if sure is None or (unwound is not None and unwound > sure):
         return False
+    keep(position, lease, legs, sure)
+    return True
+
+
+def keep(position: Position, lease: Lease, legs: list[Leg], least: int) -> None:
+    """Open what is held as it is: without the rest of its basket it earns ``least`` in the worst of the listed states, or more."""
     count = baskets.matched(legs, position.target_count)
     names = ", ".join(f"{leg.held / 100:g} {leg}" for leg in legs if leg.held)
     result = f"earn at least {dollars(least)}" if least > 0 else f"lose at most {dollars(-least)}"
     text = f"{names} {result} without the rest of the basket"
     code = DenialCode.HELD_FOR_FLOOR
     open_with(position, lease, count, text, orphan_limit=0, residual=text[:300], residual_code=code)
-    return True
 
 
 def open_with(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Final
+
+from kalbot.common import clock
 from kalbot.common.units import dollars
 from trading import states
 from trading.accounting import leg_risk
@@ -17,6 +21,9 @@ from trading.execution.sizing import baskets
 from trading.leases import Lease
 from trading.models import CloseType, Leg, Order, Position, PositionStatus
 from trading.safety import protections
+
+BIDS_RETURN: Final = timedelta(seconds=5)
+"""So long bids that bring less than what is held is sure to pay may be gone for a moment."""
 
 
 def unwinding(position: Position, lease: Lease) -> bool:
@@ -44,8 +51,9 @@ def unwinding(position: Position, lease: Lease) -> bool:
         return True
     if resume.resumed(position, lease, legs):
         return True
-    if _keeps(position, lease, legs):
-        return True
+    kept = None if open_sales else _kept(position, lease, legs)
+    if kept is not None:
+        return kept
     try:
         live = selling.books(position, [leg for leg, _ in wanted], None)
     except Denied as denied:
@@ -62,10 +70,9 @@ def unwinding(position: Position, lease: Lease) -> bool:
     return opening.is_balanced(position, legs) or not any(leg.held for leg in legs)
 
 
-def _keeps(position: Position, lease: Lease, legs: list[Leg]) -> bool:
-    """Keep what is sure to earn more than a sale, if no sale that is under way may break it."""
-    if finality.open_sales(position):
-        return False
+def _kept(position: Position, lease: Lease, legs: list[Leg]) -> bool | None:
+    """True where what is sure to earn more than a sale, or to lose less, is kept; False while the bids may come back, None where it is
+    sold."""
     try:
         live = live_books.read_beside(position)
         tickers = [leg.market_id for leg in legs if leg.held]
@@ -73,7 +80,21 @@ def _keeps(position: Position, lease: Lease, legs: list[Leg]) -> bool:
         unwound = rescue.unwind_result(live, position, legs) if is_usable else None
     except Denied:
         unwound = None
-    return opening.keep_what_is_sure(position, lease, legs, unwound)
+    if opening.keep_what_is_sure(position, lease, legs, unwound):
+        return True
+    least = rescue.least_result(position, legs)
+    if unwound is None or least is None or unwound >= least or -least > leg_risk.left(position):
+        return None
+    if clock.now() - _began(position) < BIDS_RETURN:
+        return selling.waits(position, Refusal(DenialCode.NO_BID, "the bids bring less than it is sure to pay"))
+    opening.keep(position, lease, legs, least)
+    return True
+
+
+def _began(position: Position) -> datetime:
+    """Since when it is unwound."""
+    began = position.events.filter(to_status=PositionStatus.UNWINDING).exclude(from_status=PositionStatus.UNWINDING)
+    return began.order_by("-id").values_list("at", flat=True).first() or position.created_at
 
 
 def _sell_some(
