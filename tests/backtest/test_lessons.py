@@ -95,11 +95,11 @@ def test_an_answer_after_the_result_or_that_cannot_be_read_teaches_nothing(tmp_p
 def test_a_tape_is_named_as_for_other_commands_or_by_itself(command: str, tmp_path: Path) -> None:
     one, other = str(tmp_path / "one"), str(tmp_path / "other")
     for named in ([one], ["--tape", one], ["--tape", one, one]):
-        with pytest.raises(CommandError, match=re.escape(f"there is no {one}")):
+        with pytest.raises(CommandError, match=re.escape(f"there is no folder {one}")):
             call_command(command, *named)
     with pytest.raises(CommandError, match=r"which tape\? --tape FOLDER"):
         call_command(command)
-    both = f"one tape at a time: {other}, {one}" if command == "learn_from_tape" else f"there is no {other}"
+    both = f"one tape at a time: {other}, {one}" if command == "learn_from_tape" else f"there is no folder {other}"
     with pytest.raises(CommandError, match=re.escape(both)):
         call_command(command, one, "--tape", other)
 

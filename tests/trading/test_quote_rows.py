@@ -11,10 +11,12 @@ from typing import Any, Final
 import pytest
 from django.db import connection
 
+from backtest.replay.clock import in_place
 from kalbot.common import clock
 from tests.trading import quoted
 from tests.trading.test_statements import CONTROL
 from tests.trading.twin import Twin
+from tests.trading.unhurried import UnhurriedClock
 from trading.books import others_books
 from trading.execution import executor
 from trading.execution.orders import inflight, quote
@@ -129,9 +131,10 @@ def _decided(position: Position, orders: list[Order]) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(12))
 def test_what_is_read_decides_as_every_order_does(twin: Twin, seed: int) -> None:
     position = quoted.begun(twin, quoted.profile())
-    _scramble(Random(seed), position, has_refusals=seed % 2 == 0)
-    every, few = inflight.orders_of(position), quote_rows.read(position).orders
-    assert _decided(position, few) == _decided(position, every)
+    with in_place(UnhurriedClock()):  # nothing passes the end of a span between the two
+        _scramble(Random(seed), position, has_refusals=seed % 2 == 0)
+        every, few = inflight.orders_of(position), quote_rows.read(position).orders
+        assert _decided(position, few) == _decided(position, every)
     assert len(few) <= len(every)
 
 
