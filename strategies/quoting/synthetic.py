@@ -39,11 +39,6 @@ class Synthetic:
     hedge_cost: Money
     floor: Money
 
-    @property
-    def improves(self) -> bool:
-        """Whether a bid at this price would be the best of the book."""
-        return self.touch is None or self.most > self.touch
-
     def resting(self, leg: LegMarket, *, improve: bool) -> Price | Refused:
         """The price at which a post-only bid rests: at the touch, or a tick above it if ``improve``, never above ``most`` and
         always below the ask."""

@@ -13,8 +13,10 @@ from kalbot.common import messages
 from tests.trading import world
 from tests.trading.stopped import NOW, after, ended
 from trading.accounting.accounts import of_subaccount
+from trading.closing import finals
+from trading.closing.finals import FinalResult
 from trading.models import Discrepancy, Order, Position, PositionEvent, Reconciliation, TradingState
-from trading.reconciliation import overdue, window
+from trading.reconciliation import comparison, overdue, window
 from trading.safety import discrepancies, halt
 
 HOUR = timedelta(hours=1)
@@ -279,3 +281,11 @@ def test_lists_are_read_from_the_last_comparison_that_ended_well_and_from_every_
     for status, minutes in (("done", 20), ("unknown", 200)):
         Order.objects.filter(pk=order.pk).update(status=status, created_at=after(-200 * 60))
         assert window.begin(ran(0, error="this one")) == after(-minutes * 60) - window.OVERLAP, status
+
+
+@pytest.mark.parametrize(
+    ("more", "explained"), [(0, False), (1, True), (10_000_000, True), (10_000_001, False), (-1, False)]
+)
+def test_cash_that_a_settlement_under_way_explains(monkeypatch: pytest.MonkeyPatch, more: int, explained: bool) -> None:
+    monkeypatch.setattr(finals, "known_finals", lambda tickers: {"A": FinalResult("yes", 1_000_000)})
+    assert comparison._is_settlement_in_flight(more, {"A": 1_000}, 0) is explained

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import msgspec
 import pytest
 import time_machine
 
 from kalbot.common import clock
+from markets import exchange_hours
 from markets.models import Event
 from strategies.models import Decision, Profile
 from tests.trading import world
@@ -138,3 +140,19 @@ def first_denial(profile: Profile, event: Event) -> str | None:
     except Denied as denied:
         return str(denied.code)
     return None
+
+
+def test_hours_that_nobody_knows_are_named_and_a_pause_is_not_called_so() -> None:
+    live = world.add_profile("live", mode="live")
+    assert "hours_unknown" in codes(live)
+    world.exchange_open()
+    assert "hours_unknown" not in codes(live)
+    known = exchange_hours.last()
+    assert known is not None
+    assert known.status is not None
+    shut = msgspec.structs.replace(known.status, trading_active=False, indexes=())
+    exchange_hours.keep(exchange_hours.Answer(clock.now_ms(), shut, known.schedule))
+    obstacle = exchange_hours.obstacle(0, is_live=True)
+    assert obstacle is not None
+    assert obstacle.why == exchange_hours.Closed.PAUSED
+    assert "hours_unknown" not in codes(live)

@@ -12,6 +12,7 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from markets import exchange_hours
 from markets.models import Market
 from strategies.cycle import handover
 from strategies.models import Profile
@@ -23,7 +24,7 @@ from trading.leases import Lease
 from trading.models import ExchangeAccount, ExitRequest, Leg, Order, PaperOrder, Position
 from trading.reconciliation import opening
 from trading.venues import connection, groups, market_status
-from trading.venues.protocol import Ack
+from trading.venues.protocol import Ack, Refused
 
 QUOTES = [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]
 
@@ -273,3 +274,12 @@ def test_a_group_on_paper_counts_the_fills_of_its_seconds_up_to_its_limit(ago_ms
     groups.count_paper_fill(filled)
     assert {one.is_open for one in PaperOrder.objects.all()} == {rests}
     assert {one.remaining_count for one in PaperOrder.objects.all()} == {500 if rests else 0}
+
+
+def test_a_pause_on_paper_says_nothing_of_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(exchange_hours, "refused", lambda shard, sent: heard.append(shard))
+    for number, mode in enumerate(("sim", "live")):
+        order = world.add_order(number, world.add_profile(mode, mode=mode))
+        record.reject(order, Refused("trading_is_paused"), is_final=True)
+        assert (order.status, len(heard)) == ("rejected", number), mode

@@ -90,3 +90,13 @@ def test_what_a_worker_found_before_another_one_took_the_position_is_not_written
                 states.schedule(mine, clock.now(), residual="mine")
     row = Position.objects.get(pk=position.pk)
     assert (row.waits, row.residual, row.next_step_at) == (7, "theirs", None)
+
+
+def test_a_position_that_has_moved_on_is_moved_by_nobody_who_saw_it_before(struck: StruckTwin) -> None:
+    position = execute(struck)
+    Position.objects.filter(pk=position.pk).update(status="exiting")
+    events = position.events.count()
+    with pytest.raises(states.Overtaken):
+        states.transition(position, "unwinding", reason="seen as open")
+    now = Position.objects.get(pk=position.pk)
+    assert (now.status, now.events.count()) == ("exiting", events)

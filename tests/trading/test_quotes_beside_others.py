@@ -14,6 +14,8 @@ from kalbot.common import clock
 from simulator.flow import second_actor
 from tests.trading import quoted, world
 from tests.trading.twin import Twin
+from trading.books import others_books
+from trading.closing import exits
 from trading.models import Position
 from trading.reconciliation import reconcile
 
@@ -73,3 +75,19 @@ def test_a_quote_does_not_count_on_offers_behind_a_bid_of_the_account_itself(
     for _ in range(2):
         position = quoted.step(twin, position)
     assert list(quoted.resting(position)) == [twin.markets[n] for n in left], "the exchange would stop the hedge"
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(1.9, True), (2.1, False)])
+def test_a_quote_of_another_basket_counts_as_long_as_a_book_may_show_it(
+    twin: Twin, seconds: float, counts: bool
+) -> None:
+    one = quoted.begun(twin, _profile("one", "all_legs"))
+    profile = _profile("two", "all_legs", subaccount=OTHER)
+    reconcile.run("live", "test")
+    twin.sync()
+    two = quoted.begun(twin, profile)
+    assert len(others_books.reading(two).now().orders) == 3
+    exits.withdraw_quote(one.pk, actor="ann", reason="enough")
+    assert quoted.step(twin, one).status == "aborted"
+    one.orders.update(ended_at=clock.now() - timedelta(seconds=seconds))
+    assert bool(others_books.reading(two).now().orders) is counts

@@ -377,3 +377,13 @@ def test_on_paper_a_quote_fills_when_somebody_offers_at_its_price_and_opens_as_i
     assert position.guaranteed
     quotes = position.orders.filter(purpose="quote").exclude(fills=None)
     assert list(quotes.values_list("fills__is_taker", flat=True)) == [False]
+
+
+def test_why_nothing_rests_of_a_basket_that_has_filled_in_part_is_said_once(twin: Twin) -> None:
+    position = quoted.begun(twin, quoted.profile())
+    quoted.sell_no(twin, 0, quoted.NO_BIDS[0], quoted.DEPTH + 300)
+    _reducing(twin, position)
+    for _ in range(3):
+        position = quoted.step(twin, position)
+        assert (position.status, position.residual_code) == ("quoting", "reducing")
+    assert position.events.filter(reason__startswith="nothing rests").count() == 1

@@ -124,3 +124,14 @@ def test_the_first_basket_of_a_shard_makes_the_row_that_later_ones_wait_for(stru
     assert not ShardCash.objects.exists()
     assert execute(struck).status == "open"
     assert list(ShardCash.objects.values_list("subaccount", "shard")) == [(0, struck.row.exchange_index)]
+
+
+def test_whether_shards_are_listed_is_each_accounts_own(struck: StruckTwin) -> None:
+    """The primary account lists none, so all of its cash is one; what another one lists says nothing of that."""
+    position = execute(struck)
+    Position.objects.filter(pk=position.pk).update(reserved=7_000_000)
+    now = clock.now() + timedelta(minutes=1)
+    ExchangeAccount.objects.update(balance=50_000_000, shards={}, seen_at=now)
+    assert shard_cash.free(0, 1) == 43_000_000
+    ExchangeAccount.objects.create(subaccount=5, balance=1, opening=0, shards={"0": 1}, seen_at=now)
+    assert shard_cash.free(0, 1) == 43_000_000
