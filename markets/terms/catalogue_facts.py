@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from kalbot.common.units import DOLLAR
 from markets.kalshi.vocabulary import COMBO_PREFIX
 from markets.models import Event, Market, ReviewedSeries
 from markets.terms import exhaustiveness
@@ -28,8 +29,6 @@ EVENT_FACTS: Final = (
     "product_metadata",
 )
 OF_SERIES: Final = "series__settlement_sources"
-UNIT_E6: Final = 1_000_000
-"""A dollar in Money."""
 MARKET_FACTS: Final = (
     "ticker",
     "event_id",
@@ -141,8 +140,8 @@ def _texts(stored: Any) -> Mapping[str, str]:
 
 def _unusual(row: Mapping[str, Any], other: Mapping[str, str]) -> str:
     """What a market pays other than nothing or one dollar, in words."""
-    if row["notional_e6"] != UNIT_E6:
-        return f"{row['notional_e6'] / UNIT_E6:g} dollar a contract"
+    if row["notional_e6"] != DOLLAR:
+        return f"{row['notional_e6'] / DOLLAR:g} dollar a contract"
     if row["settlement_bounds"] not in ("", "default"):
         return f"values with bounds: {row['settlement_bounds']}"
     least = other.get("settlement_floor", "")

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from kalbot.common import clock
 from kalbot.common.db import fetch
 from kalbot.common.db.batches import batched
-from kalbot.common.units import Price
+from kalbot.common.units import DOLLAR, Price
 from markets.fees import RATES
 from markets.kalshi.grid import PriceBand
 from markets.models import FeeChange
@@ -37,7 +37,6 @@ from strategies.families.estimate import Estimate
 log = logging.getLogger(__name__)
 
 GONE: Final = frozenset({"determined", "finalized", "settled"})
-DOLLAR_E6: Final = 1_000_000
 
 
 class Outcome(NamedTuple):
@@ -291,8 +290,8 @@ def _oddity(m: Row) -> str:
         return f"{m['market_type']} market"
     if m["is_provisional"]:
         return "provisional market"
-    if m["notional_e6"] != DOLLAR_E6:
-        return f"notional {m['notional_e6'] / DOLLAR_E6:g} dollar"
+    if m["notional_e6"] != DOLLAR:
+        return f"notional {m['notional_e6'] / DOLLAR:g} dollar"
     bounds = m["settlement_bounds"]
     return "" if bounds in ("", "default") else f"settlement bounds: {bounds}"
 

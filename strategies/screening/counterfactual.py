@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from kalbot.common.db.batches import batched
-from kalbot.common.units import format_money
+from kalbot.common.units import DOLLAR, format_money
 from markets.models import Market
 from strategies.models import NearMiss
 
-DOLLAR_E6: Final = 1_000_000
 LIMIT: Final = 1000
 """Most episodes settled in one call; the rest waits for the next."""
 
@@ -49,7 +48,7 @@ def result(summary: Mapping[str, Any], settled: Mapping[str, Settled]) -> int | 
         end = settled.get(leg["ticker"])
         if end is None:
             return None
-        each = end.yes_pays_e6 if leg["side"] == "yes" else DOLLAR_E6 - end.yes_pays_e6
+        each = end.yes_pays_e6 if leg["side"] == "yes" else DOLLAR - end.yes_pays_e6
         payout += leg["count"] * each // 100
     return payout - cost
 
@@ -75,7 +74,7 @@ def _settlements(events: set[str]) -> dict[str, dict[str, Settled]]:
     columns = ("event_id", "ticker", "yes_sub_title", "result", "settlement_value_e6")
     for batch in batched(sorted(events)):
         for event, ticker, name, word, value in Market.objects.filter(event_id__in=batch).values_list(*columns):
-            pays = value if value is not None else {"yes": DOLLAR_E6, "no": 0}.get(word)
+            pays = value if value is not None else {"yes": DOLLAR, "no": 0}.get(word)
             if pays is None or not word:
                 open_ones.add(event)
             else:
