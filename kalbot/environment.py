@@ -7,14 +7,17 @@ Values come from the process's environment, from ``.env`` in the project's root,
 from __future__ import annotations
 
 import builtins
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
 from kalbot.common import life
 
@@ -81,6 +84,8 @@ D = TypeVar("D", float, None)
 class Environment(environ.FileAwareEnv):
     """django-environ's, without surprises: what compose and other readers take for a part of the value is refused here too."""
 
+    ENVIRON = FileAwareMapping(cache=False)
+
     def get_value(self, var: Any, *args: Any, **options: Any) -> Any:
         """The value of ``var``, without white space around it. ImproperlyConfigured for a value with a comment in it."""
         READ.add(str(var))
@@ -88,6 +93,10 @@ class Environment(environ.FileAwareEnv):
             raw = self.ENVIRON.get(var)
         except OSError as error:
             raise ImproperlyConfigured(f"{var}_FILE: {error.filename} cannot be read ({error.strerror}).") from None
+        except UnicodeDecodeError:
+            raise ImproperlyConfigured(f"{var}_FILE: {os.environ[f'{var}_FILE']} is not text in UTF-8.") from None
+        if isinstance(raw, str) and os.environ.get(str(var), "").strip() not in ("", raw.strip()):
+            raise ImproperlyConfigured(f"{var} and {var}_FILE are both set and differ; leave one of them out.")
         if isinstance(raw, str) and COMMENT.search(raw):
             raise ImproperlyConfigured(f"{var} has a comment in its value; write comments on lines of their own.")
         if isinstance(raw, str) and QUOTED.fullmatch(raw.strip()):
@@ -113,19 +122,35 @@ LINE: Final = re.compile(r"\s*(#.*)?|(export )?[A-Za-z_]\w*=.*")
 
 
 def require_lines(file: Path) -> None:
-    """ImproperlyConfigured for a file of settings with a line that readers leave out: it was meant, and is not read. Never shows it."""
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    """ImproperlyConfigured for a file of settings that cannot be read, or with a line that readers leave out: it was meant, and is not
+    read. Never shows it."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise ImproperlyConfigured(f"The file of settings, {file}, cannot be read ({why}).") from None
+    for number, line in enumerate(lines, 1):
         if not LINE.fullmatch(line):
             raise ImproperlyConfigured(
                 f"Line {number} of {file} is not NAME=value; write no spaces before or around the =."
             )
 
 
+def read_file(file: Path) -> None:
+    """What ``file`` sets and the environment does not, into the environment. A real variable wins over its ``NAME_FILE`` there, and a real
+    ``NAME_FILE`` over ``NAME``. ImproperlyConfigured for a file that cannot be read."""
+    require_lines(file)
+    real = {name for name, value in os.environ.items() if value}
+    env.read_env(file)
+    for name in set(os.environ) - real:
+        if (name.endswith("_FILE") and name.removesuffix("_FILE") in real) or f"{name}_FILE" in real:
+            del os.environ[name]
+
+
 env = Environment()
 FILE: Final = life.environment_file()
-if FILE is not None and FILE.is_file():
-    require_lines(FILE)
-    env.read_env(FILE)
+if FILE is not None and (FILE.exists() or os.environ.get("KALBOT_ENV_FILE")):
+    read_file(FILE)
 
 
 def unread(names: Iterable[str]) -> dict[str, str]:
@@ -173,11 +198,35 @@ def whole_seconds(name: str) -> int | None:
     return int(text) if text else None
 
 
+def address(name: str, default: str, *schemes: str) -> str:
+    """An address whose host and port can be read, of one of ``schemes`` (none: of any) unless it is empty or the default.
+    ImproperlyConfigured for anything else. Never shows it: there may be a password in it."""
+    text: str = env.str(name, default)
+    try:
+        parts = urlsplit(text)
+        readable = parts.port != 0
+    except ValueError:
+        readable = False
+    if not readable:
+        raise ImproperlyConfigured(f"{name} is no address that can be read; its host or its port is none.")
+    if schemes and text not in ("", default) and not (parts.scheme in schemes and parts.hostname):
+        begins = " or ".join(f"{one}://" for one in schemes)
+        raise ImproperlyConfigured(f"{name} must be an address that begins with {begins}, with a host behind it.")
+    return text
+
+
 def require_postgres(address: str) -> None:
-    """ImproperlyConfigured for the address of a database of another kind, before a library repeats it with its password."""
-    if not re.match(r"(postgres(ql)?|sqlite)://", address):
+    """ImproperlyConfigured for the address of a database of another kind, or that cannot be read, before a library repeats it with its
+    password."""
+    try:
+        parts = urlsplit(address)
+        is_postgres = parts.scheme in ("postgres", "postgresql") and parts.port != 0 and len(parts.path) > 1
+    except ValueError:
+        is_postgres = False
+    if not is_postgres and not address.startswith("sqlite://"):
         raise ImproperlyConfigured(
-            "DATABASE_URL must be an address of Postgres: postgres://user:password@host:5432/name."
+            "DATABASE_URL must be an address of Postgres: postgres://user:password@host:5432/name; what is no letter or digit of the"
+            " password is written as %XX."
         )
 
 

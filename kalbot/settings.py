@@ -23,6 +23,7 @@ from kalbot.environment import (
     ROOT,
     SHORTEST_SECRET,
     SQLITE,
+    address,
     boolean,
     database,
     env,
@@ -75,9 +76,9 @@ DATABASE_URL = env.str("DATABASE_URL", "")
 _statement_seconds = env.int("DATABASE_STATEMENT_SECONDS", 120, 0, 86_400)
 _connection_seconds = env.int("DATABASE_CONN_MAX_AGE", 600, 0, 86_400)
 if DATABASE_URL:
+    require_postgres(DATABASE_URL)
     if not DEVELOPMENT and (password := urlsplit(DATABASE_URL).password):
         refuse_placeholder("The password in DATABASE_URL", password)
-    require_postgres(DATABASE_URL)
     DATABASES = {"default": database(env.db_url("DATABASE_URL"), _statement_seconds)}
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
@@ -155,9 +156,9 @@ if SECURE_COOKIES:
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]  # machines ask inside, without a proxy
 
 # Redis: logical database 0 carries Celery's messages, database 1 the prices, so that one can be emptied without the other.
-REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379").rstrip("/")
-BROKER_URL = env.str("BROKER_URL", f"{REDIS_URL}/0")
-PRICES_URL = env.str("PRICES_URL", f"{REDIS_URL}/1")
+REDIS_URL = address("REDIS_URL", "redis://127.0.0.1:6379").rstrip("/")
+BROKER_URL = address("BROKER_URL", f"{REDIS_URL}/0")
+PRICES_URL = address("PRICES_URL", f"{REDIS_URL}/1")
 STREAM_PARTITIONS = env.int("STREAM_PARTITIONS", 1, 1, 64)
 STREAM_LIMIT_MARKETS = env.int("STREAM_LIMIT_MARKETS", 5_000, 1, 1_000_000)
 
@@ -168,8 +169,8 @@ if not re.fullmatch(r"[a-z0-9-]{1,32}", KALBOT_ENVIRONMENT):
         f"KALBOT_ENVIRONMENT must be 1 to 32 small letters, digits and hyphens; it is {KALBOT_ENVIRONMENT!r}."
     )
 # The defaults are Kalshi's demo exchange; production and the simulator are two other addresses.
-KALSHI_REST_URL = env.str("KALSHI_REST_URL", "https://external-api.demo.kalshi.co/trade-api/v2")
-KALSHI_WS_URL = env.str("KALSHI_WS_URL", "wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2")
+KALSHI_REST_URL = address("KALSHI_REST_URL", "https://external-api.demo.kalshi.co/trade-api/v2")
+KALSHI_WS_URL = address("KALSHI_WS_URL", "wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2")
 REDIS_PREFIX = f"{KALBOT_ENVIRONMENT}:{urlsplit(KALSHI_REST_URL).netloc.rpartition('@')[2].lower()}:"
 
 CELERY_BROKER_URL = BROKER_URL
@@ -255,20 +256,20 @@ TRIAGE_JSON_FEEDS = env.str("TRIAGE_JSON_FEEDS", "")
 TRIAGE_FETCH_SECONDS = positive("TRIAGE_FETCH_SECONDS", 12.0, 0, 600)
 TRIAGE_REFRESH_SECONDS = positive("TRIAGE_REFRESH_SECONDS", None, 0, 86_400)
 TRIAGE_WORLD_SPEED = positive("TRIAGE_WORLD_SPEED", 1.0, 0, 1_000_000)
-NWS_URL = env.str("NWS_URL", "https://api.weather.gov")
-OPENMETEO_URL = env.str("OPENMETEO_URL", "https://api.open-meteo.com")
-CITYTEMP_URL = env.str("CITYTEMP_URL", KALSHI_REST_URL)
-COINPRICE_URL = env.str("COINPRICE_URL", "https://api.exchange.coinbase.com")
-SCORES_URL = env.str("SCORES_URL", "https://site.api.espn.com/apis/site/v2/sports")
-FRED_URL = env.str("FRED_URL", "https://api.stlouisfed.org/fred")
+NWS_URL = address("NWS_URL", "https://api.weather.gov", "https", "http")
+OPENMETEO_URL = address("OPENMETEO_URL", "https://api.open-meteo.com", "https", "http")
+CITYTEMP_URL = address("CITYTEMP_URL", KALSHI_REST_URL, "https", "http")
+COINPRICE_URL = address("COINPRICE_URL", "https://api.exchange.coinbase.com", "https", "http")
+SCORES_URL = address("SCORES_URL", "https://site.api.espn.com/apis/site/v2/sports", "https", "http")
+FRED_URL = address("FRED_URL", "https://api.stlouisfed.org/fred", "https", "http")
 FRED_API_KEY = env.str("FRED_API_KEY", "")
 
 # Notifications.
 NOTIFY_KEY = env.str("NOTIFY_KEY", "")
 if NOTIFY_KEY and not DEVELOPMENT:
     refuse_placeholder("NOTIFY_KEY", NOTIFY_KEY)
-CONSOLE_URL = env.str("CONSOLE_URL", "")
-DEADMAN_URL = env.str("DEADMAN_URL", "")
+CONSOLE_URL = address("CONSOLE_URL", "", "https", "http")
+DEADMAN_URL = address("DEADMAN_URL", "", "https", "http")
 SUMMARY_TIME_ZONE = env.str("SUMMARY_TIME_ZONE", "America/New_York")
 if SUMMARY_TIME_ZONE not in available_timezones():
     raise ImproperlyConfigured(

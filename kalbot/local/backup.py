@@ -35,24 +35,29 @@ def save(folder: Path) -> Path:
     now = datetime.now(UTC)
     dump = folder / f"kalbot-{now:%Y%m%dT%H%M%SZ}.dump"
     partial = dump.with_suffix(".partial")
-    run(
-        "pg_dump",
-        "--format=custom",
-        "--no-owner",
-        "--no-privileges",
-        f"--file={partial}",
-        f"--dbname={without_password(url)}",
-    )
-    partial.chmod(0o600)
-    about = {
-        "made_at": now.isoformat(),
-        "code": code_version(),
-        "migrations": sorted(applied()),
-        "tape": tape_position.position(tape_folder()),
-        "sha256": digest(partial),
-    }
-    described(dump).write_text(json.dumps(about, indent=1) + "\n")
-    partial.rename(dump)
+    try:
+        partial.touch(mode=0o600)  # nobody else reads it while it is written either
+        run(
+            "pg_dump",
+            "--format=custom",
+            "--no-owner",
+            "--no-privileges",
+            f"--file={partial}",
+            f"--dbname={without_password(url)}",
+        )
+        about = {
+            "made_at": now.isoformat(),
+            "code": code_version(),
+            "migrations": sorted(applied()),
+            "tape": tape_position.position(tape_folder()),
+            "sha256": digest(partial),
+        }
+        described(dump).write_text(json.dumps(about, indent=1) + "\n")
+        partial.rename(dump)
+    except BaseException:  # half a dump would fill what the next one needs
+        for left in (partial, described(dump)):
+            left.unlink(missing_ok=True)
+        raise
     return dump
 
 

@@ -80,6 +80,21 @@ def start(**variables: str) -> str:
         ({"KALBOT_PAPER_QUEUE": "hopeful"}, "KALBOT_PAPER_QUEUE must be optimistic, realistic or pessimistic"),
         ({"DATABASE_URL": "mysql://kalbot:q7k2@db/kalbot"}, "DATABASE_URL must be an address of Postgres"),
         ({"DATABASE_URL": "db.internal"}, "DATABASE_URL must be an address of Postgres"),
+        ({"DATABASE_URL": "postgres://u:q7k2@h:abc/n"}, "DATABASE_URL must be an address of Postgres"),
+        ({"DATABASE_URL": "postgres://u:q7/k2@h/n"}, "DATABASE_URL must be an address of Postgres"),
+        ({"DATABASE_URL": "postgres://u:q7k2@h:99999/n"}, "DATABASE_URL must be an address of Postgres"),
+        ({"DATABASE_URL": "postgres://u:q7k2@[h/n"}, "DATABASE_URL must be an address of Postgres"),
+        ({"DATABASE_URL": "postgres://u:q7k2@h"}, "DATABASE_URL must be an address of Postgres"),
+        ({"REDIS_URL": "redis://h:abc"}, "REDIS_URL is no address that can be read"),
+        ({"BROKER_URL": "redis://[h"}, "BROKER_URL is no address that can be read"),
+        ({"PRICES_URL": "redis://h:99999/1"}, "PRICES_URL is no address that can be read"),
+        ({"KALSHI_REST_URL": "https://[h"}, "KALSHI_REST_URL is no address that can be read"),
+        ({"KALSHI_WS_URL": "wss://h:x"}, "KALSHI_WS_URL is no address that can be read"),
+        ({"NWS_URL": "api.weather.gov"}, "NWS_URL must be an address that begins with https:// or http://"),
+        ({"CITYTEMP_URL": "ftp://h"}, "CITYTEMP_URL must be an address that begins with https:// or http://"),
+        ({"DEADMAN_URL": "hc.example/x"}, "DEADMAN_URL must be an address that begins with https:// or http://"),
+        ({"CONSOLE_URL": "https://"}, "CONSOLE_URL must be an address that begins with https:// or http://"),
+        ({"SECRET_KEY_FILE": "/etc/passwd"}, "SECRET_KEY and SECRET_KEY_FILE are both set and differ"),
         ({"SECRET_KEY": '"' + "q7" * 25 + '"'}, "SECRET_KEY has quotes around its value"),
         ({"KALBOT_LIVE": "'false'"}, "KALBOT_LIVE has quotes around its value"),
         ({"KALBOT_LIVE": "yes please"}, "KALBOT_LIVE must be true or false"),
@@ -186,6 +201,29 @@ def test_the_file_of_settings_may_be_another_or_none(tmp_path: Path) -> None:
     assert start(KALBOT_ENV_FILE=str(file)) == "started wxyz"
     assert start(KALBOT_ENV_FILE="") == "started deve"
     assert os.environ["KALBOT_ENV_FILE"] == "", "the tests read nobody's .env"
+
+
+def test_what_a_real_variable_says_is_not_what_a_file_of_the_file_says(tmp_path: Path) -> None:
+    """``DATABASE_URL=... bin/restore DUMP`` beside a ``.env`` with ``DATABASE_URL_FILE`` worked on the database of that file."""
+    (tmp_path / "key").write_text("wxyz" * 10)
+    file = tmp_path / "production"
+    file.write_text(f"KALBOT_DEVELOPMENT=false\nSECRET_KEY_FILE={tmp_path / 'key'}\n")
+    assert start(KALBOT_ENV_FILE=str(file)) == "started wxyz"
+    assert start(KALBOT_ENV_FILE=str(file), SECRET_KEY="abcd" * 10) == "started abcd"
+    file.write_text("KALBOT_DEVELOPMENT=false\nSECRET_KEY=" + "abcd" * 10 + "\n")
+    assert start(KALBOT_ENV_FILE=str(file), SECRET_KEY_FILE=str(tmp_path / "key")) == "started wxyz"
+
+
+def test_a_file_of_settings_that_is_named_and_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    """The defaults would be those of development, on another database."""
+    assert start(KALBOT_ENV_FILE=str(tmp_path / "prodution")).endswith(
+        "prodution, cannot be read (No such file or directory)."
+    )
+    assert start(KALBOT_ENV_FILE=str(tmp_path)).endswith("cannot be read (Is a directory).")
+    (tmp_path / "latin").write_bytes(b"KALBOT_CONTACT=Jos\xe9\n")
+    assert start(KALBOT_ENV_FILE=str(tmp_path / "latin")).endswith("cannot be read (it is not text in UTF-8).")
+    said = start(KALBOT_ENV_FILE="", SECRET_KEY_FILE=str(tmp_path / "latin"))
+    assert said.endswith(f"SECRET_KEY_FILE: {tmp_path / 'latin'} is not text in UTF-8.")
 
 
 def test_a_secret_that_begins_with_a_dollar_is_itself() -> None:

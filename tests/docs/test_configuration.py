@@ -14,6 +14,7 @@ TYPES: Final = {
     "list": "list",
     "db_url": "text",
     "boolean": "boolean",
+    "address": "text",
     "positive": "positive number",
     "whole_seconds": "seconds",
 }

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from kalbot.local import backup
 from kalbot.local.servers import start_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,6 +91,25 @@ def test_a_dump_is_restored_halted_and_nothing_else_is(server: str, tmp_path: Pa
     assert printed(fresh, PROFILES) == printed(server, PROFILES) != "[]"
     assert printed(fresh, STATE).startswith("halted restored from the dump of")
     assert printed(server, STATE).startswith("active")
+
+
+def test_a_dump_that_fails_leaves_nothing_and_is_nobody_elses_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk each failed dump took what the next one needed; while it was written, others could read it."""
+    modes: list[int] = []
+
+    def full(*command: str) -> None:
+        found = next(Path(one.removeprefix("--file=")) for one in command if one.startswith("--file="))
+        modes.append(found.stat().st_mode & 0o777)
+        found.write_text("half a dump")
+        raise backup.BackupError("pg_dump failed: No space left on device")
+
+    monkeypatch.setattr(backup, "database_url", lambda: "postgres://u:x@h/n")
+    monkeypatch.setattr(backup, "run", full)
+    with pytest.raises(backup.BackupError, match="No space left"):
+        backup.save(tmp_path)
+    assert (modes, list(tmp_path.iterdir())) == ([0o600], [])
 
 
 def test_a_sqlite_database_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from kalbot import environment
 from kalbot.common.errors import SettingError
 from markets.kalshi.environment import LOCAL, are_one_exchange
+from markets.selectors import fee_grid
+from triage.sources import jsonfeed, registry
 
 
 def register_all() -> None:
@@ -65,8 +67,14 @@ def check_live(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_key_file(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The key file is there, readable, a PEM private key, and nobody else's business."""
-    if not settings.KALSHI_PRIVATE_KEY_PATH:
+    """There is one key with its id; its file is there, readable, a PEM private key, and nobody else's business."""
+    in_place, has_file = bool(settings.KALSHI_PRIVATE_KEY), bool(settings.KALSHI_PRIVATE_KEY_PATH)
+    if in_place and has_file:
+        sentence = "KALSHI_PRIVATE_KEY_PATH and KALSHI_PRIVATE_KEY are both set; leave one of them out."
+        return [Error(sentence, id="kalbot.E011")]
+    if in_place and "PRIVATE KEY-----" not in settings.KALSHI_PRIVATE_KEY:
+        return [Error("KALSHI_PRIVATE_KEY is not a private key in PEM form.", id="kalbot.E012")]
+    if not has_file:
         return []
     path = Path(settings.KALSHI_PRIVATE_KEY_PATH)
     try:
@@ -80,6 +88,41 @@ def check_key_file(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return []
 
 
+def check_fee_grid(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Fees are rounded to a grid that is an amount."""
+    try:
+        if fee_grid() > 0:
+            return []
+        sentence = "KALSHI_FEE_GRID must be more than nothing."
+    except SettingError as error:
+        sentence = str(error)
+    return [Error(sentence, id="kalbot.E013")]
+
+
+def check_folders(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What is to be a folder is none of the other things that may be there."""
+    found: list[CheckMessage] = []
+    for name, folder in (("KALBOT_STATE", str(settings.STATE_DIR)), ("KALBOT_TAPE_DIR", settings.KALBOT_TAPE_DIR)):
+        there = next((one for one in (Path(folder), *Path(folder).parents) if one.exists()), None)
+        if folder and there is not None and not there.is_dir():
+            found.append(Error(f"{name}: {there} is no folder.", id="kalbot.E014"))
+    return found
+
+
+def check_triage(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Every source that is named is one, and the feeds of one's own can be read."""
+    found: list[CheckMessage] = []
+    if unknown := registry.unknown_names():
+        sentence = f"TRIAGE_SOURCES names sources that do not exist: {', '.join(sorted(unknown))}."
+        found.append(Error(sentence, id="kalbot.E015"))
+    try:
+        jsonfeed.configured()
+    except SettingError as error:
+        sentence = " ".join(str(error).split()).rstrip(".")
+        found.append(Error(f"{sentence}.", id="kalbot.E016"))
+    return found
+
+
 def check_redis(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """The addresses of Redis are addresses of Redis, and messages and prices are on different databases."""
     found: list[CheckMessage] = []
@@ -87,7 +130,12 @@ def check_redis(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         url = urlparse(getattr(settings, name))
         if url.scheme not in ("redis", "rediss", "unix") or not (url.hostname or url.path):
             found.append(Error(f"{name} is not an address of Redis; write redis://host:port.", id="kalbot.E004"))
-    if not found and settings.BROKER_URL == settings.PRICES_URL:
+    rest = urlparse(settings.REDIS_URL)
+    derived = {settings.BROKER_URL, settings.PRICES_URL} & {f"{settings.REDIS_URL}/0", f"{settings.REDIS_URL}/1"}
+    if not found and derived and rest.scheme != "unix" and (rest.path or rest.query):
+        sentence = "REDIS_URL has a database number or options; only BROKER_URL and PRICES_URL may have them."
+        found.append(Error(sentence, id="kalbot.E017"))
+    if not found and _redis_database(settings.BROKER_URL) == _redis_database(settings.PRICES_URL):
         found.append(
             Error(
                 "BROKER_URL and PRICES_URL are the same database of Redis; give prices one of their own.",
@@ -95,6 +143,14 @@ def check_redis(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def _redis_database(url: str) -> tuple[str, int, str]:
+    """Host, port and number (of a socket: its path and what else is said) that an address of Redis means."""
+    parts = urlparse(url)
+    if parts.scheme == "unix":
+        return parts.path, 0, parts.query
+    return parts.hostname or "", parts.port or 6_379, parts.path.strip("/") or "0"
 
 
 def check_secret(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -153,4 +209,14 @@ def local_only() -> bool:
     return set(settings.ALLOWED_HOSTS) <= {"localhost", "127.0.0.1", "[::1]", "testserver"}
 
 
-CHECKS: Final = (check_live, check_key_file, check_redis, check_secret, check_exchange, check_names)
+CHECKS: Final = (
+    check_live,
+    check_key_file,
+    check_fee_grid,
+    check_folders,
+    check_triage,
+    check_redis,
+    check_secret,
+    check_exchange,
+    check_names,
+)
