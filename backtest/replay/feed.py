@@ -16,6 +16,7 @@ import msgspec
 from backtest.replay.books import SNAPSHOT, ReplayBooks, ReplayPrices
 from backtest.replay.catalogue import Announced, Catalogue
 from backtest.replay.counted import Counted
+from backtest.replay.holes import Holes
 from backtest.replay.late_trades import listed
 from backtest.replay.own_orders import Latest
 from backtest.replay.recorded_quotes import Touch, read_best, ticker_of
@@ -77,7 +78,8 @@ class Feed:
         self.is_noteworthy = False
         """Something came that is more than prices of a connection; whoever has seen to it sets it back."""
         self.counts: Counter[str] = Counter()
-        self._connections = Connections(self._intake)
+        self._connections = Connections(lambda epoch: StreamIntake(self.books, self._frame))
+        self.holes = Holes()
         self._epoch = ""
         self.catalogue = Catalogue(books, rules, fees, fee_ppm)
         self.totals = Totals()
@@ -128,17 +130,14 @@ class Feed:
 
     # -- connections and frames ------------------------------------------------------------------------------------
 
-    def _intake(self, epoch: str) -> StreamIntake:
-        return StreamIntake(self.books, self._frame)
-
     def _connection(self, record: Record) -> None:
         epoch = record.key
         self.prices.alive.pop(epoch, None)
-        self._owners.closed(epoch)
+        number = self._owners.closed(epoch)
         self._sids = {of: markets for of, markets in self._sids.items() if of[0] != epoch}
         if self._connections.connection(record):
             self.prices.alive[epoch] = record.received_ns
-            self._owners.opened(epoch)
+            self._owners.opened(epoch, number)
 
     def _forget(self, event: str) -> None:
         self.prices.epochs.pop(event, None)
@@ -157,6 +156,7 @@ class Feed:
                 markets = [one.ticker for one in self.books.events.get(state.event, ())]
                 if not self._owners.takes(state.event, markets, self._epoch):
                     return
+                self.holes.known(state.event, at)
                 self._sids.setdefault((self._epoch, frame.sid), set()).add(frame.market_ticker)
             self.books.snapshot(frame, at)
         elif isinstance(frame, frames.TradeFrame):
@@ -213,6 +213,7 @@ class Feed:
             return
         self.prices.epochs[state.event] = epoch
         at = record.received_ns // 1_000_000
+        self.holes.known(state.event, at)
         frame = frames.BookSnapshot(0, state.seq + 1, record.key, yes, no, None, None)
         self.books.snapshot(frame, at)
         self._ticker(record.key, yes[0] if yes else None, no[0] if no else None, at)
@@ -239,6 +240,8 @@ class Feed:
             self.counts["books of unknown markets"] += 1
             return False
         self.prices.epochs[state.event] = event if continuous else SNAPSHOT
+        if self.holes.lost:
+            self.holes.known(state.event, at)
         return self.books.best(state, yes, no, ticker_of(ticker, yes, no, at), at)
 
     def _touch(self, price: str | None, size: str | msgspec.UnsetType | None) -> Touch:
@@ -287,8 +290,10 @@ class Feed:
         self.counted.before_task()
 
     def _gap(self, record: Record) -> None:
-        """Nothing that was known before a gap is a price: of the event that it names, or of everything."""
+        """Nothing that was known before a gap is a price: of the event that it names, or of what its writer recorded."""
         self.counts["gaps"] += 1
-        event = self.catalogue.event_of.get(record.key)
-        for ticker in [event] if event else list(self.prices.epochs):
-            self._forget(ticker)
+        event, takes = self.catalogue.event_of.get(record.key), self._connections.taken_by(record)
+        lost = [one for one, epoch in self.prices.epochs.items() if (one == event if event else takes(epoch))]
+        self.holes.took(lost, record.received_ns // 1_000_000)
+        for one in lost:
+            self._forget(one)

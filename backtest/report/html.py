@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from backtest.report.results import Result
-from backtest.report.terminal import ROWS, coverage_line, moment
+from backtest.report.terminal import coverage_line, moment, rows
 from kalbot.common.units import dollars
 from markets.tape.coverage import Coverage
 from strategies.reasons import sentence_of
@@ -40,7 +40,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _summary(results: Sequence[Result]) -> str:
     return _table(
         ["", *(result.profile for result in results)],
-        [[name, *(text(result) for result in results)] for name, text in ROWS],
+        [[name, *(text(result) for result in results)] for name, text in rows(results)],
     )
 
 

@@ -84,6 +84,12 @@ class Result:
     """Those that got the texts of their series from a file instead: results on them rest on that assumption."""
     assumed_fees: int = 0
     """Events of series that were recorded without fees, replayed with the fee type of ``--fees``."""
+    holes: int = 0
+    """Holes of the tape that took books which were known."""
+    unknown_ms: int = 0
+    """For how long books were unknown because of them."""
+    stayed_unknown: int = 0
+    """Events whose books never came back."""
     by: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     advice: list[advice.Reason] = field(default_factory=list)
     """What triage advised, by reason, and what leaving would have brought against holding (``backtest.report.advice``)."""
@@ -149,6 +155,8 @@ def collect(options: Options, engine: Engine, feed: Feed, venue: ReplayVenue) ->
     assumed = feed.catalogue.assumed_rules
     found.without_rules, found.assumed_rules = len(feed.catalogue.without_rules - assumed), len(assumed)
     found.assumed_fees = len(feed.catalogue.assumed_fees)
+    found.holes, found.stayed_unknown = feed.holes.count, len(feed.holes.lost)
+    found.unknown_ms = feed.holes.unknown_ms(found.first_ms, found.last_ms)
     found.unjudged = sum(count for code, count in found.funnel.items() if code in UNJUDGED)
     found.by = {name: baskets.grouped(bought, name) for name in GROUPS}
     found.advice = advice.replayed()

@@ -45,12 +45,14 @@ def missing_days(days: list[date]) -> str:
     return f"Nothing is known of {len(days)} {'day' if len(days) == 1 else 'days'}, which count for nothing: {in_words(days)}."
 
 
+HOLES: str = "books unknown after holes"
 ROWS: tuple[tuple[str, Any], ...] = (
     ("events", lambda r: f"{r.events:,}"),
     ("could not be judged", lambda r: f"{r.unjudged:,}"),
     ("rules not recorded", lambda r: f"{r.without_rules:,}"),
     ("rules assumed from a file", lambda r: f"{r.assumed_rules:,}"),
     ("fees assumed", lambda r: f"{r.assumed_fees:,}" + (f" ({r.options['fees']} x 1)" if r.assumed_fees else "")),
+    (HOLES, lambda r: unknown(r.holes, r.unknown_ms, r.stayed_unknown)),
     ("decisions", lambda r: f"{r.decisions:,}"),
     ("denied", lambda r: f"{sum(r.denials.values()):,}"),
     ("baskets", lambda r: f"{r.baskets:,}"),
@@ -68,6 +70,20 @@ ROWS: tuple[tuple[str, Any], ...] = (
     ("verdict", lambda r: judgement(r)),
 )
 """Name and text of each line of the table, one column a run."""
+
+
+def rows(results: Sequence[Result]) -> list[tuple[str, Any]]:
+    """The lines that these runs have: that of holes only where there was one."""
+    return [row for row in ROWS if row[0] != HOLES or any(result.holes for result in results)]
+
+
+def unknown(holes: int, unknown_ms: int, stayed: int) -> str:
+    """For how long a run knew no books after ``holes`` of its tape; ``stayed``: events of which they never came back."""
+    seconds = -(-unknown_ms // 1_000)
+    hours, minutes = divmod(seconds // 60, 60)
+    text = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds % 60:02} s"
+    text += f" ({holes:,} {'hole' if holes == 1 else 'holes'}"
+    return text + (f"; to the end for {stayed:,} {'event' if stayed == 1 else 'events'})" if stayed else ")")
 
 
 def percent(share: float | None) -> str:
@@ -88,7 +104,7 @@ def table(results: Sequence[Result]) -> Table:
     found.add_column("")
     for result in results:
         found.add_column(f"{result.profile} ({result.options['queue']})", justify="right")
-    for name, text in ROWS:
+    for name, text in rows(results):
         found.add_row(name, *(text(result) for result in results))
     return found
 

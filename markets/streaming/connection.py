@@ -25,6 +25,7 @@ from markets.streaming.output.inbox import Message
 from markets.streaming.output.messages import to_message
 from markets.streaming.output.metrics import Metrics
 from markets.streaming.state.books import Books
+from markets.streaming.state.known import known
 from markets.streaming.subscriptions import BOOKS, BookSubscription
 from markets.tape.recorder import Recorder
 
@@ -154,8 +155,13 @@ class Connection:
             self._recorder.closed(self.epoch)
 
     def _record(self, payloads: Sequence[bytes]) -> None:
-        if self._recorder is not None:
-            self._recorder.frames(self.epoch, payloads, time.time_ns())
+        recorder = self._recorder
+        if recorder is not None:
+            if recorder.has_recovered:
+                lives = self.session.sid_of(LIFECYCLE)
+                said = known(self.books, self.session.sid_of(BOOKS), lives)
+                recorder.known(self.epoch, self.intake.sequence.last(), said)
+            recorder.frames(self.epoch, payloads, time.time_ns())
 
     def _follow(self, wanted: Mapping[str, Mapping[str, str]]) -> None:
         if wanted is self._followed:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from kalbot.common.units import format_count, format_price
 from markets.book import Book, BookError
 from markets.kalshi.vocabulary import OrderStatus
 from markets.kalshi.ws.frames import (
@@ -27,7 +26,7 @@ from markets.kalshi.ws.frames import (
     UserOrderFrame,
 )
 from markets.kalshi.ws.intake import Intake
-from markets.tape import store
+from markets.tape import restated, store
 from markets.tape.connections import Connections
 from markets.tape.imports.listing import event_of
 from markets.tape.owners import Owners
@@ -68,7 +67,7 @@ class _Known:
 
     def apply(self, record: Record) -> None:
         if record.kind is Kind.GAP:
-            self._lost(record.key)
+            self._lost(record)
         elif record.kind in KEPT:
             self.last[record.kind, record.key] = record
             if record.kind is Kind.EVENT:
@@ -88,12 +87,13 @@ class _Known:
 
     def _connection(self, record: Record) -> None:
         epoch = record.key
-        self.owners.closed(epoch)
+        number = self.owners.closed(epoch)
         self.sequence = {of: seq for of, seq in self.sequence.items() if of[0] != epoch}
         self.opened.pop(epoch, None)
         if self.connections.connection(record):
             self.opened[epoch] = record
-            self.owners.opened(epoch)
+            self.sequence |= {(epoch, int(sid)): last for sid, last in content(record).get("sequence", {}).items()}
+            self.owners.opened(epoch, number)
 
     def _frame(self, epoch: str, payload: bytes, frame: Frame) -> None:
         sid: int | None = getattr(frame, "sid", None)
@@ -128,27 +128,30 @@ class _Known:
         self.owner.pop(event, None)
         self.books = {ticker: one for ticker, one in self.books.items() if self._event(ticker) != event}
 
-    def _lost(self, key: str) -> None:
-        """Nothing known before a gap is a price: of the event of the market that it names, or of everything."""
-        if key in self.books:
-            self._forget(self._event(key))
-        else:
-            self.books.clear()
-            self.owner.clear()
+    def _lost(self, gap: Record) -> None:
+        """Nothing known before a gap is a price: of the event of the market that it names, or of what its writer recorded."""
+        if gap.key in self.books:
+            self._forget(self._event(gap.key))
+            return
+        takes = self.connections.taken_by(gap)
+        for event in [event for event, epoch in self.owner.items() if takes(epoch)]:
+            self._forget(event)
 
     def records(self, at: int) -> Iterator[Record]:
         yield from (record._replace(received_ns=at) for record in self.last.values())
         yield from self._said_before(at)
         yield from (record._replace(received_ns=at) for record in self.results.values())
-        left = {of: sum(one[:2] == of for one in self.books.values()) for of in self.sequence}
         for epoch, record in self.opened.items():
-            before = {str(of[1]): seq - left[of] for of, seq in sorted(self.sequence.items()) if of[0] == epoch}
-            payload = json.dumps(content(record) | {"sequence": before}, sort_keys=True).encode()
-            yield Record(at, Kind.CONNECTION, epoch, payload)
-        for ticker, (epoch, sid, book) in self.books.items():
-            left[epoch, sid] -= 1
-            frame = _snapshot(ticker, sid, self.sequence[epoch, sid] - left[epoch, sid], book)
-            yield Record(at, Kind.FRAMES, epoch, pack_frames([frame]))
+            sequence = {sid: last for (of, sid), last in self.sequence.items() if of == epoch}
+            books = [
+                restated.WholeBook(sid, ticker, book.yes, book.no)
+                for ticker, (of, sid, book) in self.books.items()
+                if of == epoch
+            ]
+            said = content(record) | {"sequence": restated.before(sequence, books)}
+            yield Record(at, Kind.CONNECTION, epoch, json.dumps(said, sort_keys=True).encode())
+            if books:
+                yield Record(at, Kind.FRAMES, epoch, pack_frames(restated.frames(sequence, books)))
         if self.scan is not None:
             yield self.scan._replace(received_ns=at)
 
@@ -163,14 +166,6 @@ class _Known:
         yield store.json_record(at, Kind.CONNECTION, BEFORE, {"state": "open"})
         yield Record(at, Kind.FRAMES, BEFORE, pack_frames([*frames, *self.orders.values()]))
         yield store.json_record(at, Kind.CONNECTION, BEFORE, {"state": "closed"})
-
-
-def _snapshot(ticker: str, sid: int, seq: int, book: Book) -> bytes:
-    message: dict[str, object] = {"market_ticker": ticker}
-    for side, levels in (("yes", book.yes), ("no", book.no)):
-        if levels:
-            message[f"{side}_dollars_fp"] = [[format_price(p), format_count(c)] for p, c in sorted(levels.items())]
-    return json.dumps({"type": "orderbook_snapshot", "sid": sid, "seq": seq, "msg": message}).encode()
 
 
 def cut(tape: Tape, folder: Path, start_ns: int, end_ns: int) -> int:

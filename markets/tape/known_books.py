@@ -39,18 +39,19 @@ class KnownBooks:
         at, self.others = record.received_ns, []
         self._at = at
         if record.kind is Kind.CONNECTION:
-            self._owners.closed(record.key)
-            self._owners.opened(record.key)
+            number = self._owners.closed(record.key)
+            self._owners.opened(record.key, number if record.key in self._connections.open else None)
             self._lose(at, lambda of: of[0] == record.key)
         elif record.kind is Kind.GAP:
-            yield from self._gap(at, record.key)
+            yield from self._gap(at, record)
         for number, frame in enumerate(self._connections.apply(record)):
             yield from self._frame(frame, at + number, record.key)
 
-    def _gap(self, at: int, key: str) -> Iterator[Row]:
-        """The event that ``key`` names, as itself or by one of its markets; everything where it names none that is known."""
-        events = (key, event_of(key))
-        for ticker in [one for one in self._from if event_of(one) in events] or list(self._from):
+    def _gap(self, at: int, gap: Record) -> Iterator[Row]:
+        """The event that its key names, as itself or by one of its markets; what its writer recorded where it names none that is known."""
+        events, takes = (gap.key, event_of(gap.key)), self._connections.taken_by(gap)
+        named = [one for one in self._from if event_of(one) in events]
+        for ticker in named or [one for one, of in self._from.items() if takes(of[0])]:
             self._forget(ticker, at)
         yield from self._said(at)
 

@@ -22,17 +22,18 @@ class Owners:
         self._opened: dict[str, int] = {}
         self._lost: dict[str, set[str]] = {}
 
-    def opened(self, epoch: str) -> None:
-        """A connection begins."""
-        self._opened[epoch] = next(self._numbers)
+    def opened(self, epoch: str, number: int | None = None) -> None:
+        """A connection begins. ``number``: what ``closed`` said of it, where it is the same one, said again after a hole."""
+        self._opened[epoch] = next(self._numbers) if number is None else number
         self._lost[epoch] = set()
 
-    def closed(self, epoch: str) -> None:
-        """It has ended: the books that were its own are unknown."""
-        self._opened.pop(epoch, None)
+    def closed(self, epoch: str) -> int | None:
+        """It has ended, or is said again: the books that were its own are unknown. Its place in the order; None if it was not open."""
+        number = self._opened.pop(epoch, None)
         self._lost.pop(epoch, None)
         for event in [event for event, of in self._owner.items() if of == epoch]:
             self._forget(event)
+        return number
 
     def lost(self, epoch: str) -> Set[str]:
         """Markets whose books are another connection's by now; kept up to date."""

@@ -32,8 +32,7 @@ class Segment:
     @property
     def writer(self) -> str:
         """The name of the process that wrote it."""
-        match = NAME.match(self.path.name)
-        return match.group(2) if match else ""
+        return _writer_of(self.path)
 
     def check(self) -> Iterator[tuple[str, int]]:
         """Read every block: what is wrong with it ("" if nothing), and how many records it holds."""
@@ -167,11 +166,16 @@ class Tape:
             if received[0] < last_ns or received != sorted(received):
                 found = _onward(found, last_ns)
             if _GAP in map(_KIND, found):
-                found = [one if one[1] is not _GAP else _begun(one) for one in found]
+                found = [one if one[1] is not _GAP else _begun(path, one) for one in found]
             found.sort(key=_RECEIVED)
             return found
         except Damaged as error:
             return [_gap(path, Hole(block.offset, block.end, str(error), block.first_ns, block.last_ns))]
+
+
+def _writer_of(path: Path) -> str:
+    match = NAME.match(path.name)
+    return match.group(2) if match else ""
 
 
 def _widened(hole: Hole, last_ns: int, following: list[tuple[Path, Block | Hole]]) -> Hole:
@@ -198,10 +202,15 @@ def _onward(records: list[Record], last_ns: int) -> list[Record]:
     return found
 
 
-def _begun(record: Record) -> Record:
-    """A gap at the time at which it began: a recorder names it when it can write again."""
+def _begun(path: Path, record: Record) -> Record:
+    """A gap at the time at which it began, with the name of its writer: a recorder names it when it can write again."""
     after_ns, _ = _ends(record)
-    return record._replace(received_ns=min(record.received_ns, after_ns))
+    try:
+        said = {"writer": _writer_of(path), **content(record)}
+    except Damaged:
+        return record._replace(received_ns=min(record.received_ns, after_ns))
+    payload = json.dumps(said, sort_keys=True).encode()
+    return record._replace(received_ns=min(record.received_ns, after_ns), payload=payload)
 
 
 def _since(gap: Record, start_ns: int) -> Record:
@@ -226,6 +235,7 @@ def _gap(path: Path, hole: Hole) -> Record:
         "before_ns": hole.before_ns,
         "reason": hole.reason,
         "segment": path.name,
+        "writer": _writer_of(path),
         "bytes": hole.end - hole.offset,
     }
     return Record(hole.after_ns, Kind.GAP, "", json.dumps(content, sort_keys=True).encode())

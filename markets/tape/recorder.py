@@ -12,6 +12,7 @@ import logging
 import os
 import platform
 import threading
+import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,8 +28,10 @@ from kalbot.common.units import format_count, format_price
 from markets.kalshi.schemas.series import Series
 from markets.kalshi.schemas.trades import Trade
 from markets.models import TapeGap
-from markets.tape import retention
+from markets.tape import restated, retention
 from markets.tape.records import Kind
+from markets.tape.restated import Said
+from markets.tape.segments import writer_name
 from markets.tape.writer import TapeWriter
 
 log = logging.getLogger(__name__)
@@ -60,17 +63,30 @@ class Recorder:
         about |= {"exchange": settings.KALSHI_REST_URL, "stream": settings.KALSHI_WS_URL}
         about |= {"absent": ["volume and open interest between two records of an event"], "assumed": []}
         self._writer_name = name
+        self._of_connection = {"writer": writer_name(name)}
         self._gap: int | None = None
+        self.has_recovered = False
+        """A hole has ended, and what is known since is not on the tape yet: whoever keeps books says them again (``known``)."""
         self.writer = TapeWriter(folder, name, about, on_problem=self._began, on_recovery=self._ended)
         atexit.register(self.close)
 
     def opened(self, epoch: str) -> None:
         """A connection was opened."""
-        self.writer.record(Kind.CONNECTION, epoch, {"state": "open"})
+        self.writer.record(Kind.CONNECTION, epoch, {"state": "open", **self._of_connection})
 
     def closed(self, epoch: str) -> None:
         """A connection has ended: what it brought is no price any more."""
-        self.writer.record(Kind.CONNECTION, epoch, {"state": "closed"})
+        self.writer.record(Kind.CONNECTION, epoch, {"state": "closed", **self._of_connection})
+
+    def known(self, epoch: str, sequence: Mapping[int, int], messages: Sequence[Said]) -> None:
+        """What an open connection knows by now, right before its next frames: after a hole it is known on the tape again. ``sequence``: the
+        last number of each subscription. It is written out by the writing thread: no price waits for it."""
+        if self.writer.is_behind:
+            return  # the hole would begin again
+        self.has_recovered = False
+        at, said = time.time_ns(), {"state": "open", "sequence": restated.before(sequence, messages)}
+        self.writer.record(Kind.CONNECTION, epoch, said | self._of_connection, at)
+        self.writer.frames_later(epoch, lambda: restated.frames(sequence, messages), at)
 
     def frames(self, epoch: str, payloads: Sequence[bytes], received_ns: int) -> None:
         """A batch of payloads as the socket delivered them."""
@@ -171,6 +187,7 @@ class Recorder:
         self._gap = TapeGap.objects.create(writer=self._writer_name[:120], began_at=clock.now(), reason=reason[:300]).pk
 
     def _ended(self, dropped: int) -> None:
+        self.has_recovered = True
         gap, self._gap = self._gap, None
         if gap is not None:
             self._write(lambda: TapeGap.objects.filter(pk=gap).update(ended_at=clock.now(), dropped=dropped))

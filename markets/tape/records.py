@@ -35,7 +35,8 @@ class Kind(IntEnum):
     META = 1
     """Key: empty. Payload: JSON about the writer: format, exchange, process, cadence, known holes."""
     CONNECTION = 2
-    """Key: epoch. Payload: JSON, ``{"state": "open" | "closed", "reason": ...}``."""
+    """Key: epoch. Payload: JSON, ``{"state": "open" | "closed", "writer": ..., "sequence": ...}``. ``sequence``: the last numbers of its
+    subscriptions, where it is not new: after a hole, or at a cut."""
     FRAMES = 3
     """Key: epoch. Payload: a batch of WebSocket payloads exactly as received (``pack_frames``)."""
     EVENT = 4
@@ -55,7 +56,7 @@ class Kind(IntEnum):
     TRADE = 11
     """Key: market ticker. Payload: one print, JSON: price in dollars, count, taker side."""
     GAP = 12
-    """Key: empty or a ticker. Payload: JSON with the reason and the last moment before the gap, in nanoseconds."""
+    """Key: empty or a ticker. Payload: JSON with the reason, the writer and the last moment before the gap, in nanoseconds."""
     TERMS = 13
     """Key: exchange, document and version. Payload: JSON, that version of registered contract terms as the registry has it."""
     SCAN = 14

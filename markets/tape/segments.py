@@ -56,9 +56,13 @@ class Hole:
 
 
 def segment_name(received_ns: int, writer: str) -> str:
-    """The file name of the hour that this moment belongs to. What a name cannot hold in ``writer`` becomes an underscore."""
-    writer = re.sub(r"[^A-Za-z0-9_.]", "_", writer)
-    return f"{datetime.fromtimestamp(received_ns // HOUR_NS * 3600, UTC):%Y%m%dT%H}-{writer}{SUFFIX}"
+    """The file name of the hour that this moment belongs to."""
+    return f"{datetime.fromtimestamp(received_ns // HOUR_NS * 3600, UTC):%Y%m%dT%H}-{writer_name(writer)}{SUFFIX}"
+
+
+def writer_name(writer: str) -> str:
+    """``writer`` as names of files have it: what they cannot hold becomes an underscore."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", writer)
 
 
 def hour_of(path: Path) -> datetime | None:

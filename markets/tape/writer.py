@@ -31,6 +31,10 @@ QUEUE_BYTES: Final = 64 * 2**20
 RETRY_SECONDS: Final = 2.0
 
 
+Payload = bytes | Sequence[bytes] | Callable[[], Sequence[bytes]]
+"""What a record holds, the frames of a batch, or what makes those when they are written."""
+
+
 @dataclass(slots=True)
 class _Hole:
     """What was lost in a row, and why."""
@@ -64,7 +68,7 @@ class TapeWriter:
         self._on_problem, self._on_recovery = on_problem, on_recovery
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._writer, self._about, self._level = folder, writer, about, level
-        self._queue: deque[tuple[int, Kind, str, bytes | Sequence[bytes]]] = deque()
+        self._queue: deque[tuple[int, Kind, str, Payload]] = deque()
         self._waiting = 0
         self._counting = threading.Lock()
         self._file: BinaryIO | None = None
@@ -87,6 +91,10 @@ class TapeWriter:
         """A batch of WebSocket payloads as the socket delivered them. Never blocks, never raises."""
         self._put(received_ns, Kind.FRAMES, epoch, payloads, sum(map(len, payloads)))
 
+    def frames_later(self, epoch: str, make: Callable[[], Sequence[bytes]], received_ns: int) -> None:
+        """Frames that take long to make, which ``make`` does on the writing thread. Never blocks, never raises."""
+        self._put(received_ns, Kind.FRAMES, epoch, make, 0)
+
     def record(self, kind: Kind, key: str, content: object, received_ns: int | None = None) -> None:
         """One other record; ``content`` becomes JSON. Never blocks, never raises on a full disk."""
         payload = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
@@ -96,12 +104,17 @@ class TapeWriter:
         """One other record whose payload is JSON already. Never blocks, never raises on a full disk."""
         self._put(time.time_ns(), kind, key, payload, len(payload))
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that more in one piece might not fit."""
+        return self._waiting > QUEUE_BYTES // 2
+
     def close(self) -> None:
         """Write what is waiting and end the thread."""
         self._stop.set()
         self._thread.join(10)
 
-    def _put(self, received_ns: int, kind: Kind, key: str, payload: bytes | Sequence[bytes], size: int) -> None:
+    def _put(self, received_ns: int, kind: Kind, key: str, payload: Payload, size: int) -> None:
         with self._counting:
             if self._waiting > QUEUE_BYTES:
                 self._overflow = self._lost(self._overflow, received_ns, "the disk is slower than the exchange", 1)
@@ -171,8 +184,10 @@ class TapeWriter:
         if unreadable is not None:
             self._failed(unreadable[0], 1, unreadable[1])
 
-    def _payload(self, content: bytes | Sequence[bytes]) -> bytes:
+    def _payload(self, content: Payload) -> bytes:
         """The content of one that waited, which waits no longer."""
+        if callable(content):
+            return pack_frames(content())
         with self._counting:
             self._waiting -= len(content) if isinstance(content, bytes) else sum(map(len, content))
         return content if isinstance(content, bytes) else pack_frames(content)

@@ -87,6 +87,10 @@ class SequenceTracker:
         """The number that should come next."""
         return self._last.get(sid, 0) + 1
 
+    def last(self) -> dict[int, int]:
+        """The last number of each subscription."""
+        return dict(self._last)
+
     def resume(self, sid: int, last: int) -> None:
         """Begin in the middle: ``last`` was the number before what comes next."""
         self._last[sid] = last

@@ -57,6 +57,9 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "lacking": sorted({name for about in run.coverage.get("about", []) for name in about.get("absent", [])}),
         "assumed": _assumed(run),
         "annualised": terminal.percent(result.get("annualised")),
+        "unknown": terminal.unknown(holes, result["unknown_ms"], result["stayed_unknown"])
+        if (holes := result.get("holes"))
+        else "",
         "on_locked": terminal.percent(result.get("return_on_locked")),
         "too_few": run.baskets < terminal.FEW,
         "funnel": [
