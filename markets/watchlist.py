@@ -36,8 +36,10 @@ def replace(source: str, event_tickers: Iterable[str], priority: int) -> None:
     limit is reached. Concurrent calls of one source end with the entries of one of them, never in an error.
     """
     wanted = set(_books_of(event_tickers))
+    if dict(_ENTRIES.rows(source=source)) == dict.fromkeys(wanted, priority):
+        return
     with transaction.atomic():
-        rows = dict(Watch.objects.filter(source=source).values_list("event_id", "priority"))
+        rows = dict(_ENTRIES.rows(source=source))
         gone = rows.keys() - wanted
         new = wanted - rows.keys()
         moved = [ticker for ticker in wanted & rows.keys() if rows[ticker] != priority]
@@ -61,6 +63,9 @@ def keep(source: str, event_ticker: str, priority: int, *, is_new: bool = False)
         transaction.on_commit(notify)
 
 
+_ENTRIES: Final = PreparedColumns(
+    lambda: Watch.objects.filter(source=Param("source", CharField())).values_list("event_id", "priority")
+)
 _KEPT: Final = PreparedColumns(
     lambda: Watch.objects.filter(
         source=Param("source", CharField()), event__in=Among("events", CharField())

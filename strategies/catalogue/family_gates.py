@@ -33,8 +33,9 @@ def family_of_event() -> Subquery:
 
 def siblings_of(events: Collection[str]) -> list[str]:
     """The other members of the open families of ``events``, while any gate is open: whose books are wanted beside theirs."""
-    is_any = Exists(FamilyGate.objects.filter(ended_at=None))
-    families = FamilyMember.objects.filter(is_any, event__in=events, family__is_open=True).values("family")
+    if not events or not _OPEN.rows():
+        return []
+    families = FamilyMember.objects.filter(event__in=events, family__is_open=True).values("family")
     rows = FamilyMember.objects.filter(family__in=families).exclude(event__in=events).order_by("event_id")
     return list(rows.values_list("event_id", flat=True).distinct())
 

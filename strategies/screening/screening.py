@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db.models import CharField, Q, QuerySet
 
@@ -40,6 +40,16 @@ class CountsDoNotAddUp(AssertionError):
     """An event of the universe has no verdict, or two."""
 
 
+class _Shared(NamedTuple):
+    """What is the same for all profiles that judge alike. ``said``: what their rows say; ``totals``: of the screening; ``books``: which are
+    watched."""
+
+    judged: Mapping[str, Verdict]
+    said: Mapping[str, verdict_rows.Said]
+    totals: Mapping[str, object]
+    books: watchlist.Books
+
+
 def screen(scan_id: int | None = None, only: str = "") -> list[Screening]:
     """Judge the universe as ``scan_id`` (default: the last finished scan) left it, for every active profile, or ``only`` the one of
     that name.
@@ -56,8 +66,10 @@ def screen(scan_id: int | None = None, only: str = "") -> list[Screening]:
     rows: list[Screening] = []
     for group in alike.groups([profile for profile in active_profiles() if only in ("", profile.name)]):
         judged = judge_all(group[0], events, clock.now_ms(), cache)
-        said = verdict_rows.columns(judged)
-        rows += [_screen(profile, scan, judged, said, at) for profile in group]
+        shared = _Shared(
+            judged, verdict_rows.columns(judged), tally(judged, len(events)), watchlist.books_of(group[0], judged)
+        )
+        rows += [_screen(profile, scan, shared, at) for profile in group]
     _forget_the_inactive()
     counterfactual.record(clock.now())
     kept.keep(events)
@@ -100,16 +112,13 @@ def judge_all(
     return {t: judge(event, rules, at_ms, cache, known.misses(event, rules, at_ms)) for t, event in events.items()}
 
 
-def _screen(
-    profile: Profile, scan: Scan, judged: Mapping[str, Verdict], said: Mapping[str, verdict_rows.Said], at: datetime
-) -> Screening:
+def _screen(profile: Profile, scan: Scan, shared: _Shared, at: datetime) -> Screening:
     """Write what ``profile``, and all that judge like it, think of the universe."""
     began = time.monotonic()
-    totals = tally(judged, len(said))
-    verdict_rows.write(profile, judged, said, scan.pk, at)
-    _follow_episodes(profile, judged, at)
-    watched = watchlist.watch_books(profile, judged)
-    totals |= {"watched": watched, "duration_ms": int((time.monotonic() - began) * 1000)}
+    verdict_rows.write(profile, shared.judged, shared.said, scan.pk, at)
+    _follow_episodes(profile, shared.judged, at)
+    watched = watchlist.watch(profile, shared.books)
+    totals = {**shared.totals, "watched": watched, "duration_ms": int((time.monotonic() - began) * 1000)}
     row, _ = Screening.objects.update_or_create(scan=scan, profile=profile, defaults=totals)
     if row.warning:
         log.warning(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 
@@ -46,17 +46,30 @@ def near_source(name: str) -> str:
     return f"near:{name}"
 
 
-def watch_books(profile: Profile, judged: Mapping[str, Verdict]) -> int:
-    """Watch the books of the candidates and, as far as the limit allows, of near misses. Returns how many events. Beside them those of the
-    candidates' families, where these have earned to speak of a bet on coverage."""
+class Books(NamedTuple):
+    """Events whose books are wanted. ``beside``: of the candidates' families, where these have earned to speak of a bet on coverage."""
+
+    candidates: list[str]
+    near: list[str]
+    beside: list[str]
+
+
+def books_of(profile: Profile, judged: Mapping[str, Verdict]) -> Books:
+    """The events whose books ``profile``, and all that judge like it, are to watch: the candidates and, as far as the limit allows, near
+    misses."""
     most = most_events()
     candidates = _nearest(judged, Status.CANDIDATE)[:most]
     near = [t for t in _nearest(judged, Status.NEAR_MISS) if judged[t].constraint in LIFTED_BY_PRICES]
     near = near[: most - len(candidates)]
     beside = family_gates.siblings_of(candidates) if candidates and Kind.COVERAGE in profile.kinds else []
-    watchlist.replace(candidate_source(profile.name), [*candidates, *beside], CANDIDATE_PRIORITY)
-    watchlist.replace(near_source(profile.name), near, NEAR_PRIORITY)
-    return len(candidates) + len(near)
+    return Books(candidates, near, beside)
+
+
+def watch(profile: Profile, books: Books) -> int:
+    """Watch these books and no others for ``profile``. Returns of how many events, but for those beside."""
+    watchlist.replace(candidate_source(profile.name), [*books.candidates, *books.beside], CANDIDATE_PRIORITY)
+    watchlist.replace(near_source(profile.name), books.near, NEAR_PRIORITY)
+    return len(books.candidates) + len(books.near)
 
 
 def drop_all_but(names: Collection[str]) -> None:
@@ -172,4 +185,4 @@ def _promote(profile: Profile, close: Mapping[str, Verdict], at: datetime) -> li
     return won
 
 
-__all__ = ["candidate_source", "drop_all_but", "forget", "most_events", "near_source", "refresh", "watch_books"]
+__all__ = ["books_of", "candidate_source", "drop_all_but", "forget", "most_events", "near_source", "refresh", "watch"]
