@@ -11,6 +11,7 @@ from rich.table import Table
 
 from backtest.report.results import UNJUDGED, Result
 from kalbot.common.units import dollars
+from kalbot.common.wording import many
 from markets.tape.coverage import Coverage, State, in_words
 from strategies.reasons import sentence_of
 
@@ -42,7 +43,7 @@ def coverage_line(covered: Coverage) -> str:
 
 def missing_days(days: list[date]) -> str:
     """Days of which the tape has nothing, in one sentence."""
-    return f"Nothing is known of {len(days)} {'day' if len(days) == 1 else 'days'}, which count for nothing: {in_words(days)}."
+    return f"Nothing is known of {many(len(days), 'day')}, which count for nothing: {in_words(days)}."
 
 
 HOLES: str = "books unknown after holes"
@@ -82,8 +83,8 @@ def unknown(holes: int, unknown_ms: int, stayed: int) -> str:
     seconds = -(-unknown_ms // 1_000)
     hours, minutes = divmod(seconds // 60, 60)
     text = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds % 60:02} s"
-    text += f" ({holes:,} {'hole' if holes == 1 else 'holes'}"
-    return text + (f"; to the end for {stayed:,} {'event' if stayed == 1 else 'events'})" if stayed else ")")
+    text += f" ({many(holes, 'hole')}"
+    return text + (f"; to the end for {many(stayed, 'event')})" if stayed else ")")
 
 
 def percent(share: float | None) -> str:

@@ -119,11 +119,11 @@ class Receiver:
             log.warning("%s of %s is in work for long; it is not begun beside", self._crew.task, args[0])
             return
         try:
-            self._evaluate(args)
+            self._run_task(args)
         finally:
             self.about = None
 
-    def _evaluate(self, args: list[Any]) -> None:
+    def _run_task(self, args: list[Any]) -> None:
         number = str(uuid4())
         self._trace(
             number,

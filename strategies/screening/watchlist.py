@@ -61,7 +61,7 @@ def books_of(profile: Profile, judged: Mapping[str, Verdict]) -> Books:
     candidates = _nearest(judged, Status.CANDIDATE)[:most]
     near = [t for t in _nearest(judged, Status.NEAR_MISS) if judged[t].constraint in LIFTED_BY_PRICES]
     near = near[: most - len(candidates)]
-    beside = family_gates.siblings_of(candidates) if candidates and Kind.COVERAGE in profile.kinds else []
+    beside = family_gates.siblings_of(candidates) if Kind.COVERAGE in profile.kinds else []
     return Books(candidates, near, beside)
 
 
