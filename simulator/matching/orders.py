@@ -117,8 +117,12 @@ def _execute_later(exchange: ExchangeCore, market: Market, new: NewOrder, order:
             return
         if new.time_in_force == "fill_or_kill" and exchange.books[market.ticker].available(new.side, new.price) < count:
             return
+        if order.expiration_s and order.expiration_s * 1000 <= exchange.now():
+            return
         order.remaining, order.status = count, RESTING
         execute(exchange, market, order, rest=new.time_in_force == "good_till_canceled")
+        if order.status == RESTING:
+            _linger(exchange, order, exchange.now())
 
     order.status, order.remaining = CANCELED, 0
     exchange.ledger.changed_order(order)

@@ -70,6 +70,19 @@ def test_delayed_execution_finds_the_market_closed_and_does_not_happen(client: C
     assert client.position(MIN) == 0
 
 
+@pytest.mark.parametrize(("delay_ms", "rests"), [(700, True), (3_000, False)])
+def test_an_order_that_is_executed_late_expires_when_it_said(client: Client, delay_ms: int, rests: bool) -> None:
+    exchange = client.exchange
+    exchange.faults.add(kind="zero_answer", path=CREATE, delay_ms=delay_ms)
+    until = exchange.now() // 1000 + 2
+    more = {"time_in_force": "good_till_canceled", "expiration_time": until}
+    _, body = client.order(MIN, "bid", "0.0100", "10.00", **more)
+    exchange.advance(until * 1000 - 1)
+    assert client.one(body["order_id"])["status"] == ("resting" if rests else "canceled")
+    exchange.advance(until * 1000 + 2_000)
+    assert client.one(body["order_id"])["status"] == "canceled"
+
+
 def test_one_item_of_a_batch_is_answered_with_zero(client: Client) -> None:
     client.exchange.faults.add(kind="zero_answer", path=CREATE + "/batched/item", skip=1)
     items = [

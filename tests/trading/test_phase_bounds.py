@@ -45,16 +45,19 @@ def test_what_passes_is_waited_for_at_growing_distances_and_costs_no_time_of_the
 
 def test_the_time_to_complete_is_used_up_at_its_deadline_by_tries_alone(position: Position) -> None:
     position.attempts, position.deadline_at = 1, NOW
-    assert complete._is_over_time(position)
+    assert complete._is_over_time(position, [])
     for name, value in (("attempts", 0), ("deadline_at", NOW + TICK), ("residual_code", "exchange_paused")):
         before = getattr(position, name)
         setattr(position, name, value)
-        assert not complete._is_over_time(position), name
+        assert not complete._is_over_time(position, []), name
         setattr(position, name, before)
     position.residual_code = "depth"
-    assert complete._is_over_time(position), "the market's own reason does not pass"
-    position.deadline_at = None
-    assert complete._is_over_time(position)
+    assert complete._is_over_time(position, []), "the market's own reason does not pass"
+    position.residual_code = "order_unsettled"
+    assert complete._is_over_time(position, [Order(status="resting")]), "what rests waits for nothing else"
+    assert not complete._is_over_time(position, [Order(status="done")])
+    position.residual_code, position.deadline_at = "", None
+    assert complete._is_over_time(position, [])
 
 
 def test_a_try_is_followed_at_once_unless_every_order_was_refused_and_the_policy_may_wait(position: Position) -> None:

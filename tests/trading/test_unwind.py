@@ -208,6 +208,25 @@ def test_an_order_of_a_worker_that_comes_back_late_rests_as_long_as_any(twin: St
             assert (order.status == "resting") is rests, seconds
 
 
+def test_an_order_that_was_called_ended_and_rests_after_all_is_cancelled_at_its_deadline(twin: StruckTwin) -> None:
+    def thin() -> None:
+        twin.cancel_makers(twin.markets[2], "ask")
+        twin.quote(twin.markets[2], "ask", 3_100, 300)
+
+    twin.session.before = {3: thin}
+    position = execute(twin, on_partial=Profile.PartialPolicy.HOLD, complete_seconds=5)
+    assert position.orders.filter(status="resting").count() == 1
+    # its answer and a read after it said that it had ended, and that was waited for, until it was seen in the book
+    waited = {"residual_code": DenialCode.ORDER_UNSETTLED, "residual": "order unsettled"}
+    Position.objects.filter(pk=position.pk).update(waits=1, deadline_at=clock.now() + timedelta(seconds=5), **waited)
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        for seconds, rests in ((4, True), (2, False)):
+            traveller.shift(seconds)
+            twin.sync()
+            executor.step(position.pk)
+            assert position.orders.filter(status="resting").exists() is rests, seconds
+
+
 def test_halt_with_cancel_takes_resting_orders_out(twin: StruckTwin) -> None:
     def thin() -> None:
         twin.cancel_makers(twin.markets[2], "ask")

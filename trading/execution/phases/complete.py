@@ -47,7 +47,7 @@ def completing(position: Position, lease: Lease) -> bool:
     holds = position.profile.on_partial == Profile.PartialPolicy.HOLD
     orders = inflight.orders_of(position)
     legs = inflight.legs_of(position)
-    over = _is_over_time(position)
+    over = _is_over_time(position, orders)
     blocked = buy.blocked(position, completes=True)
     costly = _unwind_gets_costly(position, legs, orders)
     cancel = over or blocked is not None or costly
@@ -96,10 +96,12 @@ def completing(position: Position, lease: Lease) -> bool:
     return _after(position, sent, holds)
 
 
-def _is_over_time(position: Position) -> bool:
+def _is_over_time(position: Position, orders: list[Order]) -> bool:
     """Whether the time for completing is used up. What was spent waiting for something that passes is not, and neither is the time in
-    which nobody tried: a worker that comes back late tries once."""
-    if position.residual_code in passing.CODES or not position.attempts:
+    which nobody tried: a worker that comes back late tries once. A purchase that rests waits for nothing else, also where it was called
+    ended and its end was waited for."""
+    rests = any(order.status == OrderStatus.RESTING for order in orders)
+    if (position.residual_code in passing.CODES and not rests) or not position.attempts:
         return False
     return position.deadline_at is None or clock.now() >= position.deadline_at
 
