@@ -135,6 +135,8 @@ def _for(size: int, kinds: int, rng: random.Random, tickers: list[str]) -> dict[
 
 def _until_written(one: Callable[[], float]) -> list[float]:
     """The seconds of each cycle until none leaves a reason to be written to the next one."""
+    from unittest import mock
+
     from strategies.cycle import candidate_evaluation
 
     full: list[bool] = []
@@ -145,17 +147,14 @@ def _until_written(one: Callable[[], float]) -> list[float]:
         full.append(written >= args[-1])
         return written
 
-    candidate_evaluation.record = noted
-    try:
-        spent: list[float] = []
+    spent: list[float] = []
+    with mock.patch.object(candidate_evaluation, "record", noted):
         while not spent or any(full):
             full.clear()
             spent.append(one())
             print(f"\r{len(spent)} cycles, {sum(full)} profiles still write  ", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
-        return spent
-    finally:
-        candidate_evaluation.record = record
+    print(file=sys.stderr)
+    return spent
 
 
 def _spent(work: Callable[[], object]) -> float:

@@ -75,8 +75,7 @@ def test_an_order_that_is_executed_late_expires_when_it_said(client: Client, del
     exchange = client.exchange
     exchange.faults.add(kind="zero_answer", path=CREATE, delay_ms=delay_ms)
     until = exchange.now() // 1000 + 2
-    more = {"time_in_force": "good_till_canceled", "expiration_time": until}
-    _, body = client.order(MIN, "bid", "0.0100", "10.00", **more)
+    _, body = client.order(MIN, "bid", "0.0100", "10.00", "good_till_canceled", expiration_time=until)
     exchange.advance(until * 1000 - 1)
     assert client.one(body["order_id"])["status"] == ("resting" if rests else "canceled")
     exchange.advance(until * 1000 + 2_000)
