@@ -13,7 +13,7 @@ import msgspec
 ROOT = "/trade-api/v2"
 
 
-class Door:
+class Address:
     """Where the exchange is reached: its address is known before there is one."""
 
     def __init__(self, url: str) -> None:
@@ -24,8 +24,8 @@ class Door:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[Door]:
-    """A door to an exchange that is put there later."""
+def opened() -> Iterator[Address]:
+    """The address of an exchange that is put there later."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -36,8 +36,8 @@ def opened() -> Iterator[Door]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             from simulator.rest.app import handle
 
-            with door.lock:
-                status, answer = handle(door.exchange, self.command, path, query, {}, body)
+            with address.lock:
+                status, answer = handle(address.exchange, self.command, path, query, {}, body)
             content = b"" if answer is None else answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
@@ -50,9 +50,9 @@ def opened() -> Iterator[Door]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    door = Door(f"http://127.0.0.1:{server.server_address[1]}{ROOT}")
+    address = Address(f"http://127.0.0.1:{server.server_address[1]}{ROOT}")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield door
+        yield address
     finally:
         server.shutdown()

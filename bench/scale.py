@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from bench._exchange_over_http import Door, opened
+from bench._exchange_over_http import Address, opened
 from bench._spent import seconds
 from bench.streaming.stage import prepare, write_key
 from kalbot.common.life import die_with_parent
@@ -47,10 +47,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--profiles", type=int, default=8, help="that share the baskets (default 8)")
     parser.add_argument("--workers", type=int, nargs="*", default=list(WORKERS), help="numbers of workers")
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as name, opened() as door:
+    with tempfile.TemporaryDirectory(prefix="kalbot-bench-") as name, opened() as address:
         stops = prepare(Path(name), postgres=True)
         try:
-            found = _all(Path(name), door, options)
+            found = _all(Path(name), address, options)
         finally:
             for stop in reversed(stops):
                 stop()
@@ -58,11 +58,16 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _all(folder: Path, door: Door, options: argparse.Namespace) -> dict[str, Any]:
+def _all(folder: Path, address: Address, options: argparse.Namespace) -> dict[str, Any]:
     key = folder / "key.pem"
     write_key(key, rsa=True)
-    os.environ |= {"LOG_LEVEL": "WARNING", "KALBOT_LIVE": "true", "KALSHI_KEY_ID": "bench", "KALSHI_REST_URL": door.url}
-    os.environ["KALSHI_WS_URL"] = door.url.replace("http", "ws")
+    os.environ |= {
+        "LOG_LEVEL": "WARNING",
+        "KALBOT_LIVE": "true",
+        "KALSHI_KEY_ID": "bench",
+        "KALSHI_REST_URL": address.url,
+    }
+    os.environ["KALSHI_WS_URL"] = address.url.replace("http", "ws")
     os.environ |= {"KALSHI_PRIVATE_KEY_PATH": str(key), "SECRET_KEY": secrets.token_urlsafe(50)}
     import django
 
@@ -78,7 +83,7 @@ def _all(folder: Path, door: Door, options: argparse.Namespace) -> dict[str, Any
     call_command("migrate", verbosity=0)
     world.active()
     exchange = Twin("KXT-first", tier="prestige")
-    door.exchange = exchange.exchange
+    address.exchange = exchange.exchange
     connection.use(exchange.client())
     connection.measure_clock()
     reconcile.ensure_reconciled()
@@ -96,7 +101,7 @@ def _all(folder: Path, door: Door, options: argparse.Namespace) -> dict[str, Any
         with _workers(folder, "exits,execution", count) as pids:
             for profiles, what in ((options.profiles, ""), (1, ", one profile")):
                 _progress(f"trading, {count} workers{what}")
-                with door.lock:
+                with address.lock:
                     drive = _decisions(exchange, next(names), baskets + WARM_UP, profiles)
                 one = _measured(drive, count, baskets, servers | {"workers": pids})
                 found[f"trading x {count}{what}"] = one
