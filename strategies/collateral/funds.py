@@ -42,7 +42,7 @@ class Funds:
     @property
     def holdings(self) -> list[Holding]:
         """What is held of markets that have not settled."""
-        return [(ticker, side, count) for (ticker, side), count in self.held.items() if count]
+        return [(ticker, side, count) for (ticker, side), count in self.held.items()]
 
     @property
     def returned(self) -> Money:

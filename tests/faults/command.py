@@ -31,6 +31,11 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="schedules at once (default 1)")
     parser.add_argument("--harsh", action="store_true", help="the harsher world of tests/faults/harsh.py")
     parser.add_argument(
+        "--lived",
+        action="store_true",
+        help="what people and results do meanwhile, on top of any of these (tests/faults/lived.py)",
+    )
+    parser.add_argument(
         "--quoted", action="store_true", help="the same for a basket whose legs rest (tests/faults/quoted.py)"
     )
     parser.add_argument(
@@ -39,7 +44,9 @@ def main() -> int:
         help="the same for a basket across two events (tests/faults/families.py); with --quoted one leg of it rests",
     )
     parser.add_argument(
-        "--collateral", action="store_true", help="of the harsh or quoted seeds those on which collateral is returned"
+        "--collateral",
+        action="store_true",
+        help="of the harsh, lived or quoted seeds those on which collateral is returned",
     )
     parser.add_argument(
         "--keep-going", action="store_true", help="list every failing seed instead of stopping at the first"
@@ -134,7 +141,13 @@ def _work(todo: Any, done: Any, show: bool, options: argparse.Namespace) -> None
                     done.put(("left out", seed))
                     continue
                 try:
-                    run = harness.run(seed, harsh=options.harsh, quoted=options.quoted, family=options.family)
+                    run = harness.run(
+                        seed,
+                        harsh=options.harsh,
+                        quoted=options.quoted,
+                        family=options.family,
+                        lived=options.lived,
+                    )
                 except BaseException as error:  # reported with its seed, whatever it is
                     import traceback
 

@@ -28,6 +28,7 @@ from simulator.control import timetable
 from simulator.listing import lifecycle
 from strategies.models import Decision, Profile
 from tests.faults import families, invariants, wire
+from tests.faults import lived as lives
 from tests.faults import quoted as quotes
 from tests.faults.death import Mortal
 from tests.faults.harsh import Harsh, draw_harsh
@@ -79,6 +80,8 @@ class Run:
     seen: int = 0
     log: list[str] = attribute(default_factory=list)
     disturbed: bool = False
+    wrong: set[str] = attribute(default_factory=set)
+    """Markets whose result the exchange will take back."""
 
     @property
     def rng(self) -> random.Random:
@@ -188,13 +191,20 @@ class MortalSession(TwinSession):
 
 
 def run(
-    seed: int, troubles: Sequence[str] = (), *, harsh: bool = False, quoted: bool = False, family: bool = False
+    seed: int,
+    troubles: Sequence[str] = (),
+    *,
+    harsh: bool = False,
+    quoted: bool = False,
+    family: bool = False,
+    lived: bool = False,
 ) -> Run:
     """Run one seed to its end and check everything. AssertionError names what does not hold.
 
     ``troubles`` are kinds of the simulator's own schedule of the seed (``simulator/faults/trouble.py``), on top of the harness's;
     ``harsh`` draws them and more (``tests/faults/harsh.py``), ``quoted`` too, for a basket whose legs rest (``tests/faults/quoted.py``),
-    ``family`` for one across two events (``tests/faults/families.py``), both for one of which one leg rests.
+    ``family`` for one across two events (``tests/faults/families.py``), both for one of which one leg rests. With ``lived`` people and
+    results do something meanwhile (``tests/faults/lived.py``).
     """
     clear()
     for model in (Order, Decision):
@@ -213,6 +223,8 @@ def run(
         if harsh
         else (draw(seed), Harsh(troubles=tuple(troubles)))
     )
+    if lived:
+        more.acts = lives.draw_acts(seed)
     with time_machine.travel(START, tick=False) as traveller:
         with clock.use(Waitless()):
             state = _world(plan, more, traveller)
@@ -369,6 +381,7 @@ def _live(run: Run) -> None:
             quotes.change_by_hand(run)
             quotes.check_now(run)
         _frames(run)
+        lives.act(run, number)
         if run.plan.exit_round == number:
             _ask_for_exit(run, in_parts=True)
         if run.second is not None and run.harsh.second_round == number:  # a family has no second round
@@ -397,6 +410,8 @@ def _end(run: Run) -> None:
     for stale in ("read_delay_ms", "stale_cache_ms", "stale_books_ms", "stale_account_ms"):
         setattr(exchange.config, stale, run.plan.read_delay_ms if stale == "read_delay_ms" else 0)
     exchange.state.trading_shards.clear()
+    lives.correct_all(run)
+    Profile.objects.update(is_active=True)
     live_readiness.require_reconciliation()
     halt.set_state(state="active", actor="end", reason="the run is over")
     for profile in Profile.objects.all():
@@ -423,7 +438,7 @@ def _end(run: Run) -> None:
             families.finish(run)
         else:
             for twin in run.twins:
-                twin.finish(winner=twin.markets[0], value=value)
+                _finish(run, twin, value)
         if run.plan.mode == "sim":
             for ticker in tickers:
                 done = exchange.markets[ticker]
@@ -439,6 +454,13 @@ def _end(run: Run) -> None:
     reconcile.run(run.plan.mode, "end")
     if run.harsh.has_actor:
         _answer_discrepancies(run)
+
+
+def _finish(run: Run, twin: Twin, value: int | None) -> None:
+    """Every market ends that has not: the first outcome wins, or each pays ``value``."""
+    for ticker in twin.markets:
+        if run.twin.exchange.markets[ticker].status != "finalized":
+            twin.settle(ticker, "scalar" if value is not None else lives.true_result(run, ticker), value)
 
 
 def _answer_discrepancies(run: Run) -> None:

@@ -32,6 +32,8 @@ class Harsh:
     beside_foreign: bool = False
     collateral: dict[str, bool] | None = None
     """Collateral return is on, with these undocumented choices of the exchange; None: off."""
+    acts: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """What people do, and which results come, in a round (``tests/faults/lived.py``)."""
     starts_well: bool = False
     """Whether the first comparison of the books comes before the trouble."""
 

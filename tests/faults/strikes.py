@@ -21,7 +21,7 @@ def strike(run: Run, fault: str) -> None:
     market = exchange.markets[ticker]
     run.note(f"strikes: {fault} {ticker}")
     run.disturbed = True
-    if fault == "pause":
+    if fault == "pause" and market.status == "active":
         lifecycle.pause(exchange, market)
     elif fault == "close" and market.status == "active":
         market.close_ms = exchange.now()

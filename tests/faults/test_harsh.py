@@ -10,6 +10,7 @@ from django.test import override_settings
 
 from tests.faults import harness
 from tests.faults.harsh import draw_harsh
+from tests.faults.lived import ACTS
 from trading.models import Position
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
@@ -35,6 +36,16 @@ def test_every_invariant_holds_with_collateral_returned(redis_db: object) -> Non
             harness.run(seed, harsh=True)
             netted |= {seed for position in Position.objects.all() if position.collateral is not None}
     assert netted or not ON_SQLITE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_invariant_holds_while_people_and_results_do_something_too(redis_db: object) -> None:
+    acts = set()
+    with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
+        for seed in range(SEEDS // 2):
+            run = harness.run(seed, harsh=seed % 2 == 0, quoted=seed % 2 == 1, lived=True)
+            acts |= {what for number in run.harsh.acts for what in run.harsh.acts[number]}
+    assert acts == set(ACTS) or not ON_SQLITE
 
 
 @pytest.mark.django_db(transaction=True)

@@ -84,6 +84,12 @@ def test_a_share_is_sold_of_every_leg_and_the_rest_keeps_its_grade(position: Pos
     _sound(position)
 
 
+def test_what_is_shown_of_a_part_names_the_legs_of_that_part_alone(position: Position) -> None:
+    shown = exit_preview.preview(position, {("KXT-1-1", "yes"): 300})
+    assert [(one.leg.market_id, one.count) for one in shown.legs] == [("KXT-1-1", 300)]
+    assert shown.cost == position.legs.get(market_id="KXT-1-1").open_cost * 300 // 1_000
+
+
 def test_what_was_kept_settles_and_both_parts_make_the_result(position: Position) -> None:
     paid = position.cost
     position = _sell(position, _share(position, 500_000))

@@ -254,6 +254,22 @@ def test_balanced_is_a_basket_without_a_contract_too_many(position: Position) ->
         assert opening.is_balanced(position, legs) is balanced
 
 
+def test_what_is_given_up_is_unwound_in_the_same_step(position: Position) -> None:
+    assert opening.to_unwinding(position, None, Refusal(DenialCode.DEPTH)) is True
+    assert (position.status, position.matched_count) == ("unwinding", 400)
+
+
+def test_a_leg_has_cost_what_its_purchases_did_in_proportion_to_what_is_used_of_them(position: Position) -> None:
+    leg = position.legs.get(sequence=0)
+    first = world.add_order_of(position, 0, filled_count=400, reported_cost=1_000_000)
+    second = world.add_order_of(position, 0, count=200, filled_count=0, reported_fill_count=200, reported_cost=800_000)
+    other = world.add_order_of(position, 1, filled_count=400, reported_cost=9_000_000)
+    orders = [first, second, other]
+    for count, cost in ((600, 1_800_000), (300, 900_000), (1, 3_000), (1_000, 1_800_000)):
+        assert recheck._spent(leg, orders, count, position.target_count, world.FEES) == cost, count
+    assert recheck._spent(leg, [other], 600, position.target_count, world.FEES) == 0
+
+
 @pytest.mark.parametrize(("budget", "held"), [(800_000, True), (799_999, False), (0, False)])
 def test_orphans_are_held_up_to_their_budget(position: Position, budget: int, held: bool) -> None:
     """200 of the first leg are alone; they cost 0.80."""
