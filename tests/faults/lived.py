@@ -7,6 +7,7 @@ position is at, changes them and takes them back; halts are set and lifted; a pr
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from markets.models import Market
@@ -161,7 +162,7 @@ def _moved(run: Run, amount: int) -> None:
     run.funded += amount * world.DOLLAR
 
 
-_ACTS: Final = {
+_ACTS: Final[dict[str, Callable[[Run, random.Random], None]]] = {
     "result": _result,
     "wrong_result": _wrong_result,
     "corrected": _corrected,
