@@ -75,7 +75,7 @@ def test_a_leg_for_which_nobody_bids_rests_nothing() -> None:
     assert resting.bids(legs, _wanted(3), Held()) == Refused(NoQuote.NO_TOUCH, "L2")
 
 
-def test_a_contract_of_a_leg_costs_what_the_dearer_part_of_it_does_and_nothing_where_there_is_none() -> None:
+def test_a_contract_of_a_leg_costs_what_its_more_costly_part_does_and_nothing_where_there_is_none() -> None:
     assert Exposure().each == 0
     assert (Exposure(held=2, paid=7).each, Exposure(rests=2, cost=9).each) == (4, 5)
     assert Exposure(2, 7, 2, 9).each == 5
