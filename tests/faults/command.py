@@ -27,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="bin/faults", description="Seeded fault schedules against the simulated exchange."
     )
-    parser.add_argument("--seeds", required=True, metavar="A:B", help="from seed A up to, not including, B")
+    parser.add_argument("--seeds", metavar="A:B", help="from seed A up to, not including, B")
     parser.add_argument("--jobs", type=int, default=1, help="schedules at once (default 1)")
     parser.add_argument("--harsh", action="store_true", help="the harsher world of tests/faults/harsh.py")
     parser.add_argument(
@@ -52,7 +52,14 @@ def main() -> int:
         "--keep-going", action="store_true", help="list every failing seed instead of stopping at the first"
     )
     parser.add_argument("--show", action="store_true", help="print the story of each run")
+    parser.add_argument(
+        "--write-stories", action="store_true", help="what the kept runs tell (tests/faults/stories), as it is now"
+    )
     options = parser.parse_args()
+    if options.write_stories:
+        return _write_stories()
+    if options.seeds is None:
+        parser.error("--seeds is missing, such as 0:500")
     try:
         first, last = (int(part) for part in options.seeds.split(":"))
     except ValueError:
@@ -108,6 +115,28 @@ def _run(seeds: range, options: argparse.Namespace) -> int:
     if failed:
         print(f"{len(failed)} seeds failed: {failed}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _write_stories() -> int:
+    with tempfile.TemporaryDirectory(prefix="kalbot-faults-") as folder:
+        server = _prepare(Path(folder))
+        from tests.faults import told
+
+        try:
+            changed = [story for story in told.kept() if _rewritten(story)]
+        finally:
+            server.stop()
+    print(f"{len(changed)} of {len(told.kept())} stories changed: read the difference before you commit it")
+    return 0
+
+
+def _rewritten(story: Any) -> bool:
+    now = story.told()
+    if now == story.path.read_text():
+        return False
+    story.path.write_text(now)
+    print(f"changed: {story.path.name}")
+    return True
 
 
 def _next(done: Any, workers: list[Any]) -> Any:

@@ -65,8 +65,8 @@ def true_result(run: Run, ticker: str) -> str:
 
 
 def correct_all(run: Run) -> None:
-    """Each result that was wrong is put right at last."""
-    for ticker in sorted(run.wrong):
+    """Each result that was wrong is put right at last: what had won first, so that no event ever has two winners."""
+    for ticker in sorted(run.wrong, key=lambda ticker: run.twin.exchange.markets[ticker].result, reverse=True):
         _correct(run, ticker)
 
 
@@ -77,10 +77,12 @@ def _result(run: Run, rng: random.Random, *, wrong: bool = False) -> None:
     if not going or run.plan.ending == "scalar":
         return
     ticker = rng.choice(going)
-    if wrong:
-        run.wrong.add(ticker)
     result = true_result(run, ticker)
     result = {"yes": "no", "no": "yes"}[result] if wrong else result
+    if result == "yes" and any(run.twin.exchange.markets[t].result == "yes" for t in twin.markets):
+        return  # of an exclusive event the exchange calls one at a time the winner
+    if wrong:
+        run.wrong.add(ticker)
     twin.settle(ticker, result)
     if run.plan.mode == "sim":
         Market.objects.filter(ticker=ticker).update(
@@ -94,8 +96,8 @@ def _wrong_result(run: Run, rng: random.Random) -> None:
 
 
 def _corrected(run: Run, rng: random.Random) -> None:
-    if run.wrong:
-        _correct(run, rng.choice(sorted(run.wrong)))
+    if run.wrong and rng.random() < 0.5:
+        correct_all(run)
 
 
 def _correct(run: Run, ticker: str) -> None:

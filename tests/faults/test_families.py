@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
-from django.conf import settings
+from django.db import connection
 from django.test import override_settings
 
 from tests.faults import account_state, harness
 from tests.faults.families import draw_family, shape_of
 from trading.models import Fill, Leg
 
-ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+ON_SQLITE = connection.vendor == "sqlite"
 SEEDS = int(os.environ.get("KALBOT_FAMILY_SEEDS", "5" if ON_SQLITE else "2"))
 
 

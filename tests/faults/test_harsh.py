@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from django.conf import settings
+from django.db import connection
 from django.test import override_settings
 
 from tests.faults import harness
@@ -13,7 +13,7 @@ from tests.faults.harsh import draw_harsh
 from tests.faults.lived import ACTS
 from trading.models import Position
 
-ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+ON_SQLITE = connection.vendor == "sqlite"
 SEEDS = int(os.environ.get("KALBOT_HARSH_SEEDS", "20" if ON_SQLITE else "5"))
 GROUP = 10
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
-from django.conf import settings
+from django.db import connection
 from django.test import override_settings
 
 from tests.faults import harness
 from trading.models import Fill, Order
 
-ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+ON_SQLITE = connection.vendor == "sqlite"
 SEEDS = int(os.environ.get("KALBOT_QUOTED_SEEDS", "5" if ON_SQLITE else "2"))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.test import override_settings
 
@@ -20,7 +19,7 @@ from trading import sweeper
 
 pytestmark = pytest.mark.alike
 
-ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+ON_SQLITE = connection.vendor == "sqlite"
 FIRST = 0 if ON_SQLITE else 500
 SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "50" if ON_SQLITE else "10"))
 LONG = 250
