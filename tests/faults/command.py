@@ -52,12 +52,10 @@ def main() -> int:
         "--keep-going", action="store_true", help="list every failing seed instead of stopping at the first"
     )
     parser.add_argument("--show", action="store_true", help="print the story of each run")
-    parser.add_argument(
-        "--write-stories", action="store_true", help="what the kept runs tell (tests/faults/stories), as it is now"
-    )
+    parser.add_argument("--write-kept", action="store_true", help="store what the kept runs do now (tests/faults/kept)")
     options = parser.parse_args()
-    if options.write_stories:
-        return _write_stories()
+    if options.write_kept:
+        return _write_kept()
     if options.seeds is None:
         parser.error("--seeds is missing, such as 0:500")
     try:
@@ -117,25 +115,25 @@ def _run(seeds: range, options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _write_stories() -> int:
+def _write_kept() -> int:
     with tempfile.TemporaryDirectory(prefix="kalbot-faults-") as folder:
         server = _prepare(Path(folder))
-        from tests.faults import told
+        from tests.faults import kept_runs
 
         try:
-            changed = [story for story in told.kept() if _rewritten(story)]
+            changed = [one for one in kept_runs.kept() if _rewritten(one)]
         finally:
             server.stop()
-    print(f"{len(changed)} of {len(told.kept())} stories changed: read the difference before you commit it")
+    print(f"{len(changed)} of {len(kept_runs.kept())} kept runs changed: read the difference before you commit it")
     return 0
 
 
-def _rewritten(story: Any) -> bool:
-    now = story.told()
-    if now == story.path.read_text():
+def _rewritten(one: Any) -> bool:
+    now = one.recorded()
+    if now == one.path.read_text():
         return False
-    story.path.write_text(now)
-    print(f"changed: {story.path.name}")
+    one.path.write_text(now)
+    print(f"changed: {one.path.name}")
     return True
 
 

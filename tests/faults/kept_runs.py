@@ -1,7 +1,7 @@
-"""What happened in a run, word for word: every request that changes something, and every row of trading at the end.
+"""What happened in a run, to the letter: every request that changes something, and every row of trading at the end.
 
-The same seed always tells the same, in any process. ``tests/faults/stories`` keeps what some seeds tell, so that a change of what Kalbot
-does shows as a difference that somebody reads; ``bin/faults --write-stories`` writes them anew.
+The same seed always gives the same, in any process. ``tests/faults/kept`` has what some seeds give, so that a change of what Kalbot does
+shows as a difference that somebody reads; ``bin/faults --write-kept`` writes them again.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from django.test import override_settings
 if TYPE_CHECKING:
     from tests.faults.harness import Run
 
-FOLDER: Final = Path(__file__).parent / "stories"
+FOLDER: Final = Path(__file__).parent / "kept"
 WORD: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}")
 WRITES: Final = ("POST", "PUT", "DELETE")
-UNTOLD: Final = {"lease_token", "states"}
-"""Columns that are drawn by chance, or told by the decision already."""
+LEFT_OUT: Final = {"lease_token", "states"}
+"""Columns that are drawn by chance, or say what the decision says."""
 
 
-class Story(NamedTuple):
+class KeptRun(NamedTuple):
     """A kept run: its seed and the options of ``harness.run`` that are on."""
 
     seed: int
     options: tuple[str, ...]
 
-    def told(self) -> str:
-        """What it tells now."""
+    def recorded(self) -> str:
+        """What happens in it now."""
         from tests.faults import harness
 
         with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
-            return tell(harness.run(self.seed, **dict.fromkeys(self.options, True)))  # type: ignore[arg-type]
+            return record(harness.run(self.seed, **dict.fromkeys(self.options, True)))  # type: ignore[arg-type]
 
     @property
     def path(self) -> Path:
         return FOLDER / f"{'-'.join([*self.options, str(self.seed)])}.txt"
 
 
-def kept() -> list[Story]:
-    """The stories that are kept, by their names."""
+def kept() -> list[KeptRun]:
+    """Those that are kept, by their names."""
     found = []
     for path in sorted(FOLDER.glob("*.txt")):
         *options, seed = path.stem.split("-")
-        found.append(Story(int(seed), tuple(options)))
+        found.append(KeptRun(int(seed), tuple(options)))
     return found
 
 
-def tell(run: Run) -> str:
+def record(run: Run) -> str:
     """All of it. Ids are numbered as they appear: a row's own goes on from run to run."""
     seen: dict[str, str] = {}
     text = "\n".join([*_log(run), "", *_rows()]) + "\n"
@@ -86,12 +86,12 @@ def _rows() -> Iterator[str]:
             numbers[model, row.pk] = number
     for model, found in rows.items():
         for number, row in enumerate(found, 1):
-            told = [text for column in model._meta.concrete_fields if (text := _column(column, row, numbers))]
-            yield f"{model.__name__} {number}: " + ", ".join(told)
+            said = [text for column in model._meta.concrete_fields if (text := _column(column, row, numbers))]
+            yield f"{model.__name__} {number}: " + ", ".join(said)
 
 
 def _since(row: Model) -> tuple[str, int]:
-    """Rows whose key is drawn by chance are told by the time at which they came."""
+    """Rows whose key is drawn by chance are numbered by the time at which they came."""
     if isinstance(row.pk, int):
         return "", row.pk
     return str(getattr(row, "created_at", "")), uuid.UUID(str(row.pk)).int if isinstance(row.pk, uuid.UUID) else 0
@@ -99,7 +99,7 @@ def _since(row: Model) -> tuple[str, int]:
 
 def _column(column: Field[Any, Any], row: Model, numbers: dict[tuple[type[Model], Any], int]) -> str:
     value = getattr(row, column.attname)
-    if column.primary_key or column.name in UNTOLD or value in (None, "", 0, False, {}, []):
+    if column.primary_key or column.name in LEFT_OUT or value in (None, "", 0, False, {}, []):
         return ""
     if isinstance(column, ForeignKey):
         return f"{column.name} {numbers.get((column.related_model, value), '')}"
