@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 
+from kalbot.common import clock
 from markets.kalshi.errors import Rejected
 from markets.kalshi.rest.cash import Cash
 from simulator.accounts import transfers
@@ -29,8 +32,9 @@ from trading.models import (
     Leg,
     Position,
 )
-from trading.reconciliation import inbox, reconcile
+from trading.reconciliation import foreign, inbox, reconcile
 from trading.safety import halt
+from trading.venues import connection
 
 pytestmark = pytest.mark.alike
 
@@ -118,6 +122,22 @@ def test_a_trade_beside_us_is_booked_and_differs_in_nothing(twin: Twin, side: st
     assert (booked.ticker, booked.count) == (twin.markets[2], 700 if side == "bid" else -700)
     assert booked.amount < 0
     assert ExchangeAccount.objects.get().foreign == {twin.markets[2]: booked.count}
+
+
+@pytest.mark.parametrize("is_foreign", [True, False, None])
+def test_a_trade_is_booked_as_a_persons_only_where_that_is_certain(
+    twin: Twin, is_foreign: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add_profile("live", mode="live")
+    reconcile.run("live", "first")
+    with time_machine.travel(clock.now() + timedelta(minutes=2)):
+        _person(twin, "buy", tickers=[twin.markets[2]], side="bid", price=3_200, count=700, rest=False)
+        fills = list(connection.client().portfolio.fills())
+    assert fills
+    monkeypatch.setattr(foreign, "_is_foreign", lambda fill: is_foreign)
+    new, waiting = foreign.book_trades(fills)
+    assert new == AccountTransaction.objects.filter(kind="trade").count() == (1 if is_foreign else 0)
+    assert list(waiting) == ([(0, twin.markets[2])] if is_foreign is None else [])
 
 
 @pytest.mark.parametrize("sold", [1, 400, 1_000])

@@ -67,6 +67,17 @@ def test_a_whole_basket_pays_its_floor_in_every_state() -> None:
     assert _columns(position) == (1_000, 10 * DOLLAR, True)
 
 
+def test_states_are_named_by_what_the_outcomes_are_called_or_else_by_their_markets() -> None:
+    position = _open()
+    ticker = position.legs.order_by("sequence")[0].market_id
+    Market.objects.filter(ticker=ticker).update(yes_sub_title="Rain")
+    words = [one.words for one in selectors.held_now(position).payoff]
+    assert any("Rain" in text for text in words)
+    assert not any(ticker in text for text in words)
+    others = [leg.market_id for leg in position.legs.order_by("sequence")[1:]]
+    assert all(any(other in text for text in words) for other in others)
+
+
 def test_a_sold_leg_takes_the_guarantee_with_it() -> None:
     position = _open()
     _sell(position, "KXT-1-0", 400, 9_000)

@@ -50,6 +50,7 @@ def test_the_middle_of_leg_and_others_is_read_after_each_fill(twin: Twin) -> Non
     twin.quote(twin.markets[1], "bid", 4_100, 500)  # NO of another leg is offered at 0.59
     found = _after(twin, 11)
     assert found.others_10 == others - (quoted.NO_ASKS[1] - 5_900) * 50
+    assert not _after(twin, 59).is_done, "what comes after a minute is still to be read"
     found = _after(twin, 61)
     assert found.leg_60 is not None
     assert found.is_done

@@ -13,9 +13,11 @@ from kalbot.common import clock
 from simulator.flow import second_actor
 from tests.trading import world
 from tests.trading.struck import StruckTwin, execute
+from trading.books import own_orders
 from trading.closing import exit_preview, exits
 from trading.execution import executor
-from trading.models import ForeignOrder, Order, Position
+from trading.execution.orders import fills
+from trading.models import ForeignOrder, Leg, Order, Position
 from trading.reconciliation import inbox
 
 
@@ -139,3 +141,36 @@ def test_an_offer_of_a_person_completes_nothing(struck: StruckTwin, known: bool)
     assert struck.held() == {}
     more = Order.objects.filter(action="buy", leg__market_id=last).exclude(purpose="entry")
     assert more.exists() != known, "of an offer that is known to be the account's own nothing is bought"
+
+
+@pytest.mark.parametrize(
+    ("status", "side", "ticker", "held", "stops"),
+    [
+        ("exiting", "no", "A", 100, True),
+        ("unwinding", "no", "A", 100, True),
+        ("exiting", "no", "A", 0, False),
+        ("open", "no", "A", 100, False),
+        ("executing", "no", "A", 100, False),
+        ("executing", "yes", "A", 0, True),
+        ("completing", "yes", "A", 0, True),
+        ("exiting", "yes", "A", 100, False),
+        ("exiting", "no", "B", 100, False),
+        ("executing", "yes", "B", 100, False),
+    ],
+)
+def test_a_bid_rests_unless_another_position_sells_it_or_buys_the_other_side_now(
+    status: str, side: str, ticker: str, held: int, stops: bool
+) -> None:
+    bid = Leg(market_id="A", side="no")
+    at_work = own_orders.AtWork(leg=1, position=7, ticker=ticker, side=side, status=status, held=held)
+    refusal = own_orders.stopped_by([bid], [at_work])
+    assert (refusal is not None) is stops
+    assert refusal is None or refusal.detail == "position #7 is at work in A"
+
+
+def test_an_order_that_is_still_being_booked_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fills, "_book", lambda *args: None)
+    order = Order(status="booking", filled_count=100, reported_fill_count=100)
+    assert not fills.collect_all([order], waits=(0.0,))
+    order.status = "done"
+    assert fills.collect_all([order], waits=(0.0,))

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 
 from kalbot.common import clock
+from markets import exchange_hours
 from markets.fees import OrderFees
 from markets.models import Event
 from tests.trading import world
@@ -161,3 +162,15 @@ def test_sale_meets_bids_only(place: Any) -> None:
     order = place(500, 3_400, action="sell")
     assert PaperVenue().create(order).fill_count == 200
     assert [f.price for f in PaperVenue().fills(order)] == [3_500, 3_400]
+
+
+@pytest.mark.parametrize("why", list(exchange_hours.Closed))
+def test_only_a_pause_that_holds_refuses_an_order(place: Any, why: exchange_hours.Closed, monkeypatch: Any) -> None:
+    monkeypatch.setattr(exchange_hours, "obstacle", lambda *args, **kwargs: exchange_hours.Obstacle(why, "shard 0"))
+    world.publish("KXT-1", {A: (((4_000, 1_000),), ((5_000, 1_000),))})
+    order = place(500, 5_000)
+    if why is exchange_hours.Closed.PAUSED:
+        with pytest.raises(Refused):
+            PaperVenue().create(order)
+    else:
+        assert PaperVenue().create(order).fill_count == 500

@@ -142,7 +142,10 @@ def test_quoted_baskets_are_counted_beside_taken_ones(twin: Twin) -> None:
     position = _filled(twin, quoting="one_leg", quote_min_margin_ppm=1_000, count_step=1)
     assert position.quoting
     since = position.created_at
+    (made,) = results.by_way(since.replace(year=since.year - 1))
+    assert (made.ended, made.bought, made.open, made.open_cost) == (0, 0, 1, position.cost)
     Position.objects.filter(pk=position.pk).update(status="settled", realised=5)
     (made,) = results.by_way(since.replace(year=since.year - 1))
     assert (made.mode, made.way, made.ended, made.realised) == ("live", "one_leg", 1, 5)
+    assert (made.bought, made.open, made.open_cost) == (1, 0, 0)
     assert made.cost == sum(leg.bought_cost for leg in position.legs.all())
