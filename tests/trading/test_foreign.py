@@ -157,6 +157,21 @@ def test_contracts_of_ours_that_a_person_sold_are_taken_out_of_the_leg_with_thei
     assert not ExchangeAccount.objects.get().foreign
 
 
+def test_no_of_ours_is_closed_by_the_yes_that_a_person_buys(twin: Twin) -> None:
+    profile = world.add_profile("live", mode="live")
+    decision = world.decide(profile, twin.row, {twin.markets[0]: 8_000}, 500, kind="coverage", side="no")
+    position = executor.execute(decision.pk)
+    assert position is not None, Denial.objects.values_list("code", "detail")
+    reconcile.run("live", "test")
+    leg = position.legs.get()
+    assert (leg.side, leg.held) == ("no", 500)
+    _person(twin, "buy", side="bid", count=300, rest=False)
+    _agrees(twin)
+    leg.refresh_from_db()
+    assert (leg.held, Correction.objects.get().count) == (200, 300)
+    assert not ExchangeAccount.objects.get().foreign
+
+
 def test_a_person_who_buys_more_than_we_sell_holds_the_rest(twin: Twin) -> None:
     """NO bought over our YES: first it sells what is ours, then it opens contracts of their own."""
     position = _buy(twin)

@@ -13,7 +13,7 @@ from tests.trading import world
 from tests.trading.test_paper_basket import ASKS, LIMITS
 from trading import sweeper
 from trading.accounting import accounts, audit, balance_check
-from trading.closing import exit_counts, exit_preview, exits, settlement
+from trading.closing import exit_counts, exit_preview, exit_prices, exits, settlement
 from trading.closing.exit_prices import LegKey
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
@@ -88,6 +88,23 @@ def test_what_is_shown_of_a_part_names_the_legs_of_that_part_alone(position: Pos
     shown = exit_preview.preview(position, {("KXT-1-1", "yes"): 300})
     assert [(one.leg.market_id, one.count) for one in shown.legs] == [("KXT-1-1", 300)]
     assert shown.cost == position.legs.get(market_id="KXT-1-1").open_cost * 300 // 1_000
+
+
+@pytest.mark.parametrize("bid", [4_500, 2_000])
+def test_proposed_prices_are_the_bids_less_the_tolerance_where_those_pay_the_floor(
+    position: Position, bid: int
+) -> None:
+    event = position.event
+    world.publish(event.ticker, world.quoted(event, [(bid, bid + 100)] * 3))
+    shown = exit_preview.preview(position)
+    assert shown.schedule is not None
+    within = exit_prices.within_tolerance(shown.quoted())
+    proposed = exits._accepted(position, None, None, False, False)
+    pays = exit_prices.worth(shown.quoted(), within, shown.schedule) >= shown.floor
+    assert pays is (bid == 4_500)
+    assert (proposed == within) is pays
+    assert exit_prices.worth(shown.quoted(), proposed, shown.schedule) >= shown.floor
+    assert exits._accepted(position, None, None, True, False) == within, "words accept less"
 
 
 def test_what_was_kept_settles_and_both_parts_make_the_result(position: Position) -> None:
