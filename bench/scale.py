@@ -218,7 +218,7 @@ def _decisions(exchange: Any, run: int, count: int, profiles: int) -> Drive:
     from strategies.models import Decision
     from tests.trading import world
     from tests.trading.twin import Twin
-    from trading.models import Position, PositionStatus
+    from trading.models import Denial, Position, PositionStatus
 
     wide = {"mode": "live", "sending": "all_at_once", **_wide()}
     mine = [world.add_profile(f"scale-{run}-{number}", **wide) for number in range(profiles)]
@@ -238,7 +238,14 @@ def _decisions(exchange: Any, run: int, count: int, profiles: int) -> Drive:
         messages.send(messages.EXECUTE_DECISION, str(decision.pk), handover.packed(decision))
 
     opened = Position.objects.filter(profile__in=mine, status=PositionStatus.OPEN)
-    return begin, opened.count
+    refused = Denial.objects.filter(decision__profile__in=mine)
+
+    def done() -> int:
+        if (denial := refused.first()) is not None:
+            raise RuntimeError(f"a basket was not bought: {denial.code} {denial.detail}")
+        return opened.count()
+
+    return begin, done
 
 
 def _publish(event: str) -> None:

@@ -17,7 +17,7 @@ import redis
 
 from kalbot.common import cache, express, idle_receivers, messages
 from kalbot.console.ops.records import task_runs
-from kalbot.local.servers import start_redis
+from kalbot.local.servers import RunningRedis, start_redis
 from tests.deployment.test_workers import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,15 +38,20 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> Iterator[dict[str, str]]:
+def server(tmp_path: Path) -> Iterator[RunningRedis]:
+    found = start_redis(tmp_path / "redis")
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def env(server: RunningRedis, tmp_path: Path) -> dict[str, str]:
     """A database and a Redis of this test's own."""
-    server = start_redis(tmp_path / "redis")
     unset = ("DATABASE_URL", "BROKER_URL", "PRICES_URL")
     kept = {name: value for name, value in os.environ.items() if name not in unset}
     made = {**kept, "KALBOT_STATE": str(tmp_path), "REDIS_URL": server.url, "DJANGO_SETTINGS_MODULE": "kalbot.settings"}
     subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=made, check=True)
-    yield made
-    server.stop()
+    return made
 
 
 def _evaluated(prices: Any) -> int:
@@ -111,6 +116,34 @@ def test_a_worker_takes_purchases_past_the_queue_and_ends_at_once_however_it_is_
         assert time.monotonic() - began < 20
         assert until(lambda: not prices.exists(waiting)), "nobody says any longer that he waits"
         assert not prices.keys(f"{cache.key(idle_receivers.GIVEN)}*")
+    finally:
+        worker.kill()
+        worker.wait(30)
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_worker_waits_again_after_its_redis_was_killed_and_came_back_empty(
+    pool: str, env: dict[str, str], server: RunningRedis, tmp_path: Path
+) -> None:
+    command = [sys.executable, *["strategy,execution" if word == "strategy" else word for word in WORKER], pool]
+    log = (tmp_path / "worker.log").open("wb")
+    worker = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+    events, served = express.keys()
+    purchases, failed = cache.key(idle_receivers.WAITING), f"{messages.EXECUTE_DECISION}|failed"
+    prices: Any = redis.Redis.from_url(f"{env['REDIS_URL']}/1")
+    try:
+        assert until(lambda: prices.exists(served) and prices.zcard(purchases))
+        server.kill()
+        time.sleep(3)
+        server.start_again()
+        prices = redis.Redis.from_url(f"{env['REDIS_URL']}/1")
+        assert until(lambda: prices.exists(served) and prices.zcard(purchases)), "both kinds of threads wait again"
+        prices.zadd(events, {"E1": 1})
+        assert until(lambda: _evaluated(prices) == 1)
+        (name, _) = prices.zpopmax(purchases)[0]
+        prices.rpush(f"{cache.key(idle_receivers.GIVEN)}{name.decode()}", f'["{UUID(int=1)}", ""]')
+        assert until(lambda: int(prices.hget(task_runs.COUNTS, failed) or 0) == 1)
+        assert worker.poll() is None
     finally:
         worker.kill()
         worker.wait(30)

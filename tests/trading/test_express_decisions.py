@@ -19,11 +19,13 @@ import trading
 from kalbot.common import cache, clock, idle_receivers, messages, receivers
 from kalbot.common import express as lane
 from markets.kalshi.rest.transport import ANSWER_SECONDS
+from strategies.cycle import handover
+from strategies.models import Profile
 from tests.trading import world
 from tests.trading.twin import Twin
 from trading import express, sweeper, tasks
-from trading.execution import executor
-from trading.models import Position
+from trading.execution import executor, handed
+from trading.models import Denial, Position
 from trading.reconciliation import reconcile
 
 PACKAGE = str(Path(trading.__file__).parent)
@@ -112,6 +114,22 @@ def test_nobody_takes_the_place_of_one_that_is_over_its_limit_in_a_worker_that_e
     assert (express.crew.receivers, express.crew.stuck) == ([], [receiver])
     may_end.set()
     receiver.thread.join(30)
+
+
+@pytest.mark.parametrize(
+    "columns", [{"is_active": False}, {"capital": 1_000_000}, {"max_open_positions": 0}, {"kinds": ["coverage"]}]
+)
+def test_a_profile_that_was_edited_after_a_decision_was_handed_over_buys_by_its_new_limits(
+    twin: Twin, columns: dict[str, Any]
+) -> None:
+    profile = world.add_profile("live", mode="live")
+    decision = world.decide(profile, twin.row, dict(zip(twin.markets, LIMITS, strict=True)))
+    handed.remember(profile)
+    message = handover.packed(decision)
+    Profile.objects.filter(pk=profile.pk).update(**columns)
+    assert executor.execute(decision.pk, message) is None
+    assert Denial.objects.get().decision == decision
+    assert [one for one in twin.session.sent if one[0] == "POST"] == []
 
 
 class _Ends:
