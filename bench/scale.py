@@ -37,7 +37,7 @@ PAYING: Final = [(1_800, 2_200)] * LEGS
 SIZE: Final = 10_000
 WARM_UP: Final = 16
 PATIENCE: Final = 20.0
-START: Final = 30.0
+START: Final = 90.0
 
 
 def main(argv: list[str]) -> int:
@@ -136,7 +136,7 @@ def _workers(folder: Path, queues: str, count: int) -> Iterator[list[int]]:
         for number in range(count)
     ]
     try:
-        time.sleep(min(START, 6 + 3 * count))  # each has said that it waits
+        _wait_until_they_wait(queues, count)
         if any(process.poll() is not None for process in started):
             raise RuntimeError((folder / "workers.log").read_text()[-3000:])
         yield [process.pid for process in started]
@@ -150,6 +150,21 @@ def _workers(folder: Path, queues: str, count: int) -> Iterator[list[int]]:
         log.close()
 
 
+def _wait_until_they_wait(queues: str, count: int) -> None:
+    from kalbot.common import cache, express, idle_receivers
+
+    end = time.monotonic() + START
+    while time.monotonic() < end:
+        if queues == "strategy":
+            ready = bool(cache.prices().exists(express.keys()[1]))
+        else:
+            ready = int(cache.prices().zcard(cache.key(idle_receivers.WAITING))) >= count * CONCURRENCY
+        if ready:
+            break
+        time.sleep(0.2)
+    time.sleep(3 * count)  # what they rehearse, and those of strategy that are not the first
+
+
 Drive = tuple[Callable[[int], None], Callable[[], int]]
 """Have the basket of a number begun, and how many are done."""
 
@@ -158,7 +173,7 @@ def _measured(drive: Drive, workers: int, baskets: int, servers: dict[str, list[
     """``baskets``, with so many under way that no worker waits for the next one. Raises RuntimeError where one never ends."""
     begin, done = drive
     window = 2 * CONCURRENCY * workers
-    _run(begin, done, 0, WARM_UP, window)
+    _run(begin, done, 0, WARM_UP, workers)
     before, began = {name: seconds(pids) for name, pids in servers.items()}, time.monotonic()
     _run(begin, done, WARM_UP, baskets, window)
     took = time.monotonic() - began
@@ -279,6 +294,7 @@ def _wide() -> dict[str, Any]:
         "max_open_positions": 10**6,
         "max_orders_per_minute": 10**6,
         "min_seconds_to_close": 60,
+        "max_price_age_ms": 30_000,  # more workers than processors take longer
     }
 
 

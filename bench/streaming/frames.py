@@ -11,8 +11,15 @@ import msgspec
 
 LEGS: Final = 8
 DEPTH: Final = 10
-STAMP: Final = b"1700000000000000"
-"""Stands where a frame says when it was sent; a stamped flood puts the time in microseconds there."""
+STAMP: Final = b"2999999999999"
+"""Stands where a frame says when it was sent; a stamped flood puts ``stamp()`` there."""
+STAMPED: Final = 3 * 10**12
+"""Times from here on (of the year 2065, as the exchange's milliseconds) are stamps."""
+
+
+def stamp() -> int:
+    """Microseconds of this day (UTC), as a time that a frame may carry."""
+    return STAMPED + time.time_ns() // 1000 % (86_400 * 10**6)
 
 
 def tickers(markets: int) -> list[str]:

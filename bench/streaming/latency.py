@@ -7,7 +7,7 @@ import time
 from typing import Any, Final
 
 from bench.streaming import ours
-from bench.streaming.frames import LEGS, event_of, tickers
+from bench.streaming.frames import LEGS, STAMPED, event_of, stamp, tickers
 from bench.streaming.stage import Running, flood, percentiles
 
 EVENTS: Final = 32
@@ -41,11 +41,11 @@ def watch(seconds: float, result: Any) -> None:
         if not names:
             continue
         prices = reader.events(list(names))
-        at = time.time_ns() // 1000
+        at = stamp()
         for event in prices.values():
             for market in event.markets.values():
                 sent = market.exchange_ms
-                if sent > 10**15 and sent > seen.get(market.ticker, 0):  # a snapshot carries milliseconds
+                if sent >= STAMPED and sent > seen.get(market.ticker, 0):  # a snapshot carries milliseconds
                     seen[market.ticker] = sent
                     latencies.append((at - sent) / 1000)
     result.send(latencies)

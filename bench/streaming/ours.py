@@ -111,6 +111,11 @@ class _Nowhere:
 
     def notify(self, name: str, *arguments: object, interval: float = 0.0) -> None: ...
 
+    def may_leave(self, name: str, *arguments: object, interval: float) -> bool:
+        return True
+
+    def left(self, name: str, *arguments: object) -> None: ...
+
 
 def _session_maker(port: int, scheme: str) -> Any:
     from cryptography.hazmat.primitives import serialization

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from bench.streaming.connection import Connection
-from bench.streaming.frames import STAMP, Flood, framed
+from bench.streaming.frames import STAMP, Flood, framed, stamp
 
 FULL_SPEED_BLOCK: Final = 200
 ACCOUNT_EVERY: Final = 1000
@@ -93,7 +93,7 @@ def _serve_one(
                 connection.send(frame)
         for part in block:
             if options.stamped:
-                part = part.replace(STAMP, b"%016d" % (time.time_ns() // 1000))
+                part = part.replace(STAMP, b"%d" % stamp())
             connection.send_raw(part)
     connection.send(b'{"type":"flood_over"}')
     connection.answer_commands()
