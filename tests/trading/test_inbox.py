@@ -86,3 +86,17 @@ def test_an_update_that_cannot_be_applied_is_marked_and_changes_nothing(
     order.refresh_from_db()
     assert order.status == OrderStatus.UNKNOWN
     assert error in ExchangeMessage.objects.get().error
+
+
+def test_what_one_message_says_marks_no_other(twin: Twin) -> None:
+    order = bought(twin)
+    update = update_of(twin, order)
+    wrong = {**update.payload, "status": "pending"}
+    store([Message(update.kind, "1", update.market_ticker, wrong, update.epoch, update.exchange_ms)])
+    store([Message(update.kind, "2", update.market_ticker, update.payload, update.epoch, update.exchange_ms)])
+    store([Message("lifecycle", "3", update.market_ticker, {}, update.epoch, update.exchange_ms)])
+    assert inbox.apply_waiting() == 2
+    rows = {row.key: row for row in ExchangeMessage.objects.all()}
+    assert "ValidationError" in rows["1"].error
+    assert rows["2"].error == ""
+    assert rows["3"].applied_at is None
