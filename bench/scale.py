@@ -97,6 +97,7 @@ def _all(folder: Path, address: Address, options: argparse.Namespace) -> dict[st
             _progress(f"strategy, {count} workers")
             drive = _events(next(names), baskets + WARM_UP)
             found[f"strategy x {count}"] = _measured(drive, count, baskets, servers | {"workers": pids})
+        _forget_what_was_decided()
     for count in options.workers:
         with _workers(folder, "exits,execution", count) as pids:
             for profiles, what in ((options.profiles, ""), (1, ", one profile")):
@@ -204,11 +205,10 @@ def _events(run: int, count: int) -> Drive:
     """Events whose baskets begin to pay, each for the one profile that there is; done is what was decided."""
     from kalbot.common import messages
     from strategies.cycle import cycle
-    from strategies.models import Decision, Profile
+    from strategies.models import Decision
     from strategies.screening import screening
     from tests.strategies import world
 
-    Profile.objects.update(is_active=False)
     profile = world.add_profile(f"scale-{run}", watch_margin_ppm=300_000, cooldown_seconds=3_600, **_wide())
     tickers = [f"KXS{run}-{number}" for number in range(count)]
     for ticker in tickers:
@@ -224,6 +224,18 @@ def _events(run: int, count: int) -> Drive:
         messages.send(messages.EVALUATE_EVENT, tickers[number])
 
     return begin, lambda: Decision.objects.filter(profile=profile).count()
+
+
+def _forget_what_was_decided() -> None:
+    """Nobody buys it, and what it was about is over."""
+    from kalbot.common import cache
+    from markets.models import Market
+    from strategies.models import Decision, Profile
+
+    Profile.objects.update(is_active=False)
+    Decision.objects.all().delete()
+    Market.objects.update(status="closed")
+    cache.broker().delete(cache.key("execution"))
 
 
 def _decisions(exchange: Any, run: int, count: int, profiles: int) -> Drive:
