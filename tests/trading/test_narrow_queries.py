@@ -76,7 +76,7 @@ def test_what_rests_is_valued_at_its_limit_with_the_fee_where_that_is_known() ->
     assert open_quotes._resting_cost(leg, markets) == 0
 
 
-def test_patience_with_few_bids_begins_when_it_is_first_asked_for_and_ends_at_its_moment(half_bought: Position) -> None:
+def test_patience_with_few_bids_begins_with_the_first_question_and_ends_at_its_moment(half_bought: Position) -> None:
     position = half_bought
     assert exit_phase._is_patience_over(position) is False
     assert position.deadline_at == NOW + exit_phase.EXIT_PATIENCE
