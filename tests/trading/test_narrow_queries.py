@@ -11,6 +11,7 @@ from markets.book import Side
 from markets.fees import FeeSchedule
 from strategies.models import Profile
 from strategies.quoting.expectation import band_of, words_of
+from strategies.quoting.synthetic import bid_cost
 from tests.trading import world
 from tests.trading.stopped import NOW, after
 from trading.books import own_orders
@@ -70,7 +71,7 @@ def test_what_rests_is_valued_at_its_limit_with_the_fee_where_that_is_known() ->
     markets: Any = {"A": SimpleNamespace(fees=fees)}
     leg: Any = SimpleNamespace(leg=SimpleNamespace(market_id="A"), bid=4_000, left=300)
     with_fee = open_quotes._resting_cost(leg, markets)
-    assert with_fee == open_quotes.bid_cost(fees, 4_000, 300) >= 4_000 * 300
+    assert with_fee == bid_cost(fees, 4_000, 300) >= 4_000 * 300
     assert open_quotes._resting_cost(leg, {}) == 4_000 * 300
     leg.bid = None
     assert open_quotes._resting_cost(leg, markets) == 0
