@@ -46,9 +46,9 @@ class Line:
 
 
 def lines() -> list[Line]:
-    """The table of the page. LookupError for a line that names no test, or one whose file is not there."""
+    """The tables of the page but for that of mutations. LookupError for a line that names no test, or one whose file is not there."""
     found = []
-    for row in PAGE.read_text().splitlines():
+    for row in PAGE.read_text().partition("\n## Mutations\n")[0].splitlines():
         cells = [cell.strip() for cell in row.strip().strip("|").split("|")]
         if not row.startswith("| ") or len(cells) < 2 or cells[0] == "what happened to somebody":
             continue

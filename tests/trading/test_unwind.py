@@ -17,13 +17,14 @@ from trading.accounting import balance_check
 from trading.closing import exits
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
-from trading.execution.orders import sell_ladder
+from trading.execution.orders import sell_ladder, submit
 from trading.models import Discrepancy, ExitRequest, Lock, Order, Position, PositionStatus
 from trading.reconciliation import reconcile
 from trading.safety import halt
 from trading.venues import connection
 
 pytestmark = pytest.mark.alike
+RESTS = "good_till_canceled"
 
 
 @pytest.fixture
@@ -225,6 +226,30 @@ def test_an_order_that_was_called_ended_and_rests_after_all_is_cancelled_at_its_
             twin.sync()
             executor.step(position.pk)
             assert position.orders.filter(status="resting").exists() is rests, seconds
+
+
+def test_a_purchase_that_was_to_take_at_once_and_rests_is_cancelled_when_its_time_is_over(
+    twin: StruckTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def thin() -> None:
+        twin.cancel_makers(twin.markets[2], "ask")
+        twin.quote(twin.markets[2], "ask", 3_100, 300)
+
+    place = submit.place
+    monkeypatch.setattr(submit, "place", lambda *rest, **named: place(*rest, **named, time_in_force=RESTS))
+    twin.session.before = {3: thin}
+    position = execute(twin)
+    assert (position.status, position.orders.get(status="resting").purpose) == ("executing", "entry")
+    monkeypatch.undo()
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        for seconds, rests in ((15, True), (10, False)):
+            traveller.shift(seconds)
+            twin.sync()
+            executor.step(position.pk)
+            assert position.orders.filter(status="resting").exists() is rests, seconds
+    position.refresh_from_db()
+    assert position.status == "open"
+    _in_agreement(twin, position)
 
 
 def test_halt_with_cancel_takes_resting_orders_out(twin: StruckTwin) -> None:

@@ -96,7 +96,8 @@ def executing(position: Position, lease: Lease) -> bool:
         if not reconcile.ensure_reconciled():
             return inflight.wait(position)
         connection.measure_clock()
-    if not inflight.advance_all(orders, wanted=lambda order: blocked(position, completes=False) is None):
+    # what is to take at once and rests all the same has its time too
+    if not inflight.advance_all(orders, wanted=lambda order: blocked(position, completes=False) is None, cancel=late):
         return inflight.wait(position)
     ordered = _with_orders(legs, orders)
     if len(ordered) < len(legs) and late:
