@@ -102,7 +102,7 @@ def _column(column: Field[Any, Any], row: Model, numbers: dict[tuple[type[Model]
     if column.primary_key or column.name in LEFT_OUT or value in (None, "", 0, False, {}, []):
         return ""
     if isinstance(column, ForeignKey):
-        return f"{column.name} {numbers.get((column.related_model, value), '')}"
+        return f"{column.name} {numbers.get((column.related_model, value), value)}"
     if isinstance(value, datetime):
         return f"{column.name} {value:%H:%M:%S.%f}"
     return f"{column.name} {json.dumps(value, sort_keys=True, default=str)}"
