@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from tests.trading.stopped import NOW, after
 from trading.books import own_orders
 from trading.closing import exits
 from trading.execution.phases import exit as exit_phase
+from trading.execution.phases import selling, unwind
 from trading.limits import every_basket
 from trading.models import Order, Position
 from trading.quoted import idle, open_quotes
@@ -92,3 +93,21 @@ def test_words_name_everything_and_say_so_where_there_is_nothing() -> None:
     assert words_of("") == ""
     assert words_of(band_of([10_000], 10**9)).startswith("spread above ")
     assert "h or less" in words_of(band_of([1], 1.0))
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["another leg may be sold", "nothing else may be sold"])
+def test_a_sale_whose_end_is_not_known_holds_up_no_other_leg(
+    half_bought: Position, others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = half_bought.legs.order_by("sequence")
+    unsettled = world.add_order_of(half_bought, 0, action="sell", purpose="unwind", count=200, filled_count=0)
+    sold: list[Any] = []
+    monkeypatch.setattr(selling, "ready", lambda *rest: ([(second, 100)] if others else [], None))
+    monkeypatch.setattr(unwind, "within_budget", lambda now, live, allowed: list(now))
+    monkeypatch.setattr(unwind, "_still_lost", lambda *rest: 0)
+    monkeypatch.setattr(selling, "sell", lambda position, lease, live, sales, **named: sold.extend(sales))
+    legs, nothing = [first, second], cast(Any, None)
+    refusal = unwind._sell_some(half_bought, nothing, legs, [(first, 200), (second, 100)], nothing, [unsettled])
+    assert sold == ([(second, 100)] if others else [])
+    assert (refusal is None) is others
+    assert refusal is None or (refusal.code, refusal.detail) == ("order_unsettled", "KXT-1-0")
