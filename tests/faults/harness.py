@@ -452,7 +452,7 @@ def _end(run: Run) -> None:
         sweeper.sweep()
     sweeper.sweep()  # the next one takes the names of late fills back that the last one dealt with
     reconcile.run(run.plan.mode, "end")
-    if run.harsh.has_actor:
+    if run.harsh.has_actor or run.harsh.acts:
         _answer_discrepancies(run)
 
 

@@ -125,8 +125,10 @@ def _exchange_agrees(run: Run) -> None:
         # what was shown as ended with nothing ends its position, and fills seconds later: named until it is dealt with
         named = named.exclude(code=Discrepancy.Code.LATE_FILL, resolved_at__isnull=False)
     if run.harsh.acts:
-        # money that comes in the very second of the first comparison is named until a balance says whether that had it
-        named = named.exclude(code=Discrepancy.Code.CASH, resolved_at__isnull=False)
+        # money that comes in the very second of the first comparison is named until a balance says whether that had it; what a record
+        # of a corrected result says where returned collateral is taken off it, until a person accepts that
+        codes = (Discrepancy.Code.CASH, Discrepancy.Code.SETTLEMENT_REVENUE)
+        named = named.exclude(code__in=codes, resolved_at__isnull=False)
     if "fees" in run.harsh.troubles:
         # for an order that rests the exchange keeps back a fee that nobody announced: named until it rests no more
         named = named.exclude(code=Discrepancy.Code.CASH, resolved_at__isnull=False)
