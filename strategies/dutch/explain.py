@@ -85,12 +85,14 @@ def _verdict(basket: Basket, cap: Grade) -> list[str]:
         covered = "" if basket.coverage is None else f", which live prices give {basket.coverage:.4f}"
         if basket.kind is Kind.COVERAGE:
             lines.append(f"{label}: it pays {dollars(basket.conditional)} if a covered outcome wins{covered}.")
+        elif basket.floor > basket.cost:
+            lines.append(f"{label}: its floor exceeds the cost, but not by the fee bound.")
         elif basket.pays > basket.cost:
-            lines.append(f"{label}: unless it is voided it pays {dollars(basket.pays)}.")
+            least = "where one value decides" if basket.kind is Kind.FAMILY else "where one outcome alone wins"
+            lines.append(f"{label}: it pays {dollars(basket.pays)} {least}.")
         else:
             lines.append(f"{label}.")
-        worst = min(basket.payoff, key=lambda entry: entry[1])
-        lines.append(f"At worst it loses {dollars(basket.cost - worst[1])}: {worst[0].words()}.")
+        lines.append(_worst(basket))
     if basket.expected is not None:
         lines.append(f"Expected payoff by live prices: {dollars(round(basket.expected))} (an estimate)")
     if basket.annualised_ppm is not None and basket.days_to_settlement is not None:
@@ -103,6 +105,14 @@ def _verdict(basket: Basket, cap: Grade) -> list[str]:
     if basket.gap:
         lines.append(f"The best basket could earn at most {dollars(basket.gap)} more; this one is not proven to be it.")
     return lines
+
+
+def _worst(basket: Basket) -> str:
+    """What a basket that is not guaranteed can lose, and by what: a settlement, or fees alone."""
+    if basket.floor > basket.cost:
+        lost = basket.cost + basket.fee_bound - basket.floor
+        return f"At worst it loses {dollars(lost)}: fees are the highest that they can be."
+    return f"At worst it loses {dollars(basket.cost - basket.floor)}: {basket.worst_state.words()}."
 
 
 def explain_refusal(

@@ -17,6 +17,7 @@ from strategies.cycle.evaluation import basket_summary, verdict_of
 from strategies.dutch.basket import Basket, Found, Kind, LegMarket, Limits, Outcome, Refused, Shape
 from strategies.dutch.event import Event
 from strategies.dutch.explain import explain
+from strategies.dutch.refusal import dollars
 from strategies.dutch.search import best_basket
 from strategies.models import Profile
 from strategies.reasons import Reason
@@ -399,3 +400,37 @@ def test_a_cover_of_as_many_legs_as_may_be_bought_is_judged_by_its_price() -> No
     assert needs.constraint == Reason.MIN_EXPECTED_MARGIN
     assert refused(markets, **limits, max_legs=2).constraint == Reason.MIN_EXPECTED_MARGIN
     assert refused(markets, **limits, max_legs=1).constraint == Reason.MAX_LEGS
+
+
+@pytest.mark.parametrize(
+    "certified, state",
+    [(False, None), (True, none("q")), (True, any_no(1, "q")), (True, split(3, "q", Price(1_000)))],
+    ids=["nothing certifies it", "none wins", "one resolves no", "shared out"],
+)
+def test_a_basket_that_another_state_than_a_void_breaks_is_not_said_to_pay_unless_it_is_voided(
+    certified: bool, state: State | None
+) -> None:
+    others = [] if state is None else [state]
+    states = listed_states(["M0", "M1", "M2"], certified=certified, others=others)
+    limits = Limits(kinds=frozenset({Kind.ALL_YES}))
+    outcome = best_basket(CHEAP, True, certified, limits, event_ticker="EVENT", states=states)
+    assert isinstance(outcome, Refused)
+    words = "\n".join(explain(outcome))
+    assert "Conditional: it pays $10.00 where one outcome alone wins" in words
+    assert "unless it is voided" not in words
+    assert "At worst it loses $" in words
+
+
+def test_a_basket_that_only_its_fee_bound_refuses_says_what_the_highest_fees_leave() -> None:
+    behind_a_firm = FeeSchedule(grid=Money(10_000))
+    outcome = search(legs(3080, 3080, 3080, fees=behind_a_firm), kinds=frozenset({Kind.ALL_YES}))
+    assert isinstance(outcome, Refused)
+    assert outcome.constraint is Reason.FEE_BOUND
+    basket = outcome.nearest
+    assert basket is not None
+    short = basket.cost + basket.fee_bound - basket.floor
+    assert short > 0
+    words = "\n".join(explain(outcome))
+    assert f"At worst it loses {dollars(short)}: fees are the highest that they can be." in words
+    assert "loses -" not in words
+    assert "unless it is voided" not in words
