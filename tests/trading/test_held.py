@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from markets.models import Certificate, Market
+from kalbot.console.pages.positions import position_story
+from markets.models import Certificate, Event, Market
+from markets.terms import certificates
 from markets.terms.grades import Grade
 from tests.trading import world
 from trading import premises, selectors
@@ -175,3 +177,13 @@ def test_a_position_that_no_certificate_proves_stays_conditional_and_says_so_onc
     position.refresh_from_db()
     assert (position.grade, position.floor, position.guaranteed) == ("conditional", 0, False)
     assert position.events.filter(reason__contains="no certificate of its rules").count() == 1
+
+
+def test_a_certificate_that_a_person_revokes_is_said_where_the_grade_of_what_it_was_bought_on_stands() -> None:
+    position = _open()
+    assert position_story.demoted(position) == ""
+    certificates.revoke(Event.objects.get(pk=position.event_id), "ann", "I do not believe its rules")
+    said = position_story.demoted(Position.objects.get(pk=position.pk))
+    assert said.startswith("Nothing more is bought")
+    assert "I do not believe its rules" in said
+    assert "as they were listed when it was opened" in said

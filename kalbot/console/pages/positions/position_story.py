@@ -126,16 +126,30 @@ def at_discretion(position: Position) -> str:
 
 
 def demoted(position: Position) -> str:
-    """Of a basket across events: why nothing more is bought on its certificate, which may be because a market has ended; "" while one is
-    in force."""
-    if position.kind != Kind.FAMILY or position.status not in ACTIVE:
+    """Why nothing more is bought on the certificate of an open position; "" while one is in force.
+
+    Of a basket across events that may be because a market has ended. That of a single event ends with any state of its markets,
+    so only a person's revocation is said.
+    """
+    if position.status not in ACTIVE:
         return ""
     newest = Certificate.objects.filter(event=position.event_id).order_by("-version").first()
+    if position.kind != Kind.FAMILY:
+        return _revoked(newest) if position.decision.certificate_id is not None else ""
     if newest is None:
         return "Nothing more is bought: its events have no certificate in common."
     if newest.status == Certificate.Status.GRANTED and newest.rules_hash == position.event.rules_hash:
         return ""
     return f"Nothing more is bought: the certificate of its events is {newest.get_status_display().lower()}. {newest.reason}"
+
+
+def _revoked(newest: Certificate | None) -> str:
+    if newest is None or newest.status != Certificate.Status.REVOKED:
+        return ""
+    return (
+        f"Nothing more is bought: {newest.actor} revoked the certificate of its event: {newest.reason}. "
+        "Its floor and grade count the settlements as they were listed when it was opened."
+    )
 
 
 def ended_in_words(position: Position) -> str:
