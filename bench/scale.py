@@ -10,34 +10,28 @@ locks, lets through.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import secrets
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from bench._exchange_over_http import Address, opened
 from bench._spent import seconds
+from bench._workers import CONCURRENCY, workers
 from bench.streaming.stage import prepare, write_key
-from kalbot.common.life import die_with_parent
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 WORKERS: Final = (1, 2, 4)
-CONCURRENCY: Final = 2
-"""Of a worker in ``docker-compose.yml``."""
 LEGS: Final = 4
 WATCHED: Final = [(2_000, 2_600)] * LEGS
 PAYING: Final = [(1_800, 2_200)] * LEGS
 SIZE: Final = 10_000
 WARM_UP: Final = 16
 PATIENCE: Final = 20.0
-START: Final = 90.0
 
 
 def main(argv: list[str]) -> int:
@@ -93,13 +87,13 @@ def _all(folder: Path, address: Address, options: argparse.Namespace) -> dict[st
     found: dict[str, Any] = {"processors": os.cpu_count(), "concurrency of a worker": CONCURRENCY, "legs": LEGS}
     baskets = options.baskets
     for count in options.workers:
-        with _workers(folder, "strategy", count) as pids:
+        with workers(folder, "strategy", count) as pids:
             _progress(f"strategy, {count} workers")
             drive = _events(next(names), baskets + WARM_UP)
             found[f"strategy x {count}"] = _measured(drive, count, baskets, servers | {"workers": pids})
         _forget_what_was_decided()
     for count in options.workers:
-        with _workers(folder, "exits,execution", count) as pids:
+        with workers(folder, "exits,execution", count) as pids:
             for profiles, what in ((options.profiles, ""), (1, ", one profile")):
                 _progress(f"trading, {count} workers{what}")
                 with address.lock:
@@ -114,67 +108,15 @@ def _all(folder: Path, address: Address, options: argparse.Namespace) -> dict[st
     return found
 
 
-@contextlib.contextmanager
-def _workers(folder: Path, queues: str, count: int) -> Iterator[list[int]]:
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "kalbot",
-        "worker",
-        "-Q",
-        queues,
-        "--concurrency",
-        str(CONCURRENCY),
-    ]
-    command += ["--without-mingle", "--without-gossip", "--loglevel", "WARNING"]
-    log = (folder / "workers.log").open("ab")
-    started = [
-        subprocess.Popen(
-            [*command, "-n", f"w{number}@bench"], cwd=ROOT, stdout=log, stderr=log, preexec_fn=die_with_parent
-        )
-        for number in range(count)
-    ]
-    try:
-        _wait_until_they_wait(queues, count)
-        if any(process.poll() is not None for process in started):
-            raise RuntimeError((folder / "workers.log").read_text()[-3000:])
-        yield [process.pid for process in started]
-    finally:
-        for process in started:
-            process.terminate()
-        for process in started:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-            process.kill()
-        log.close()
-
-
-def _wait_until_they_wait(queues: str, count: int) -> None:
-    from kalbot.common import cache, express, idle_receivers
-
-    end = time.monotonic() + START
-    while time.monotonic() < end:
-        if queues == "strategy":
-            ready = bool(cache.prices().exists(express.keys()[1]))
-        else:
-            ready = int(cache.prices().zcard(cache.key(idle_receivers.WAITING))) >= count * CONCURRENCY
-        if ready:
-            break
-        time.sleep(0.2)
-    time.sleep(3 * count)  # what they rehearse, and those of strategy that are not the first
-
-
 Drive = tuple[Callable[[int], None], Callable[[], int]]
 """Have the basket of a number begun, and how many are done."""
 
 
-def _measured(drive: Drive, workers: int, baskets: int, servers: dict[str, list[int]]) -> dict[str, Any]:
+def _measured(drive: Drive, many: int, baskets: int, servers: dict[str, list[int]]) -> dict[str, Any]:
     """``baskets``, with so many under way that no worker waits for the next one. Raises RuntimeError where one never ends."""
     begin, done = drive
-    window = 2 * CONCURRENCY * workers
-    _run(begin, done, 0, WARM_UP, workers)
+    window = 2 * CONCURRENCY * many
+    _run(begin, done, 0, WARM_UP, many)
     before, began = {name: seconds(pids) for name, pids in servers.items()}, time.monotonic()
     _run(begin, done, WARM_UP, baskets, window)
     took = time.monotonic() - began
