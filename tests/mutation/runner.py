@@ -36,6 +36,8 @@ PACKAGES = ("trading", "strategies/quoting", "strategies/collateral", "markets/t
 SLACK, FACTOR = 10.0, 3.0
 """A mutant whose tests need these seconds of CPU more than ``FACTOR`` times what they need unchanged does not end: it counts as noticed,
 however busy the machine is."""
+WHOLE = "tests/faults/test_kept_runs.py"
+"""Tests that compare all that happens: about no module most of all, so they come last, and whatever seconds are left."""
 KEPT, UNCHANGED = Path(".test/reached.json"), Path(".test/unchanged.json")
 KEEP_EVERY = 60.0
 """Seconds after which what was measured so far is kept: a run that is stopped goes on there."""
@@ -127,18 +129,19 @@ class Runner:
 
     def _tests_of(self, mutant: Mutant, seconds: float) -> list[pytest.Item]:
         """Of those that were not tried first the ones that are about the module most of all: of the lines that they reach, the largest
-        share is its own."""
+        share is its own. Those that compare all that happens come after them, the quickest first."""
         lines = self.reached.tests.get(mutant.module, {})
         own = Counter(name for found in lines.values() for name in found)
         names = set(lines.get(mutant.line, ())) if mutant.qualname else set(own)
         names = (names & self.items.keys()) - set(self.reached.failed) - self.tried.get(mutant, set())
-        chosen: list[pytest.Item] = []
-        for name in sorted(names, key=lambda one: (-own[one] / self.breadth[one], one)):
+        whole = {name for name in names if name.startswith(WHOLE)}
+        chosen: list[str] = []
+        for name in sorted(names - whole, key=lambda one: (-own[one] / self.breadth[one], one)):
             seconds -= self.reached.seconds[name]
             if seconds < 0 and chosen:
                 break
-            chosen.append(self.items[name])
-        return chosen
+            chosen.append(name)
+        return [self.items[name] for name in [*chosen, *sorted(whole, key=self.reached.seconds.__getitem__)]]
 
     def _measure(self, session: pytest.Session, file: str) -> float:
         """Run the tests of a file unchanged, in a child, and learn which lines they reach. Returns their seconds."""
