@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from kalbot.common.db.prepared import Prepared
 from markets.models import Certificate, Market
@@ -15,7 +16,7 @@ from markets.terms.states import StateError, StateList, listed_states
 from strategies.models import Decision
 from trading import states
 from trading.accounting import booking
-from trading.models import ACTIVE, Position, PositionEvent
+from trading.models import ACTIVE, Leg, Position, PositionEvent
 
 
 def of(decision: Decision, certified: Any) -> dict[str, Any]:
@@ -37,6 +38,8 @@ def of(decision: Decision, certified: Any) -> dict[str, Any]:
 
 UNPROVEN: Final = {"premises": "unproven"}
 """Marks the event that says so, once."""
+REVOKED: Final = {"premises": "revoked"}
+"""Marks the event that says so."""
 
 
 def complete_old() -> int:
@@ -69,6 +72,28 @@ def _complete(position: Position) -> bool:
         states.reload(position)
         booking.recount(position)
     return True
+
+
+def resting_on(events: QuerySet[Any, Any] | Collection[str]) -> QuerySet[Position]:
+    """The active positions of these events, by ticker, and those of a basket across events with a leg in one of them."""
+    of_legs = Leg.objects.filter(position=OuterRef("pk"), market__event__in=events)
+    return Position.objects.filter(Q(event__in=events) | Exists(of_legs), status__in=ACTIVE)
+
+
+def obey_revocations() -> int:
+    """Grade as conditional, to their end, the active positions that rest on a certificate that a person revoked: that of their event, or
+    of an event of one of their legs. A certificate granted afterwards is another one. Returns how many."""
+    revoked = Certificate.objects.filter(status=Certificate.Status.REVOKED).values("event")
+    resting = resting_on(revoked).filter(revoked=False).exclude(grade=Grade.CONDITIONAL)
+    found = list(resting.select_related("profile"))
+    for position in found:
+        with transaction.atomic():
+            if Position.objects.filter(pk=position.pk, revoked=False).update(revoked=True):
+                note = f"the certificate that it was opened on is revoked: {Grade.CONDITIONAL.label} from now on"
+                states.note(position, note, data=REVOKED)
+                states.reload(position)
+                booking.recount(position)
+    return len(found)
 
 
 def _proof(position: Position) -> tuple[StateList, Grade] | None:

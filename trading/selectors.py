@@ -132,10 +132,15 @@ def held_of(position: Position, legs: Sequence[Leg]) -> Held:
         return Held(held, matched, cost, Money(0), Grade.CONDITIONAL, unknown=str(error))
     received = sum(one.payout for one in settled)
     spent = cost + sum(one.cost for one in settled)
-    grade = grade_of(floor + received, spent, 0, Grade(position.grade)) if held else Grade.CONDITIONAL
+    grade = grade_of(floor + received, spent, 0, best_grade(position)) if held else Grade.CONDITIONAL
     names = {one.leg.market_id: one.leg.market.yes_sub_title or one.leg.market_id for one in held}
     payoff = tuple(StatePayoff(state, state.words(names), pays) for state, pays in table)
     return Held(held, matched, cost, floor, grade, payoff)
+
+
+def best_grade(position: Position) -> Grade:
+    """The best that the evidence allows of what it holds: as of opening, until a person revokes the certificate."""
+    return Grade.CONDITIONAL if position.revoked else Grade(position.grade)
 
 
 def naked_legs(positions: Iterable[Position]) -> dict[int, tuple[HeldLeg, ...]]:

@@ -22,6 +22,7 @@ from markets import prices
 from markets.terms import certificates
 from strategies.cycle import plausibility
 from strategies.models import Profile
+from trading import premises
 from trading.closing import exits
 from trading.models import Discrepancy, ExchangeAccount, ExitRequest, Lock, Position, PositionStatus, TradingState
 from triage.models import Recommendation
@@ -219,6 +220,21 @@ def test_a_certificate_is_granted_and_revoked_with_evidence(sample: dict[str, An
     assert (in_force.kind, in_force.actor, in_force.reason) == ("person", "rita", "because of the test")
     confirm(client, reverse("admin:act_revoke_certificate_one", args=[event.pk]))
     assert certificates.in_force(event) is None
+
+
+def test_whoever_revokes_a_certificate_sees_what_rests_on_it_and_it_is_conditional_at_once(
+    sample: dict[str, Any], login: Any
+) -> None:
+    resting = Position.objects.filter(guaranteed=True, status="open").exclude(kind="family").first()
+    assert resting is not None
+    address = reverse("admin:act_revoke_certificate_one", args=[resting.event_id])
+    client = login("risk manager", "rita")
+    count = len(premises.resting_on([resting.event_id]))
+    said = re.sub(r"<[^>]+>|\s+", " ", client.get(address).content.decode())
+    assert f"Open positions on it {count} " in re.sub(" +", " ", said)
+    confirm(client, address)
+    resting.refresh_from_db()
+    assert (resting.revoked, resting.guaranteed) == (True, False)
 
 
 def test_an_event_is_approved_for_a_stated_time_with_who_and_why(sample: dict[str, Any], login: Any) -> None:

@@ -16,7 +16,7 @@ from markets.terms.grades import Grade
 from tests.trading import families, world
 from tests.trading.families import FAMILY
 from tests.trading.test_family_baskets import Pair, agree, bought, pair, profile
-from trading import selectors
+from trading import premises, selectors
 from trading.closing import exits, settlement
 from trading.execution import executor
 from trading.models import Position
@@ -195,5 +195,7 @@ def test_when_the_certificate_goes_that_is_said_and_nothing_more_is_bought(pair:
     drafts = [draft for _, draft in collect.certificates(began)]
     assert any(f"#{position.pk} of" in draft.body for draft in drafts)
     assert held(position).floor == 10 * world.DOLLAR, "what was bought settles as it did"
+    assert premises.obey_revocations() == (change in (_revoked_member, _revoked))
+    assert Position.objects.get(pk=position.pk).guaranteed == (change not in (_revoked_member, _revoked))
     exits.request_exit(position_id=position.pk, actor="ann", reason="want out", below_floor="the person said so")
     assert executor.step(position.pk).status == "closed"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from kalbot.console.api import reads
 from kalbot.console.pages.positions import position_story
+from kalbot.console.ui.held import grade_of_held
 from markets.models import Certificate, Event, Market
 from markets.terms import certificates
 from markets.terms.grades import Grade
@@ -187,3 +189,28 @@ def test_a_certificate_that_a_person_revokes_is_said_where_the_grade_of_what_it_
     assert said.startswith("Nothing more is bought")
     assert "I do not believe its rules" in said
     assert "as they were listed when it was opened" in said
+
+
+def test_what_rests_on_a_certificate_that_a_person_revoked_is_called_guaranteed_nowhere() -> None:
+    position = _open()
+    assert (grade_of_held(position), premises.obey_revocations()) == ("guaranteed", 0)
+    certificates.revoke(Event.objects.get(pk=position.event_id), "ann", "I do not believe its rules")
+    assert reconcile.run("sim", "test").error == ""
+    position.refresh_from_db()
+    assert (position.guaranteed, position.grade, grade_of_held(position)) == (False, "guaranteed", "conditional")
+    assert reads.position(position, naked=False, waits=None, floor=position.floor)["grade"] == "conditional"
+    assert "not certified" in position_story.in_words(position, selectors.held_now(position), {})
+    assert position.events.filter(reason__contains="is revoked: conditional from now on").count() == 1
+    certificates.grant(Event.objects.get(pk=position.event_id), "bob", "one of them must win")
+    assert premises.obey_revocations() == 0
+    booking.recount(position)
+    assert not _columns(position)[2], "another certificate than that it was opened on"
+
+
+def test_a_certificate_of_another_event_takes_nothing_from_a_position() -> None:
+    position = _open()
+    other = world.add_event("KXOTHER-1")
+    certificates.refresh([other.pk])
+    certificates.revoke(other, "ann", "I do not believe its rules")
+    assert premises.obey_revocations() == 0
+    assert _columns(position)[2]

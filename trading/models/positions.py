@@ -90,6 +90,11 @@ class Position(models.Model):
         default=Grade.CONDITIONAL,
         help_text="As of opening: the best that the evidence allows.",
     )
+    revoked = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A person revoked the certificate it was opened on: conditional from then on, whatever its grade was.",
+    )
     states = models.JSONField(
         default=list, blank=True, help_text="As of opening: the list of settlement states of each event of the basket."
     )

@@ -60,6 +60,7 @@ def run(mode: str, trigger: str, log_level: int = logging.ERROR) -> Reconciliati
         if mode == Mode.LIVE:
             _live(row)
         premises.complete_old()
+        premises.obey_revocations()
         own_books.compare(row)
     except (KalshiError, KalbotError) as error:
         row.error = f"{type(error).__name__}: {error}"[:1000]

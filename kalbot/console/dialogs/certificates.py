@@ -10,7 +10,7 @@ from markets.models import Certificate, Event
 from markets.terms import certificates
 from markets.terms.grades import Grade
 from strategies.models import NearMiss
-from trading.models import ACTIVE, Position
+from trading import premises
 
 
 class Review(Dialog):
@@ -30,7 +30,7 @@ class Review(Dialog):
             numbers=[
                 ("Listed outcomes", str(event.market_count)),
                 ("Certificate now", f"{last.status} ({last.kind or 'no kind'}): {last.reason}" if last else "none"),
-                ("Open positions on it", str(Position.objects.filter(event=event, status__in=ACTIVE).count())),
+                ("Open positions on it", str(premises.resting_on([event.pk]).count())),
                 ("Near misses waiting for it", str(NearMiss.objects.filter(event=event, ended_at=None).count())),
             ],
         )
@@ -54,16 +54,17 @@ class GrantCertificate(Review):
 
 
 class RevokeCertificate(Review):
-    """Takes the certificate back; open positions that relied on it are not touched."""
+    """Takes the certificate back; open positions that rest on it are conditional from then on."""
 
     name = "revoke_certificate"
     title = "Revoke certificate"
     submit = "Revoke"
     sentence = (
-        "The event counts as not exhaustive from now on, and stays so until somebody grants a new certificate. Positions that relied "
-        "on it are not touched; review them."
+        "The event counts as not exhaustive from now on, and stays so until somebody grants a new certificate. Open positions that rest "
+        f"on it are {Grade.CONDITIONAL.label} from now on, to their end; nothing of them is sold for it: review them."
     )
 
     def act(self, pk: str, form: ReasonForm, actor: str, reason: str) -> str:
         certificates.revoke(get_object_or_404(Event, pk=pk), actor, reason)
-        return "The certificate is revoked."
+        count = premises.obey_revocations()
+        return f"The certificate is revoked. Open positions that are {Grade.CONDITIONAL.label} from now on: {count}."

@@ -83,7 +83,7 @@ def find(position: Position, legs: list[Leg]) -> Rescue | None:
 
 def sure_result(position: Position, legs: list[Leg]) -> int | None:
     """What the position earns at least if all of what it holds is kept: in an exclusive event any legs of NO but one pay. None where
-    that is no certain gain, by the states and the grade that the position was opened on."""
+    that is no certain gain, by the states that the position was opened on and the best grade that they still allow."""
     held = selectors.held_of(position, legs)
     return None if held.grade is Grade.CONDITIONAL else held.floor - held.cost
 
@@ -92,7 +92,7 @@ def least_result(position: Position, legs: list[Leg]) -> int | None:
     """What the position earns at least if all of what it holds is kept, negative: what it loses at most. None where its states say nothing
     for sure."""
     held = selectors.held_of(position, legs)
-    return None if held.unknown or Grade(position.grade) is Grade.CONDITIONAL else held.floor - held.cost
+    return None if held.unknown or selectors.best_grade(position) is Grade.CONDITIONAL else held.floor - held.cost
 
 
 def unwind_result(live: LiveBooks, position: Position, legs: list[Leg]) -> int:

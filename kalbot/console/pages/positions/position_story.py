@@ -148,7 +148,7 @@ def _revoked(newest: Certificate | None) -> str:
         return ""
     return (
         f"Nothing more is bought: {newest.actor} revoked the certificate of its event: {newest.reason}. "
-        "Its floor and grade count the settlements as they were listed when it was opened."
+        "Its floor counts the settlements as they were listed when it was opened, and nothing else is sure of it."
     )
 
 
