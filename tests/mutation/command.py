@@ -30,7 +30,7 @@ BESIDE = {
 }
 """Where the tests of what decides about a guarantee lie beside their own: no basket need be bought for it."""
 MONEY = ("tests/trading", "tests/faults", "tests/strategies", "tests/console", "tests/triage")
-"""Where the tests of what moves money lie: what a person or triage wants of trading is asserted where it is asked for."""
+"""Where the tests of what moves money lie: what a person or triage wants of trading is asserted beside them."""
 TESTS = {package: (f"tests/{package}", *BESIDE.get(package, MONEY)) for package in runner.PACKAGES}
 """Package -> the tests that are to notice a change of it."""
 
