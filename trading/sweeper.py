@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ MOMENTS: Final = ("sent_at", "rested_at", "ended_at", "moved_at")
 TAKES_RISK_AWAY: Final = (PositionStatus.UNWINDING, PositionStatus.EXITING, PositionStatus.COMPLETING)
 DECISION_GRACE: Final = timedelta(seconds=3)
 DECISION_WINDOW: Final = timedelta(hours=1)
+"""Decisions that are younger are searched each time; older ones by a process that did not search in between: it begins, or slept."""
 log = logging.getLogger(__name__)
 
 
@@ -169,9 +170,17 @@ def next_due() -> datetime | None:
 
 def forgotten_decisions() -> list[object]:
     """Decisions with neither position nor denial, whose message was lost. Old ones are denied as expired by the executor."""
-    now = clock.now()
-    found = _FORGOTTEN.rows(since=now - DECISION_WINDOW, before=now - DECISION_GRACE, ahead=now + DECISION_GRACE)
+    global _searched_at
+    now, last = clock.now(), _searched_at
+    was_there = last is not None and last <= now < last + DECISION_WINDOW - DECISION_GRACE
+    since = now - DECISION_WINDOW if was_there else datetime.min.replace(tzinfo=UTC)
+    found = _FORGOTTEN.rows(since=since, before=now - DECISION_GRACE, ahead=now + DECISION_GRACE)
+    _searched_at = now
     return [pk for (pk,) in found]
+
+
+_searched_at: datetime | None = None
+"""When this process searched for forgotten decisions last."""
 
 
 def _forgotten() -> QuerySet[Decision, Any]:

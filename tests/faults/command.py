@@ -36,6 +36,11 @@ def main() -> int:
         help="what people and results do meanwhile, on top of any of these (tests/faults/lived.py)",
     )
     parser.add_argument(
+        "--archived",
+        action="store_true",
+        help="what has ended is soon in the exchange's history alone, and nobody is there for hours, on top of any of these",
+    )
+    parser.add_argument(
         "--quoted", action="store_true", help="the same for a basket whose legs rest (tests/faults/quoted.py)"
     )
     parser.add_argument(
@@ -174,6 +179,7 @@ def _work(todo: Any, done: Any, show: bool, options: argparse.Namespace) -> None
                         quoted=options.quoted,
                         family=options.family,
                         lived=options.lived,
+                        archived=options.archived,
                     )
                 except BaseException as error:  # reported with its seed, whatever it is
                     import traceback

@@ -31,7 +31,7 @@ from tests.faults import families, invariants, wire
 from tests.faults import lived as lives
 from tests.faults import quoted as quotes
 from tests.faults.death import Mortal
-from tests.faults.harsh import Harsh, draw_harsh
+from tests.faults.harsh import Harsh, draw_harsh, with_history
 from tests.faults.rows import clear
 from tests.faults.schedule import Levels, Schedule, draw
 from tests.faults.story import describe
@@ -198,13 +198,15 @@ def run(
     quoted: bool = False,
     family: bool = False,
     lived: bool = False,
+    archived: bool = False,
 ) -> Run:
     """Run one seed to its end and check everything. AssertionError names what does not hold.
 
     ``troubles`` are kinds of the simulator's own schedule of the seed (``simulator/faults/trouble.py``), on top of the harness's;
     ``harsh`` draws them and more (``tests/faults/harsh.py``), ``quoted`` too, for a basket whose legs rest (``tests/faults/quoted.py``),
     ``family`` for one across two events (``tests/faults/families.py``), both for one of which one leg rests. With ``lived`` people and
-    results do something meanwhile (``tests/faults/lived.py``).
+    results do something meanwhile (``tests/faults/lived.py``); with ``archived`` what has ended is soon in the exchange's history alone,
+    and nobody may be there for hours.
     """
     clear()
     for model in (Order, Decision):
@@ -225,6 +227,8 @@ def run(
     )
     if lived:
         more.acts = lives.draw_acts(seed)
+    if archived:
+        with_history(seed, more)
     with time_machine.travel(START, tick=False) as traveller:
         with clock.use(Waitless()):
             state = _world(plan, more, traveller)
@@ -296,6 +300,8 @@ def _world(plan: Schedule, harsh: Harsh, traveller: Any) -> Run:
         reconcile.run("live", "start")
     if harsh.collateral is not None:
         _return_collateral(state, harsh.collateral)
+    if harsh.archived is not None:
+        twin.exchange.config.account_historical_ms, twin.exchange.config.markets_historical_ms = harsh.archived
     for terms in plan.exchange:
         twin.exchange.faults.add(**terms)
     return state
@@ -372,6 +378,9 @@ def _live(run: Run) -> None:
         if run.mortal.died_at:
             live_readiness.require_reconciliation()
         run.shift(run.rng.choice((0.3, 1.0, 3.0, 50.0)))
+        if run.harsh.away is not None and run.harsh.away[0] == number:
+            run.note(f"nobody is there for {run.harsh.away[1]} h")
+            run.shift(run.harsh.away[1] * 3_600)
         if number in run.harsh.steps:
             run.step(run.harsh.steps[number])
         if run.plan.mode == "sim" or run.rng.random() < 0.8:

@@ -13,6 +13,7 @@ SLEEPS = (0.5, 7.0, 50.0, 200.0)
 """Seconds for which a worker is stopped: shorter and longer than a signature, a lease and an order live."""
 UNDOCUMENTED = ("netting_resting", "netting_revenue_net", "netting_yes_counts", "netting_whole_cents")
 """What the exchange may do either way where collateral is returned."""
+HOUR_MS = 3_600_000
 STEPS = (-90.0, -20.0, -3.0, 3.0, 40.0)
 """Seconds by which a clock is set forward or back between two steps."""
 
@@ -34,6 +35,10 @@ class Harsh:
     """Collateral return is on, with these undocumented choices of the exchange; None: off."""
     acts: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """What people do, and which results come, in a round (``tests/faults/lived.py``)."""
+    archived: tuple[int, int] | None = None
+    """So soon (ms) what has ended leaves the live listings for the historical ones: of the account, and settled markets."""
+    away: tuple[int, int] | None = None
+    """(round, hours): nobody is there before that round for so long."""
     starts_well: bool = False
     """Whether the first comparison of the books comes before the trouble."""
 
@@ -67,6 +72,13 @@ def draw_harsh(seed: int) -> tuple[Schedule, Harsh]:
     plan.profile["leg_risk_budget"] = rng.choice((300_000, 1_000_000, 2_000_000, 20_000_000))
     with_collateral(seed, plan, harsh)
     return plan, harsh
+
+
+def with_history(seed: int, harsh: Harsh) -> None:
+    """Draw how soon what has ended is in the exchange's history alone, and how long nobody is there: a bot that comes back after weeks."""
+    rng = random.Random(f"archived {seed}")
+    harsh.archived = rng.choice((1, 1, 6, 20)) * HOUR_MS, rng.choice((0, 5_000, 60_000, HOUR_MS))
+    harsh.away = (rng.randrange(8), rng.choice((2, 12, 40))) if rng.random() < 0.8 else None
 
 
 def with_collateral(seed: int, plan: Schedule, harsh: Harsh, *, always: bool = False) -> None:

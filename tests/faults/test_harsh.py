@@ -49,6 +49,15 @@ def test_every_invariant_holds_while_people_and_results_do_something_too(redis_d
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("seed", [43, 45, 57, 66] if ON_SQLITE else [43])
+def test_every_invariant_holds_when_nobody_was_there_for_longer_than_the_exchange_lists(
+    seed: int, redis_db: object
+) -> None:
+    with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
+        harness.run(seed, harsh=True, lived=True, archived=True)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_harsh_seed_runs_the_same_way_twice(redis_db: object) -> None:
     with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
         first, second = harness.run(2, harsh=True), harness.run(2, harsh=True)

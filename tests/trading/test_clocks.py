@@ -72,6 +72,19 @@ def test_what_comes_from_the_future_has_no_known_age_and_is_not_acted_on(struck:
     assert EventPrices("KXT-1", "e", True, now + 1_000, {}).usable([], 15_000, now) is None
 
 
+@pytest.mark.parametrize("searched", [None, timedelta(hours=2), timedelta(hours=-1)])
+def test_a_decision_that_nobody_took_up_while_the_machine_slept_is_denied(
+    struck: StruckTwin, searched: timedelta | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = _decide(struck)
+    Decision.objects.update(created_at=clock.now() - 12 * HOUR)
+    assert sweeper.forgotten_decisions() in ([], [decision.pk]), "as this process searched last"
+    assert sweeper.forgotten_decisions() == [], "it searched a moment ago"
+    monkeypatch.setattr(sweeper, "_searched_at", None if searched is None else clock.now() - searched)
+    sweeper.sweep()
+    assert Denial.objects.get(decision=decision).code == "expired"
+
+
 def test_a_clock_that_differs_from_the_exchanges_denies_new_live_baskets(struck: StruckTwin) -> None:
     struck.session.ahead = timedelta(seconds=9)
     assert _denial(_decide(struck)) == "clock_skew"

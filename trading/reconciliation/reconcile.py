@@ -81,23 +81,24 @@ def ensure_reconciled() -> bool:
 def _live(row: Reconciliation) -> None:
     profiles = list(Profile.objects.filter(mode=Mode.LIVE))
     since = window.begin(row)
+    old = window.left_listing(since)
     account_limits.refresh(connection.client())
     exchange_hours.refresh(connection.client())
-    _orders(row, since)
-    fills, moved = _fills(row, since), _funding(row)
+    _orders(row, since, old)
+    fills, moved = _fills(row, since, old), _funding(row)
     trades, found = foreign.book_trades(fills)
     waiting = window.keep_open(row, found)
     row.repaired += trades + others.close_pairs() + funding.book(moved)
 
     def again() -> Collection[tuple[int, str]]:
-        _orders(row, since)
-        new, left = foreign.book_trades(_fills(row, since))
+        _orders(row, since, old)
+        new, left = foreign.book_trades(_fills(row, since, old))
         row.repaired += new + funding.book(_funding(row))
         return window.keep_open(row, left)
 
     def beside() -> object:
         nonlocal fills, moved
-        fills, moved = _fills(row, since), _funding(row)
+        fills, moved = _fills(row, since, old), _funding(row)
         return {(fill.fill_id, fill.order_id) for fill in fills}, {(one.key, one.status) for one in moved}
 
     def first(account: ExchangeAccount) -> None:
@@ -116,11 +117,13 @@ def _live(row: Reconciliation) -> None:
         collateral_learning.conclude(row, subaccount)
 
 
-def _orders(row: Reconciliation, since: datetime) -> None:
+def _orders(row: Reconciliation, since: datetime, old: window.Old) -> None:
     """Every order by the exchange's own id: ours are brought up to date, the others are kept apart."""
     unreadable: list[Rejection] = []
-    orders = connection.client().orders
-    listed = {o.order_id: o for o in orders.list(min_ts=int(since.timestamp()), unreadable=unreadable)}
+    orders, begin = connection.client().orders, int(since.timestamp())
+    listed = {o.order_id: o for o in orders.list(min_ts=begin, unreadable=unreadable)}
+    if old.orders:
+        listed = {o.order_id: o for o in orders.historical(min_ts=begin, unreadable=unreadable)} | listed
     resting = {o.order_id: o for o in orders.list(status="resting", unreadable=unreadable)}
     row.orders = len(listed)
     discrepancies.name_unreadable(row, "order", unreadable)
@@ -179,10 +182,13 @@ def _bring_up(row: Reconciliation, order: Order, theirs: ListedOrder) -> None:
         )
 
 
-def _fills(row: Reconciliation, since: datetime) -> list[ListedFill]:
+def _fills(row: Reconciliation, since: datetime, old: window.Old) -> list[ListedFill]:
     """Book every fill of an order of ours; returns the others."""
     unreadable: list[Rejection] = []
-    found = connection.client().portfolio.fills(min_ts=int(since.timestamp()), unreadable=unreadable)
+    portfolio, begin = connection.client().portfolio, int(since.timestamp())
+    found = list(portfolio.fills(min_ts=begin, unreadable=unreadable))
+    if old.fills:
+        found += portfolio.historical_fills(min_ts=begin, unreadable=unreadable)
     listed = {(f.fill_id, f.order_id): f for f in found}
     row.fills = len(listed)
     discrepancies.name_unreadable(row, "fill", unreadable)

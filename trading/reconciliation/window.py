@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django.db.models import QuerySet
 
 from kalbot.common import clock
+from markets.kalshi.errors import NotFound
 from strategies.models import Mode
 from trading.models import OPEN_ORDERS, Discrepancy, ExchangeAccount, Order, Reconciliation
+from trading.venues import connection
 
 OVERLAP: Final = timedelta(minutes=5)
 """How far before the last good comparison the next one begins: reads lag, clocks differ."""
+
+
+ALWAYS_LISTED: Final = timedelta(hours=1)
+"""What is younger is in the live listings: of orders they have about two weeks, of executions three months (docs/kalshi-protocol.md 5)."""
 
 
 def begin(row: Reconciliation) -> datetime:
@@ -34,6 +40,25 @@ def begin(row: Reconciliation) -> datetime:
         points.append(oldest.created_at)
     points += unlisted().values_list("created_at", flat=True)
     return min(points) - OVERLAP
+
+
+class Old(NamedTuple):
+    """What of a window the historical listings have: orders, executions."""
+
+    orders: bool = False
+    fills: bool = False
+
+
+def left_listing(since: datetime) -> Old:
+    """What from ``since`` has left the live listings, or will in the next minutes. A window of the last hour needs no request."""
+    if clock.now() - since <= ALWAYS_LISTED:
+        return Old()
+    try:
+        cutoff = connection.client().exchange.historical_cutoff()
+    except NotFound:
+        return Old()
+    begins = (cutoff.orders_updated, cutoff.trades_created)
+    return Old(*(at is not None and at > since - ALWAYS_LISTED for at in begins))
 
 
 def keep_open(row: Reconciliation, waiting: Mapping[tuple[int, str], datetime]) -> Collection[tuple[int, str]]:

@@ -152,12 +152,13 @@ class LiveVenue:
         """Exact executions with exact fees, those of an old order from the history."""
         with translated():
             listed = list(self.client.portfolio.fills(order_id=order.exchange_order_id))
-            if not listed and clock.now() - order.created_at > LISTED_FOR:
+            if clock.now() - order.created_at > LISTED_FOR:
                 since = int(order.created_at.timestamp()) - LISTING_MARGIN_S
-                portfolio = self.client.portfolio
-                listed = list(
-                    portfolio.historical_fills(ticker=order.leg.market_id, min_ts=since, subaccount=order.subaccount)
+                portfolio, known = self.client.portfolio, {fill.fill_id for fill in listed}
+                older = portfolio.historical_fills(
+                    ticker=order.leg.market_id, min_ts=since, subaccount=order.subaccount
                 )
+                listed += [fill for fill in older if fill.fill_id not in known]
             return self._reports(order, [fill for fill in listed if fill.order_id == order.exchange_order_id])
 
     def fills_of(self, orders: Sequence[Order]) -> dict[UUID, list[FillReport]]:

@@ -233,10 +233,11 @@ class Orders:
         max_ts: int | None = None,
         subaccount: int | None = None,
         limit: int = 1000,
+        unreadable: builtins.list[Rejection] | None = None,
     ) -> Iterator[Order]:
-        """Orders older than the live listing (exchange.historical_cutoff)."""
+        """Orders older than the live listing (exchange.historical_cutoff). See ``own_records``."""
         params = {"ticker": ticker, "min_ts": min_ts, "max_ts": max_ts, "subaccount": subaccount, "limit": limit}
-        return own_records(self._transport, "/historical/orders", params, ORDER_LISTING)
+        return own_records(self._transport, "/historical/orders", params, ORDER_LISTING, unreadable)
 
     def find_by_client_id(
         self, client_order_id: str, ticker: str, min_ts: int, *, subaccount: int | None = None

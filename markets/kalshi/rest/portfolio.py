@@ -120,10 +120,11 @@ class Portfolio:
         max_ts: int | None = None,
         subaccount: int | None = None,
         limit: int = 1000,
+        unreadable: list[Rejection] | None = None,
     ) -> Iterator[Fill]:
-        """Executions that have left the live listing."""
+        """Executions that have left the live listing. See ``own_records``."""
         params = {"ticker": ticker, "min_ts": min_ts, "max_ts": max_ts, "subaccount": subaccount, "limit": limit}
-        return own_records(self._transport, "/historical/fills", params, FILL_LISTING)
+        return own_records(self._transport, "/historical/fills", params, FILL_LISTING, unreadable)
 
     def settlements(
         self,
