@@ -41,6 +41,12 @@ def main() -> int:
         help="what has ended is soon in the exchange's history alone, and nobody is there for hours, on top of any of these",
     )
     parser.add_argument(
+        "--beside", action="store_true", help="people, results and other workers do something in the midst of a step"
+    )
+    parser.add_argument(
+        "--odd", action="store_true", help="sizes and counts of hundredths of a contract, prices of tenths of a cent"
+    )
+    parser.add_argument(
         "--quoted", action="store_true", help="the same for a basket whose legs rest (tests/faults/quoted.py)"
     )
     parser.add_argument(
@@ -180,6 +186,8 @@ def _work(todo: Any, done: Any, show: bool, options: argparse.Namespace) -> None
                         family=options.family,
                         lived=options.lived,
                         archived=options.archived,
+                        odd=options.odd,
+                        beside=options.beside,
                     )
                 except BaseException as error:  # reported with its seed, whatever it is
                     import traceback

@@ -30,6 +30,8 @@ class Mortal:
         self.freezes: dict[int, float] = {}
         """Number of a boundary -> seconds for which the process is stopped there, if no transaction is open, else at the next."""
         self.on_freeze: Callable[[float], None] = lambda seconds: None
+        self.beside: dict[int, Callable[[], None]] = {}
+        """Number of a boundary -> what another process does there, if no transaction is open, else at the next."""
 
     def boundary(self, where: str) -> None:
         """One line that may be the last."""
@@ -47,12 +49,15 @@ class Mortal:
             raise Died(where)
 
     def _maybe_freeze(self) -> None:
-        due = [number for number in self.freezes if number <= self.passed]
+        due = [number for number in (*self.freezes, *self.beside) if number <= self.passed]
         if not due or connection.in_atomic_block or not connection.autocommit:
             return
         self.armed = False
         try:
-            self.on_freeze(self.freezes.pop(due[0]))
+            if due[0] in self.freezes:
+                self.on_freeze(self.freezes.pop(due[0]))
+            else:
+                self.beside.pop(due[0])()
         finally:
             self.armed = True
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ from tests.faults import families, invariants, wire
 from tests.faults import lived as lives
 from tests.faults import quoted as quotes
 from tests.faults.death import Mortal
-from tests.faults.harsh import Harsh, draw_harsh, with_history
+from tests.faults.harsh import Harsh, draw_harsh, with_history, with_odd_lots
 from tests.faults.rows import clear
 from tests.faults.schedule import Levels, Schedule, draw
 from tests.faults.story import describe
@@ -53,8 +54,8 @@ ROUNDS = 8
 SIGNATURE_MS = 30_000
 """How far the time of signing may lie from the exchange's own."""
 A_DAY = 86_400
-FINE = [[0, 10_000, 10]]
-"""A grid of a tenth of a cent."""
+FINE, TAPERED = [[0, 10_000, 10]], [[0, 1_000, 10], [1_000, 9_000, 100], [9_000, 10_000, 10]]
+"""Grids of a tenth of a cent: everywhere, and at the ends."""
 TROUBLED_MS = 20_000
 """How long the simulator's own troubles are drawn for."""
 
@@ -199,6 +200,8 @@ def run(
     family: bool = False,
     lived: bool = False,
     archived: bool = False,
+    odd: bool = False,
+    beside: bool = False,
 ) -> Run:
     """Run one seed to its end and check everything. AssertionError names what does not hold.
 
@@ -206,7 +209,8 @@ def run(
     ``harsh`` draws them and more (``tests/faults/harsh.py``), ``quoted`` too, for a basket whose legs rest (``tests/faults/quoted.py``),
     ``family`` for one across two events (``tests/faults/families.py``), both for one of which one leg rests. With ``lived`` people and
     results do something meanwhile (``tests/faults/lived.py``); with ``archived`` what has ended is soon in the exchange's history alone,
-    and nobody may be there for hours.
+    and nobody may be there for hours; with ``odd`` sizes and counts are of hundredths of a contract; with ``beside``
+    people, results and other workers do something in the midst of a step.
     """
     clear()
     for model in (Order, Decision):
@@ -227,6 +231,10 @@ def run(
     )
     if lived:
         more.acts = lives.draw_acts(seed)
+    if beside:
+        more.beside = lives.draw_beside(seed)
+    if odd:
+        with_odd_lots(seed, plan, more)
     if archived:
         with_history(seed, more)
     with time_machine.travel(START, tick=False) as traveller:
@@ -266,7 +274,7 @@ def _world(plan: Schedule, harsh: Harsh, traveller: Any) -> Run:
         second = Twin("KXU-1", beside=twin)
         families.add_books(plan, twin, second)
     else:
-        _list(twin, plan.books, harsh.fine)
+        _list(twin, plan.books, harsh)
     world.active()
     profile = world.add_profile(
         "run",
@@ -288,8 +296,11 @@ def _world(plan: Schedule, harsh: Harsh, traveller: Any) -> Run:
     state = Run(plan, twin, Mortal(plan.deaths), traveller, profile, decision, harsh, twin.cash(), second)
     if harsh.second_round is not None:
         state.second = Twin("KXU-1", beside=twin)
-        _list(state.second, plan.books, harsh.fine)
+        _list(state.second, plan.books, harsh)
     session.run = state
+    state.mortal.beside = {
+        number: partial(lives.act_beside, state, number, what) for number, what in harsh.beside.items()
+    }
     state.mortal.freezes, state.mortal.on_freeze = dict(harsh.freezes), lambda seconds: _frozen(state, seconds)
     client = twin.client()
     client.transport.sleep, client.transport._seed = traveller.shift, plan.seed
@@ -320,12 +331,13 @@ def _return_collateral(run: Run, choices: dict[str, bool]) -> None:
     assert ExchangeAccount.objects.update(collateral=mode, collateral_reading=learnt) == 1
 
 
-def _list(twin: Twin, books: list[tuple[Levels, Levels]], fine: bool) -> None:
+def _list(twin: Twin, books: list[tuple[Levels, Levels]], harsh: Harsh) -> None:
     for bids, asks in books:
         ticker = twin.add_market(bids, asks)
-        if fine:
-            twin.exchange.markets[ticker].ranges = FINE
-            Market.objects.filter(ticker=ticker).update(price_bands=FINE)
+        if harsh.fine or harsh.tapered:
+            grid = FINE if harsh.fine else TAPERED
+            twin.exchange.markets[ticker].ranges = grid
+            Market.objects.filter(ticker=ticker).update(price_bands=grid)
 
 
 def _decide(profile: Profile, twin: Twin, plan: Schedule, harsh: Harsh) -> Decision:
@@ -410,6 +422,7 @@ def _end(run: Run) -> None:
     """The trouble is over: the exchange behaves, books are full, trading is allowed; everything must come to rest."""
     run.mortal.deaths.clear()
     run.mortal.freezes.clear()
+    run.mortal.beside.clear()
     run.plan.at_request.clear()
     exchange = run.twin.exchange
     if run.stepped:
@@ -461,7 +474,7 @@ def _end(run: Run) -> None:
         sweeper.sweep()
     sweeper.sweep()  # the next one takes the names of late fills back that the last one dealt with
     reconcile.run(run.plan.mode, "end")
-    if run.harsh.has_actor or run.harsh.acts:
+    if run.harsh.has_actor or run.harsh.acts or run.harsh.beside:
         _answer_discrepancies(run)
 
 

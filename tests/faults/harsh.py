@@ -14,6 +14,8 @@ SLEEPS = (0.5, 7.0, 50.0, 200.0)
 UNDOCUMENTED = ("netting_resting", "netting_revenue_net", "netting_yes_counts", "netting_whole_cents")
 """What the exchange may do either way where collateral is returned."""
 HOUR_MS = 3_600_000
+LOTS = (1, 3, 17, 50, 99, 250, 777, 1_000, 3_333)
+"""Sizes of levels, 1/100 contract."""
 STEPS = (-90.0, -20.0, -3.0, 3.0, 40.0)
 """Seconds by which a clock is set forward or back between two steps."""
 
@@ -33,8 +35,12 @@ class Harsh:
     beside_foreign: bool = False
     collateral: dict[str, bool] | None = None
     """Collateral return is on, with these undocumented choices of the exchange; None: off."""
+    beside: dict[int, str] = field(default_factory=dict)
+    """What happens at a boundary in the midst of a step (``tests/faults/lived.py``)."""
     acts: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """What people do, and which results come, in a round (``tests/faults/lived.py``)."""
+    tapered: bool = False
+    """Tenths of a cent below ten cents and above ninety."""
     archived: tuple[int, int] | None = None
     """So soon (ms) what has ended leaves the live listings for the historical ones: of the account, and settled markets."""
     away: tuple[int, int] | None = None
@@ -72,6 +78,23 @@ def draw_harsh(seed: int) -> tuple[Schedule, Harsh]:
     plan.profile["leg_risk_budget"] = rng.choice((300_000, 1_000_000, 2_000_000, 20_000_000))
     with_collateral(seed, plan, harsh)
     return plan, harsh
+
+
+def with_odd_lots(seed: int, plan: Schedule, harsh: Harsh) -> None:
+    """Draw sizes and counts of hundredths of a contract, and prices of tenths of a cent: what is left is never round."""
+    rng = random.Random(f"odd {seed}")
+    plan.count = rng.choice((1, 7, 37, 133, 250, 999))
+    plan.profile["count_step"] = 1
+    harsh.fine, harsh.tapered = harsh.fine or rng.random() < 0.4, rng.random() < 0.5
+    books: list[tuple[Levels, Levels]] = []
+    for bids, asks in plan.books:
+        by = 0 if not (harsh.fine or harsh.tapered) else 10 * rng.randrange(-9, 10)
+        prices = [price + by for price, _ in bids + asks]
+        if not all(0 < price < 10_000 and (harsh.fine or price < 1_000 or price > 9_000) for price in prices):
+            by = 0
+        bids, asks = ([(price + by, rng.choice(LOTS)) for price, _ in levels] for levels in (bids, asks))
+        books.append((bids, asks))
+    plan.books = books
 
 
 def with_history(seed: int, harsh: Harsh) -> None:

@@ -14,9 +14,11 @@ from markets.models import Market
 from simulator.flow import second_actor
 from strategies.models import Profile
 from tests.trading import world
+from trading import sweeper
 from trading.closing import exit_preview, exits, settlement
 from trading.denials import Denied
 from trading.models import TERMINAL, Position
+from trading.reconciliation import inbox, reconcile
 from trading.safety import halt
 
 if TYPE_CHECKING:
@@ -45,6 +47,18 @@ ACTS: Final = (
 )
 
 
+BESIDE: Final = (
+    *(what for what in ACTS if what != "settle"),
+    "settled",
+    "settled",
+    "swept",
+    "swept",
+    "compared",
+    "received",
+)
+"""What happens in the midst of a step: people, results, other workers."""
+
+
 def draw_acts(seed: int) -> dict[int, tuple[str, ...]]:
     """What is done in each round of a run."""
     rng = random.Random(f"lived {seed}")
@@ -57,6 +71,22 @@ def act(run: Run, number: int) -> None:
     for what in run.harsh.acts.get(number, ()):
         run.note(f"somebody: {what}")
         _ACTS[what](run, rng)
+
+
+def draw_beside(seed: int) -> dict[int, str]:
+    """What somebody or another worker does at which boundary of a step, while the worker of that step waits for an answer."""
+    rng = random.Random(f"beside {seed}")
+    return {rng.randrange(1, 140): rng.choice(BESIDE) for _ in range(rng.choice((1, 2, 4, 7)))}
+
+
+def act_beside(run: Run, number: int, what: str) -> None:
+    """Do it. Nobody else dies meanwhile."""
+    run.note(f"beside it: {what}")
+    run.disturbed = True
+    if what in _WORK:
+        _WORK[what](run)
+    else:
+        _ACTS[what](run, random.Random(f"beside {run.plan.seed} {number}"))
 
 
 def true_result(run: Run, ticker: str) -> str:
@@ -179,4 +209,11 @@ _ACTS: Final[dict[str, Callable[[Run, random.Random], None]]] = {
     "off": _off,
     "deposit": lambda run, rng: _moved(run, 50),
     "withdrawal": lambda run, rng: _moved(run, -1),
+}
+
+_WORK: Final[dict[str, Callable[[Run], object]]] = {
+    "settled": lambda run: settlement.run(),
+    "swept": lambda run: sweeper.sweep(),
+    "compared": lambda run: reconcile.run(run.plan.mode, "schedule"),
+    "received": lambda run: inbox.apply_waiting(),
 }
