@@ -175,7 +175,8 @@ def forgotten_decisions() -> list[object]:
     was_there = last is not None and last <= now < last + DECISION_WINDOW - DECISION_GRACE
     since = now - DECISION_WINDOW if was_there else datetime.min.replace(tzinfo=UTC)
     found = _FORGOTTEN.rows(since=since, before=now - DECISION_GRACE, ahead=now + DECISION_GRACE)
-    _searched_at = now
+    if was_there or not found:
+        _searched_at = now  # what was found after an absence may fail, or this process may die: it is searched again
     return [pk for (pk,) in found]
 
 

@@ -43,6 +43,7 @@ def main() -> int:
     parser.add_argument(
         "--beside", action="store_true", help="people, results and other workers do something in the midst of a step"
     )
+    parser.add_argument("--apart", action="store_true", help="a profile on another subaccount buys the same basket")
     parser.add_argument(
         "--odd", action="store_true", help="sizes and counts of hundredths of a contract, prices of tenths of a cent"
     )
@@ -187,6 +188,7 @@ def _work(todo: Any, done: Any, show: bool, options: argparse.Namespace) -> None
                         lived=options.lived,
                         archived=options.archived,
                         odd=options.odd,
+                        apart=options.apart,
                         beside=options.beside,
                     )
                 except BaseException as error:  # reported with its seed, whatever it is

@@ -32,7 +32,7 @@ from tests.faults import families, invariants, wire
 from tests.faults import lived as lives
 from tests.faults import quoted as quotes
 from tests.faults.death import Mortal
-from tests.faults.harsh import Harsh, draw_harsh, with_history, with_odd_lots
+from tests.faults.harsh import Harsh, draw_harsh, with_history, with_odd_lots, with_subaccount
 from tests.faults.rows import clear
 from tests.faults.schedule import Levels, Schedule, draw
 from tests.faults.story import describe
@@ -51,6 +51,8 @@ from trading.venues import connection
 UUIDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ROUNDS = 8
+APART = 1
+"""The subaccount of a profile that buys the same."""
 SIGNATURE_MS = 30_000
 """How far the time of signing may lie from the exchange's own."""
 A_DAY = 86_400
@@ -202,6 +204,7 @@ def run(
     archived: bool = False,
     odd: bool = False,
     beside: bool = False,
+    apart: bool = False,
 ) -> Run:
     """Run one seed to its end and check everything. AssertionError names what does not hold.
 
@@ -210,7 +213,7 @@ def run(
     ``family`` for one across two events (``tests/faults/families.py``), both for one of which one leg rests. With ``lived`` people and
     results do something meanwhile (``tests/faults/lived.py``); with ``archived`` what has ended is soon in the exchange's history alone,
     and nobody may be there for hours; with ``odd`` sizes and counts are of hundredths of a contract; with ``beside``
-    people, results and other workers do something in the midst of a step.
+    people, results and other workers do something in the midst of a step; with ``apart`` a profile on another subaccount buys the same.
     """
     clear()
     for model in (Order, Decision):
@@ -231,6 +234,8 @@ def run(
     )
     if lived:
         more.acts = lives.draw_acts(seed)
+    if apart:
+        with_subaccount(seed, plan, more)
     if beside:
         more.beside = lives.draw_beside(seed)
     if odd:
@@ -293,7 +298,20 @@ def _world(plan: Schedule, harsh: Harsh, traveller: Any) -> Run:
     if harsh.cash is not None:
         ledger = twin.exchange.ledger
         ledger.credit((0, twin.shard), harsh.cash - ledger.available((0, twin.shard)))
-    state = Run(plan, twin, Mortal(plan.deaths), traveller, profile, decision, harsh, twin.cash(), second)
+    if harsh.apart_round is not None:
+        twin.exchange.ledger.credit((APART, twin.shard), 1_000 * world.DOLLAR)
+        world.add_profile("apart", mode="live", subaccount=APART, min_profit=0, **plan.profile)
+    state = Run(
+        plan,
+        twin,
+        Mortal(plan.deaths),
+        traveller,
+        profile,
+        decision,
+        harsh,
+        twin.cash(*twin.exchange.ledger.subaccounts()),
+        second,
+    )
     if harsh.second_round is not None:
         state.second = Twin("KXU-1", beside=twin)
         _list(state.second, plan.books, harsh)
@@ -328,7 +346,8 @@ def _return_collateral(run: Run, choices: dict[str, bool]) -> None:
     run.twin.exchange.ledger.set_option("netting:0", "1")
     learnt = {name: choices[f"netting_{name}"] for name in ("yes_counts", "whole_cents")}
     mode = ExchangeAccount.Collateral.ON
-    assert ExchangeAccount.objects.update(collateral=mode, collateral_reading=learnt) == 1
+    account = ExchangeAccount.objects.filter(subaccount=0)
+    assert account.update(collateral=mode, collateral_reading=learnt) == 1
 
 
 def _list(twin: Twin, books: list[tuple[Levels, Levels]], harsh: Harsh) -> None:
@@ -410,6 +429,10 @@ def _live(run: Run) -> None:
             second = _decide(other, run.second, run.plan, run.harsh)
             with run.mortal.life():
                 executor.execute(second.pk)
+        if run.harsh.apart_round == number:
+            apart = _decide(Profile.objects.get(name="apart"), run.twin, run.plan, run.harsh)
+            with run.mortal.life():
+                executor.execute(apart.pk)
         with run.mortal.life():
             inbox.apply_waiting()
             sweeper.sweep()

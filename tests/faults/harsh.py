@@ -41,6 +41,8 @@ class Harsh:
     """What people do, and which results come, in a round (``tests/faults/lived.py``)."""
     tapered: bool = False
     """Tenths of a cent below ten cents and above ninety."""
+    apart_round: int | None = None
+    """A profile on another subaccount takes the same decision in this round."""
     archived: tuple[int, int] | None = None
     """So soon (ms) what has ended leaves the live listings for the historical ones: of the account, and settled markets."""
     away: tuple[int, int] | None = None
@@ -95,6 +97,13 @@ def with_odd_lots(seed: int, plan: Schedule, harsh: Harsh) -> None:
         bids, asks = ([(price + by, rng.choice(LOTS)) for price, _ in levels] for levels in (bids, asks))
         books.append((bids, asks))
     plan.books = books
+
+
+def with_subaccount(seed: int, plan: Schedule, harsh: Harsh) -> None:
+    """Draw when a profile on another subaccount buys the same basket of the same event. Live only: a simulated one has no subaccount."""
+    rng = random.Random(f"apart {seed}")
+    plan.mode, harsh.starts_well = "live", True
+    harsh.apart_round = rng.randrange(3)
 
 
 def with_history(seed: int, harsh: Harsh) -> None:

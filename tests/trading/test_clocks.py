@@ -78,10 +78,13 @@ def test_a_decision_that_nobody_took_up_while_the_machine_slept_is_denied(
 ) -> None:
     decision = _decide(struck)
     Decision.objects.update(created_at=clock.now() - 12 * HOUR)
-    assert sweeper.forgotten_decisions() in ([], [decision.pk]), "as this process searched last"
+    monkeypatch.setattr(sweeper, "_searched_at", clock.now())
     assert sweeper.forgotten_decisions() == [], "it searched a moment ago"
     monkeypatch.setattr(sweeper, "_searched_at", None if searched is None else clock.now() - searched)
+    assert sweeper.forgotten_decisions() == [decision.pk]
+    assert sweeper.forgotten_decisions() == [decision.pk], "whoever found it may have died"
     sweeper.sweep()
+    assert sweeper.forgotten_decisions() == []
     assert Denial.objects.get(decision=decision).code == "expired"
 
 

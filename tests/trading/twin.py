@@ -5,6 +5,7 @@ The books that trading reads in Redis are the twin's own at the moment of ``sync
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from email.utils import format_datetime
 from io import BytesIO
@@ -310,13 +311,17 @@ class Twin:
 
     # ---- the truth
 
-    def cash(self) -> int:
-        """All cash of the primary account, micro-dollars."""
-        return sum(amount for (sub, _), amount in self.exchange.ledger.cash.items() if sub == 0)
+    def cash(self, *subaccounts: int) -> int:
+        """All cash of these subaccounts, of the primary one if none is given, micro-dollars."""
+        return sum(amount for (sub, _), amount in self.exchange.ledger.cash.items() if sub in (subaccounts or (0,)))
 
-    def held(self) -> dict[str, int]:
-        """Signed positions that are not zero."""
-        return {p.ticker: p.count for p in self.exchange.ledger.positions.values() if p.count}
+    def held(self, subaccount: int | None = None) -> dict[str, int]:
+        """Signed positions that are not zero, of all subaccounts together or of one."""
+        found: Counter[str] = Counter()
+        for position in self.exchange.ledger.positions.values():
+            if subaccount in (None, position.subaccount):
+                found[position.ticker] += position.count
+        return {ticker: count for ticker, count in found.items() if count}
 
 
 def fill_message(fill: Fill) -> Message:
