@@ -58,11 +58,15 @@ def test_every_invariant_holds_when_nobody_was_there_for_longer_than_the_exchang
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_invariant_holds_with_odd_lots_two_subaccounts_and_others_at_work_in_the_midst_of_a_step(redis_db: object) -> None:
+def test_every_invariant_holds_with_odd_lots_two_subaccounts_and_others_at_work_in_the_midst_of_a_step(
+    redis_db: object,
+) -> None:
     done = 0
     with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
         for seed in range(SEEDS // 5):
-            run = harness.run(seed, harsh=seed % 2 == 0, quoted=seed % 2 == 1, odd=True, beside=True, apart=seed % 2 == 0)
+            run = harness.run(
+                seed, harsh=seed % 2 == 0, quoted=seed % 2 == 1, odd=True, beside=True, apart=seed % 2 == 0
+            )
             done += sum("beside it" in line for line in run.log)
     assert done or not ON_SQLITE
 
