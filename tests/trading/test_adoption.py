@@ -95,7 +95,9 @@ def _shape(position: Position) -> dict[str, object]:
         "position": (position.kind, position.status, position.cost, position.fees, position.realised, position.floor),
         "grade": (position.grade, position.guaranteed, position.matched_count, position.states),
         "legs": list(legs.values_list("market_id", "side", "bought_count", "bought_cost", "open_cost", "sold_count")),
-        "orders": list(orders.values_list("pk", "action", "purpose", "side", "price", "status", "exchange_order_id")),
+        "orders": list(
+            orders.values_list("pk", "action", "purpose", "side", "price", "count", "status", "exchange_order_id")
+        ),
         "fills": sorted(Fill.objects.filter(order__position=position).values_list("trade_id", "price", "count", "fee")),
     }
 
@@ -198,6 +200,27 @@ def test_half_a_basket_is_unwound_and_not_called_whole(twin: Twin, monkeypatch: 
     assert twin.held() == {twin.markets[0]: 1_000}
     row = reconcile.run("live", "test")
     assert (row.error, row.differences, row.balance_difference) == ("", 0, 0)
+
+
+def test_an_order_that_got_a_part_is_adopted_for_all_that_it_wanted(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = submit.send
+
+    def only_first_in_part(order: Order, keep_back: int = 0, beside: Any = None) -> None:
+        if order.position.orders.count() == 1:
+            twin.cancel_makers(order.leg.market_id, "ask")
+            twin.quote(order.leg.market_id, "ask", order.price, 400)
+            send(order, keep_back, beside)
+
+    reconcile.run("live", "before")
+    with lost():
+        monkeypatch.setattr(submit, "send", only_first_in_part)
+        _buy(twin)
+    monkeypatch.undo()
+    reconcile.run("live", "after")
+    (position,) = _adopt()
+    assert list(position.orders.values_list("count", "filled_count", "status")) == [(1_000, 400, "done")]
 
 
 def test_a_person_beside_us_is_not_adopted(twin: Twin) -> None:

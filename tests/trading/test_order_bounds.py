@@ -23,8 +23,8 @@ from trading.execution.orders import finality, gate, inflight, quote, record
 from trading.leases import Lease
 from trading.models import ExchangeAccount, ExitRequest, Leg, Order, PaperOrder, Position
 from trading.reconciliation import opening
-from trading.venues import connection, groups, market_status
-from trading.venues.protocol import Ack, Refused
+from trading.venues import connection, factory, groups, market_status
+from trading.venues.protocol import Ack, Refused, Unresolved
 
 QUOTES = [(2_900, 3_000), (3_100, 3_200), (3_000, 3_100)]
 
@@ -202,6 +202,28 @@ def test_a_refusal_is_not_taken_for_certain_until_somebody_has_seen_that_the_ord
     assert inflight.is_refused_in_batch(Order(**refused))
     for columns in ({"status": "done"}, {"is_final": True}, {"error_code": "not_sent"}, {"error_code": "halted"}):
         assert not inflight.is_refused_in_batch(Order(**(refused | columns))), columns
+
+
+def test_a_refusal_within_a_batch_is_looked_up_until_it_is_known_and_then_no_more(
+    half_bought: Position, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = {"filled_count": 0, "status": "rejected", "error_code": "insufficient_balance", "is_final": False}
+    order = world.add_order_of(half_bought, 0, **refused)
+    sale = world.add_order_of(half_bought, 0, action="sell", purpose="unwind", **refused)
+    answers: list[Exception | None] = [Unresolved("away"), None]
+    looked_up: list[UUID] = []
+
+    class Venue:
+        def find(self, one: Order) -> None:
+            looked_up.append(one.pk)
+            if (answer := answers.pop(0)) is not None:
+                raise answer
+
+    monkeypatch.setattr(factory, "venue_for", lambda mode: Venue())
+    assert not inflight.find_refused([order, sale]), "nobody knows whether it exists"
+    assert inflight.find_refused([order, sale])
+    assert inflight.find_refused([order, sale])
+    assert looked_up == [order.pk] * 2, "it does not exist, for good; of a sale nothing needs to be known"
 
 
 def test_a_decision_is_taken_from_its_message_only_with_a_profile_of_its_mode_and_under_its_own_id() -> None:

@@ -174,3 +174,16 @@ def test_only_a_pause_that_holds_refuses_an_order(place: Any, why: exchange_hour
             PaperVenue().create(order)
     else:
         assert PaperVenue().create(order).fill_count == 500
+
+
+def test_orders_together_that_nobody_may_send_any_more_are_all_refused_and_meet_no_book(place: Any) -> None:
+    _asks((4_000, 500))
+    orders = [place(100, 4_000), place(100, 4_000)]
+
+    def halted() -> None:
+        raise Refused("halted")
+
+    answers = PaperVenue().create_many(orders, check=halted)
+    assert [one.code for one in answers if isinstance(one, Refused)] == ["halted", "halted"]
+    assert not PaperOrder.objects.exists()
+    assert str(answers[0]) == "halted"

@@ -211,6 +211,8 @@ def test_a_person_takes_the_place_of_an_exit_under_way_and_triage_does_not(posit
     assert again == first, "the same again is the same request"
     second = exits.request_exit(position_id=position.pk, actor="bob", reason="all of it", below_floor="words")
     assert second != first
+    same = exits.request_exit(position_id=position.pk, actor="eve", reason="all of it", below_floor="other words")
+    assert same == second, "it accepts no more than that under way"
     first.refresh_from_db()
     assert (first.status, first.result) == ("cancelled", "replaced by bob: all of it")
     position = executor.step(position.pk)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from strategies.models import Profile
@@ -12,6 +14,7 @@ from trading.accounting import ledger
 from trading.books import live_books
 from trading.denials import DenialCode, Refusal
 from trading.execution import executor
+from trading.execution.orders import inflight
 from trading.execution.phases import buy, complete, opening, passing, rescue, resume
 from trading.execution.sizing import baskets, recheck
 from trading.leases import Lease
@@ -105,6 +108,24 @@ def test_the_legs_that_lack_something_are_those_below_the_fullest(position: Posi
     assert baskets.lacking(legs, position.target_count) == [legs[1]]
     legs[1].bought_count = 600
     assert baskets.lacking(legs, position.target_count) == []
+
+
+def test_an_order_of_unknown_fate_is_sent_again_to_complete_only_while_nothing_forbids_it(
+    position: Position, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = world.add_order_of(position, 1, filled_count=0, status="unknown")
+
+    def advanced(orders: list[Order], *, wanted: Any, cancel: bool) -> bool:
+        seen.append((wanted(order), cancel))
+        return False
+
+    seen: list[tuple[bool, bool]] = []
+    monkeypatch.setattr(inflight, "advance_all", advanced)
+    for refusal in (None, Refusal(DenialCode.HALTED, "trading is halted")):
+        monkeypatch.setattr(buy, "blocked", lambda *args, found=refusal, **kwargs: found)
+        Position.objects.filter(pk=position.pk).update(next_step_at=None, lease_token="", lease_until=None)
+        executor.step(position.pk)
+    assert seen == [(True, False), (False, True)]
 
 
 def test_an_unwind_goes_back_to_completing_where_that_can_be_done_now(position: Position) -> None:
