@@ -149,6 +149,30 @@ SURVIVORS: tuple[Survivor, ...] = (
         "1 -> 2",
         "a subaccount has one row at most",
     ),
+    Survivor(
+        "trading/venues/live.py",
+        "LiveVenue.fills_of",
+        "len(tickers) > MOST_TICKERS: Gt -> GtE",
+        "as many markets as one listing takes are read together or one by one, with the same fills",
+    ),
+    Survivor(
+        "trading/quoted/records.py",
+        "_baskets",
+        "if key in sums: always",
+        "the position of every quote is counted under the same key",
+    ),
+    Survivor(
+        "trading/execution/phases/opening.py",
+        "keep",
+        "0 -> 1",
+        "the words for what earns a millionth of a dollar",
+    ),
+    Survivor(
+        "trading/reconciliation/overdue.py",
+        "_book",
+        "0 -> 1",
+        "an order that waits for its fills has a reported count",
+    ),
     Survivor("trading/quoted/markouts.py", "_read", "1 -> 2", SIGNAL),
     Survivor("trading/states.py", "_watch_quote", "0 -> 1", "the priority of watching nothing"),
     Survivor(

@@ -70,6 +70,18 @@ def test_the_next_rung_is_a_second_later_and_counts_a_try_unless_sales_take_noth
     assert not selling._takes_nothing(position, 3)
 
 
+def test_an_unwind_whose_sales_take_nothing_is_stuck_and_says_so(
+    position: Position, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = Refusal(DenialCode.NO_BID, "sales at the bids that are shown take nothing")
+    monkeypatch.setattr(unwind, "_kept", lambda *args: None)
+    monkeypatch.setattr(unwind, "_sell_some", lambda *args: None)
+    monkeypatch.setattr(selling, "next_rung", lambda one: refusal)
+    Position.objects.filter(pk=position.pk).update(status="unwinding", next_step_at=None)
+    position = executor.step(position.pk)
+    assert (position.status, position.residual_code, position.residual) == ("unwinding", "no_bid", str(refusal))
+
+
 def test_between_two_tries_is_a_second_and_a_proof_that_the_books_are_newer(position: Position) -> None:
     live = selling.books(position, [], None)
     assert not selling.must_pause(position, live), "nothing was sold yet"
