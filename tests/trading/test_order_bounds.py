@@ -204,18 +204,18 @@ def test_a_refusal_is_not_taken_for_certain_until_somebody_has_seen_that_the_ord
         assert not inflight.is_refused_in_batch(Order(**(refused | columns))), columns
 
 
-def test_a_refusal_within_a_batch_is_looked_up_until_it_is_known_and_then_no_more(
+def test_a_refusal_within_a_batch_is_searched_for_until_it_is_known_and_then_no_more(
     half_bought: Position, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = {"filled_count": 0, "status": "rejected", "error_code": "insufficient_balance", "is_final": False}
     order = world.add_order_of(half_bought, 0, **refused)
     sale = world.add_order_of(half_bought, 0, action="sell", purpose="unwind", **refused)
     answers: list[Exception | None] = [Unresolved("away"), None]
-    looked_up: list[UUID] = []
+    searched: list[UUID] = []
 
     class Venue:
         def find(self, one: Order) -> None:
-            looked_up.append(one.pk)
+            searched.append(one.pk)
             if (answer := answers.pop(0)) is not None:
                 raise answer
 
@@ -223,7 +223,7 @@ def test_a_refusal_within_a_batch_is_looked_up_until_it_is_known_and_then_no_mor
     assert not inflight.find_refused([order, sale]), "nobody knows whether it exists"
     assert inflight.find_refused([order, sale])
     assert inflight.find_refused([order, sale])
-    assert looked_up == [order.pk] * 2, "it does not exist, for good; of a sale nothing needs to be known"
+    assert searched == [order.pk] * 2, "it does not exist, for good; of a sale nothing needs to be known"
 
 
 def test_a_decision_is_taken_from_its_message_only_with_a_profile_of_its_mode_and_under_its_own_id() -> None:
