@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from markets.models import Market
 from simulator.flow import second_actor
@@ -49,6 +49,8 @@ ACTS: Final = (
 
 BESIDE: Final = (
     *(what for what in ACTS if what != "settle"),
+    "advised",
+    "by_rest",
     "settled",
     "settled",
     "swept",
@@ -161,6 +163,14 @@ def _exit(run: Run, rng: random.Random, *, at_prices: bool = False) -> None:
             run.note(f"exit refused: {refused}")
 
 
+def _exit_as(run: Run, **said: Any) -> None:
+    for position in Position.objects.exclude(status__in=TERMINAL):
+        try:
+            exits.request_exit(position_id=position.pk, reason="in the midst", **said)
+        except Denied as refused:
+            run.note(f"exit refused: {refused}")
+
+
 def _exit_at(run: Run, rng: random.Random) -> None:
     _exit(run, rng, at_prices=True)
 
@@ -202,6 +212,8 @@ _ACTS: Final[dict[str, Callable[[Run, random.Random], None]]] = {
     "exit": _exit,
     "exit_at": _exit_at,
     "take_back": _take_back,
+    "advised": lambda run, rng: _exit_as(run, actor="triage", source="triage"),
+    "by_rest": lambda run, rng: _exit_as(run, actor="person", by_rest=True, below_floor="whatever it brings"),
     "halted": lambda run, rng: _state("halted"),
     "reducing": lambda run, rng: _state("reducing"),
     "active": lambda run, rng: _state("active"),
