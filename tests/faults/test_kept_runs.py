@@ -25,4 +25,4 @@ def test_the_same_happens_as_ever(run: kept_runs.KeptRun, redis_db: object) -> N
 
 def test_runs_of_every_kind_are_kept() -> None:
     kinds = {option for run in kept_runs.kept() for option in run.options}
-    assert kinds == {"harsh", "quoted", "family", "lived"}
+    assert kinds == {"harsh", "quoted", "family", "lived", "archived", "odd", "beside", "apart"}
