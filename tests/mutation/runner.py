@@ -38,6 +38,8 @@ SLACK, FACTOR = 10.0, 3.0
 however busy the machine is."""
 WHOLE = "tests/faults/test_kept_runs.py"
 """Tests that compare all that happens: about no module most of all, so they come last, and whatever seconds are left."""
+OWN = ("tests/trading/", "tests/strategies/", "tests/markets/")
+"""Tests elsewhere come after these: a page that shows one number of a module reaches little else, and asserts little of it."""
 KEPT, UNCHANGED = Path(".test/reached.json"), Path(".test/unchanged.json")
 KEEP_EVERY = 60.0
 """Seconds after which what was measured so far is kept: a run that is stopped goes on there."""
@@ -128,15 +130,21 @@ class Runner:
             left -= self._measure(session, max(self.unmeasured, key=lambda file: _about(self.root / file, mutant)))
 
     def _tests_of(self, mutant: Mutant, seconds: float) -> list[pytest.Item]:
-        """Of those that were not tried first the ones that are about the module most of all: of the lines that they reach, the largest
-        share is its own. Those that compare all that happens come after them, the quickest first."""
+        """Of those that were not tried first the ones that are about the module most of all: their file names it and the function, and of
+        the lines that they reach, the largest share is its own. Those that compare all that happens come after them, the quickest first."""
         lines = self.reached.tests.get(mutant.module, {})
         own = Counter(name for found in lines.values() for name in found)
         names = set(lines.get(mutant.line, ())) if mutant.qualname else set(own)
         names = (names & self.items.keys()) - set(self.reached.failed) - self.tried.get(mutant, set())
         whole = {name for name in names if name.startswith(WHOLE)}
         chosen: list[str] = []
-        for name in sorted(names - whole, key=lambda one: (-own[one] / self.breadth[one], one)):
+
+        def rank(name: str) -> tuple[Any, ...]:
+            file = name.partition("::")[0]
+            about = _about(self.root / file, mutant)[0]
+            return not file.startswith(OWN), -about, -own[name] / self.breadth[name], name
+
+        for name in sorted(names - whole, key=rank):
             seconds -= self.reached.seconds[name]
             if seconds < 0 and chosen:
                 break
