@@ -21,7 +21,8 @@ from tests.trading.twin import NoLimit, Twin, TwinSession
 from trading.accounting import balance_check
 from trading.denials import Refusal
 from trading.execution import executor
-from trading.execution.orders import inflight
+from trading.execution.orders import batch, inflight
+from trading.execution.phases import buy
 from trading.execution.sizing import planner, recheck
 from trading.execution.sizing.planner import Plan, PlanLeg, WriteBudget
 from trading.limits import risk
@@ -436,3 +437,32 @@ def test_every_purchase_leaves_the_tokens_of_its_unwind(
     connection.use(twin.client(limiter))
     assert _execute(twin, sending=sending).status == "open"
     assert limiter.taken == taken
+
+
+def test_what_a_worker_that_died_before_it_sent_anything_left_is_sent_together_again(
+    twin: WatchedTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_back: list[int] = []
+    real = batch.place_all
+
+    class Died(BaseException):
+        pass
+
+    def dies(*args: object) -> bool:
+        raise Died
+
+    def placed(*args: Any, keep_back: int, **kwargs: Any) -> list[Order]:
+        kept_back.append(keep_back)
+        return real(*args, keep_back=keep_back, **kwargs)
+
+    monkeypatch.setattr(batch, "place_all", placed)
+    with monkeypatch.context() as patch:
+        patch.setattr(buy, "begun", dies)
+        with pytest.raises(Died):
+            _execute(twin)
+    Position.objects.update(lease_token="", lease_until=None, next_step_at=None)
+    Order.objects.update(status="rejected", error_code="not_sent", ended_at=clock.now())
+    position = executor.step(Position.objects.get().pk)
+    assert (position.status, twin.held()) == ("open", dict.fromkeys(twin.markets, 1_000))
+    assert len(_sent(twin)) == 1
+    assert kept_back == [planner.tokens_kept(3)]
