@@ -189,3 +189,29 @@ def test_a_phase_that_waits_is_stepped_after_its_seconds(position: Position) -> 
     assert position.next_step_at == after(1)
     assert inflight.wait(position, 7.5) is False
     assert position.next_step_at == clock.now() + timedelta(seconds=7.5)
+
+
+def test_completing_at_a_loss_takes_from_what_a_sale_may_lose_where_a_basket_is_sure_and_nowhere_else(
+    position: Position, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legs, decision = list(position.legs.all()), position.decision
+    for leg in legs:
+        leg.bought_count, leg.open_cost = 500, 3 * world.DOLLAR
+    accepted = max(decision.floor, decision.max_cost) * 500 // decision.count
+    lost = 6 * world.DOLLAR - accepted
+    assert lost > 0
+    assert leg_risk.lost_completing(position, legs) == lost
+    assert leg_risk.left_to_sell(position, legs) == leg_risk.left(position) - lost == 2 * world.DOLLAR - lost
+    for name, value in (("kind", "coverage"), ("guaranteed", False)):
+        before = getattr(decision, name)
+        setattr(decision, name, value)
+        assert leg_risk.lost_completing(position, legs) == 0, "its loss was taken with the decision"
+        setattr(decision, name, before)
+    legs[0].open_cost = legs[1].open_cost = accepted // 2
+    assert leg_risk.lost_completing(position, legs) == 0, "no more than was accepted"
+    position.realised = 5
+    with monkeypatch.context() as patch:
+        patch.setattr(leg_risk, "_lost_unwinding", lambda one: -5)
+        assert leg_risk.left(position) == 2 * world.DOLLAR, "a gain adds nothing"
+    position.realised = -1
+    assert leg_risk.left(position) == 2 * world.DOLLAR - 1
