@@ -94,7 +94,11 @@ def _shape(position: Position) -> dict[str, object]:
     return {
         "position": (position.kind, position.status, position.cost, position.fees, position.realised, position.floor),
         "grade": (position.grade, position.guaranteed, position.matched_count, position.states),
-        "legs": list(legs.values_list("market_id", "side", "bought_count", "bought_cost", "open_cost", "sold_count")),
+        "legs": list(
+            legs.values_list(
+                "market_id", "side", "limit_price", "bought_count", "bought_cost", "open_cost", "sold_count"
+            )
+        ),
         "orders": list(
             orders.values_list("pk", "action", "purpose", "side", "price", "count", "status", "exchange_order_id")
         ),

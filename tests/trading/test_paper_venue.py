@@ -187,3 +187,12 @@ def test_orders_together_that_nobody_may_send_any_more_are_all_refused_and_meet_
     assert [one.code for one in answers if isinstance(one, Refused)] == ["halted", "halted"]
     assert not PaperOrder.objects.exists()
     assert str(answers[0]) == "halted"
+
+
+def test_an_order_is_found_by_its_own_id_and_one_that_never_came_is_not(place: Any) -> None:
+    _asks((4_000, 500))
+    first, second, never = place(300, 4_000), place(100, 4_000), place(100, 4_000)
+    acks = [PaperVenue().create(one) for one in (first, second)]
+    assert [PaperVenue().find(one) for one in (first, second)] == acks
+    assert [one.fill_count for one in acks] == [300, 100]
+    assert PaperVenue().find(never) is None
