@@ -205,7 +205,6 @@ def run(
     odd: bool = False,
     beside: bool = False,
     apart: bool = False,
-    see: Callable[[], None] | None = None,
 ) -> Run:
     """Run one seed to its end and check everything. AssertionError names what does not hold.
 
@@ -215,7 +214,6 @@ def run(
     results do something meanwhile (``tests/faults/lived.py``); with ``archived`` what has ended is soon in the exchange's history alone,
     and nobody may be there for hours; with ``odd`` sizes and counts are of hundredths of a contract; with ``beside``
     people, results and other workers do something in the midst of a step; with ``apart`` a profile on another subaccount buys the same.
-    ``see`` is called after each round.
     """
     clear()
     for model in (Order, Decision):
@@ -253,10 +251,8 @@ def run(
             timetable.trouble(state.twin.exchange, wanted)
         try:
             with clock.use(RunClock(state)):
-                _live(state, see)
+                _live(state)
                 _end(state)
-                if see is not None:
-                    see()
                 invariants.check(state)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}\n{describe(state)}") from error
@@ -402,7 +398,7 @@ def _frozen(run: Run, seconds: float) -> None:
     run.note("awake")
 
 
-def _live(run: Run, see: Callable[[], None] | None = None) -> None:
+def _live(run: Run) -> None:
     """The worker's life: execute, then rounds of what the tasks do, dying and coming back as the schedule says."""
     with run.mortal.life():
         executor.execute(run.decision.pk)
@@ -443,8 +439,6 @@ def _live(run: Run, see: Callable[[], None] | None = None) -> None:
         if run.rng.random() < 0.3:
             with run.mortal.life():
                 reconcile.run(run.plan.mode, "schedule")
-        if see is not None:
-            see()
 
 
 def _end(run: Run) -> None:

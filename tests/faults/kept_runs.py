@@ -37,12 +37,9 @@ class KeptRun(NamedTuple):
     def recorded(self) -> str:
         """What happens in it now."""
         from tests.faults import harness
-        from tests.faults.views import Views
 
-        views = Views()
         with override_settings(KALBOT_LIVE=True, PAPER_LATENCY_MS=30):
-            run = harness.run(self.seed, see=views.see, **dict.fromkeys(self.options, True))  # type: ignore[arg-type]
-        return record(run, views.lines)
+            return record(harness.run(self.seed, **dict.fromkeys(self.options, True)))  # type: ignore[arg-type]
 
     @property
     def path(self) -> Path:
@@ -58,10 +55,10 @@ def kept() -> list[KeptRun]:
     return found
 
 
-def record(run: Run, shown: list[str]) -> str:
+def record(run: Run) -> str:
     """All of it. Ids are numbered as they appear: a row's own goes on from run to run."""
     seen: dict[str, str] = {}
-    text = "\n".join([*_log(run), "", *shown, "", *_rows()]) + "\n"
+    text = "\n".join([*_log(run), "", *_rows()]) + "\n"
     return WORD.sub(lambda one: seen.setdefault(one[0], f"<{len(seen) + 1}>"), text)
 
 

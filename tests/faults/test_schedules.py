@@ -21,7 +21,7 @@ pytestmark = pytest.mark.alike
 
 ON_SQLITE = connection.vendor == "sqlite"
 FIRST = 0 if ON_SQLITE else 500
-SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "10"))
+SEEDS = int(os.environ.get("KALBOT_FAULT_SEEDS", "20" if ON_SQLITE else "10"))
 LONG = 250
 GROUP = 10
 """Seeds a test: emptying the whole database afterwards costs as much as one of them. Many tests in a file start it early."""
